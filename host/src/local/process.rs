@@ -1,0 +1,245 @@
+//! A child process whose output is collected and that is killed when its handle is dropped.
+
+use std::{
+    io::Write,
+    os::fd::OwnedFd,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::unix::pipe,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+
+/// Lines of output kept of a process; the oldest go first.
+const LINES_KEPT: usize = 20_000;
+
+/// How long to read on for output once the process has ended: its own children may hold the pipe open.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// A running, stopped or ended child process.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// The process. While this is locked it is not reaped, so that its id is its own.
+    child: Arc<Mutex<Child>>,
+    /// What it has written so far.
+    output: Arc<Output>,
+    /// How it ended, once it has and its output is read.
+    ended: watch::Receiver<Option<ExitStatus>>,
+}
+
+impl Process {
+    /// Starts `command`, with no input and with its output collected.
+    pub(super) fn spawn(mut command: Command) -> Result<Self> {
+        // Before the process, so that its end is not missed.
+        let mut children = signal(SignalKind::child())?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+        let pipes = [
+            child.stdout.take().map(OwnedFd::from),
+            child.stderr.take().map(OwnedFd::from),
+        ];
+        let child = Arc::new(Mutex::new(child));
+        let (sender, ended) = watch::channel(None);
+        let output = Arc::new(Output::default());
+        let process = Self {
+            child: Arc::clone(&child),
+            output: Arc::clone(&output),
+            ended,
+        };
+
+        let mut readers = JoinSet::new();
+        for pipe in pipes.into_iter().flatten() {
+            let pipe = pipe::Receiver::from_owned_fd(pipe)?;
+            readers.spawn(collect(pipe, Arc::clone(&output)));
+        }
+        tokio::spawn(async move {
+            let status = loop {
+                // Bound here: the lock must not be held while waiting.
+                let status = locked(&child).try_wait();
+                match status {
+                    Ok(None) => children.recv().await,
+                    Ok(Some(status)) => break status,
+                    Err(_) => break ExitStatus::default(),
+                };
+            };
+            let drained = async { while readers.join_next().await.is_some() {} };
+            let _ = tokio::time::timeout(DRAIN, drained).await;
+            sender.send_replace(Some(status));
+        });
+        Ok(process)
+    }
+
+    /// Sends it a signal, unless it has ended.
+    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+        let mut child = locked(&self.child);
+        if let Some(status) = child.try_wait()? {
+            bail!("process {} has ended with {status}", child.id());
+        }
+        kill_process(Pid::from_child(&child), signal)
+            .with_context(|| format!("cannot signal process {}", child.id()))
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone.
+    pub(super) async fn kill(&self) {
+        // A process that has ended by itself is as good as killed.
+        let _ = self.signal(Signal::KILL);
+        self.wait().await;
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn ended(&self) -> Option<ExitStatus> {
+        *self.ended.borrow()
+    }
+
+    /// Waits until it has ended and its output is read.
+    pub(super) async fn wait(&self) -> ExitStatus {
+        let mut ended = self.ended.clone();
+        let status = ended.wait_for(Option::is_some).await.ok().and_then(|s| *s);
+        // The supervisor only goes without a word when the runtime shuts down.
+        status.unwrap_or_default()
+    }
+
+    /// What it has written so far, standard output and error as they came.
+    pub(super) fn output(&self) -> &Output {
+        &self.output
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // At once, without a turn of the runtime, which may be shutting down after a panic.
+        let mut child = locked(&self.child);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Lines that a process writes.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// Those written so far.
+    lines: watch::Sender<Vec<String>>,
+    /// Whether to repeat them on standard error.
+    echo: AtomicBool,
+}
+
+impl Output {
+    /// The lines so far.
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.lines.borrow().clone()
+    }
+
+    /// The last `count` lines so far, as one text.
+    pub(super) fn tail(&self, count: usize) -> String {
+        let lines = self.lines.borrow();
+        let skipped = lines.len().saturating_sub(count);
+        let tail: Vec<&str> = lines.iter().skip(skipped).map(String::as_str).collect();
+        tail.join("\n")
+    }
+
+    /// The first line that contains `text`, when it comes.
+    pub(super) async fn wait_for(&self, text: &str) -> String {
+        let mut lines = self.lines.subscribe();
+        let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
+        // The sender lives as long as `self`.
+        let lines = match lines.wait_for(found).await {
+            Ok(lines) => lines,
+            Err(_) => return String::new(),
+        };
+        let line = lines.iter().find(|line| line.contains(text));
+        line.cloned().unwrap_or_default()
+    }
+
+    /// Repeats on standard error what has come, and from now on each line as it comes.
+    pub(super) fn echo(&self) {
+        if !self.echo.swap(true, Ordering::Relaxed) {
+            self.lines.borrow().iter().for_each(|line| repeat(line));
+        }
+    }
+
+    fn push(&self, line: String) {
+        if self.echo.load(Ordering::Relaxed) {
+            repeat(&line);
+        }
+        self.lines.send_modify(|lines| {
+            if lines.len() >= LINES_KEPT {
+                lines.drain(..LINES_KEPT / 2);
+            }
+            lines.push(line);
+        });
+    }
+}
+
+fn repeat(line: &str) {
+    // Nobody to tell if standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+async fn collect(pipe: pipe::Receiver, output: Arc<Output>) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while matches!(pipe.read_until(b'\n', &mut line).await, Ok(length) if length > 0) {
+        output.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+        line.clear();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Result<Process> {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        Process::spawn(command)
+    }
+
+    #[tokio::test]
+    async fn output_is_complete_when_the_process_has_ended() -> Result<()> {
+        let process = shell("echo out; echo err >&2; exit 3")?;
+        assert_eq!(process.wait().await.code(), Some(3));
+        let mut lines = process.output().lines();
+        lines.sort();
+        assert_eq!(lines, ["err", "out"]);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_dropped_process_is_killed() -> Result<()> {
+        let process = shell("echo ready; exec sleep 600")?;
+        process.output().wait_for("ready").await;
+        let mut ended = process.ended.clone();
+        drop(process);
+        let ended = ended.wait_for(Option::is_some);
+        tokio::time::timeout(Duration::from_secs(10), ended).await??;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let error = Process::spawn(Command::new("/no/such/program")).expect_err("no such program");
+        assert!(
+            format!("{error:#}").contains("/no/such/program"),
+            "{error:#}"
+        );
+    }
+}

@@ -1,0 +1,349 @@
+//! S3's operations, as far as clients of a config bucket use them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use s3s::{
+    Body, S3, S3Error, S3Request, S3Response, S3Result,
+    access::{S3Access, S3AccessContext},
+    auth::{S3Auth, SecretKey},
+    dto::{
+        Bucket, CommonPrefix, CreateBucketInput, CreateBucketOutput, DeleteObjectInput,
+        DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag,
+        EncodingType, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
+        ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output,
+        Object as Listed, PutObjectInput, PutObjectOutput, StreamingBlob,
+    },
+    s3_error,
+};
+
+use super::{
+    SECRET_ACCESS_KEY,
+    condition::Condition,
+    fault::{Effect, Operation},
+    listing::{Page, Query},
+    state::State,
+    store::{Deletion, Description, Object},
+};
+use crate::local::encoding::form_encode;
+
+/// The most keys that S3 lists at once.
+const PAGE: usize = 1000;
+
+/// The operations on a state.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    /// What they work on.
+    pub(super) state: Arc<State>,
+}
+
+#[async_trait]
+impl S3 for Service {
+    async fn get_object(
+        &self,
+        request: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
+        let input = request.input;
+        let condition = Condition {
+            if_match: input.if_match,
+            if_none_match: input.if_none_match,
+        };
+        let (bucket, key, version) = (&input.bucket, &input.key, input.version_id.as_deref());
+        let work = |effect: Option<&Effect>| {
+            let object = self.read(bucket, key, version, &condition)?;
+            Ok(GetObjectOutput {
+                content_length: i64::try_from(object.body.len()).ok(),
+                content_type: object.content_type,
+                e_tag: Some(ETag::Strong(object.etag)),
+                last_modified: Some(object.last_modified.into()),
+                metadata: Some(object.metadata.into_iter().collect()),
+                version_id: object.version_id,
+                body: Some(body(object.body, effect)),
+                ..GetObjectOutput::default()
+            })
+        };
+        self.state.carry_out(Operation::GetObject, key, work).await
+    }
+
+    async fn head_object(
+        &self,
+        request: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let input = request.input;
+        let condition = Condition {
+            if_match: input.if_match,
+            if_none_match: input.if_none_match,
+        };
+        let (bucket, key, version) = (&input.bucket, &input.key, input.version_id.as_deref());
+        let work = |_: Option<&Effect>| {
+            let object = self.read(bucket, key, version, &condition)?;
+            Ok(HeadObjectOutput {
+                content_length: i64::try_from(object.body.len()).ok(),
+                content_type: object.content_type,
+                e_tag: Some(ETag::Strong(object.etag)),
+                last_modified: Some(object.last_modified.into()),
+                metadata: Some(object.metadata.into_iter().collect()),
+                version_id: object.version_id,
+                ..HeadObjectOutput::default()
+            })
+        };
+        self.state.carry_out(Operation::HeadObject, key, work).await
+    }
+
+    async fn put_object(
+        &self,
+        request: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
+        let input = request.input;
+        let content = match input.body {
+            Some(body) => received(body).await?,
+            None => Bytes::new(),
+        };
+        let condition = Condition {
+            if_match: input.if_match,
+            if_none_match: input.if_none_match,
+        };
+        let description = Description {
+            content_type: input.content_type,
+            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+        };
+        let (bucket, key) = (&input.bucket, &input.key);
+        let work = |_: Option<&Effect>| {
+            self.state.with_existing(bucket, |bucket| {
+                condition.check_write(bucket.get(key, None).ok())?;
+                let object = bucket.put(key, content, description);
+                Ok(PutObjectOutput {
+                    e_tag: Some(ETag::Strong(object.etag)),
+                    version_id: object.version_id,
+                    ..PutObjectOutput::default()
+                })
+            })
+        };
+        self.state.carry_out(Operation::PutObject, key, work).await
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let input = request.input;
+        let (bucket, key, version) = (&input.bucket, &input.key, input.version_id.as_deref());
+        let work = |_: Option<&Effect>| {
+            self.state.with_existing(bucket, |bucket| {
+                let Deletion { marker, version_id } = bucket.delete(key, version);
+                Ok(DeleteObjectOutput {
+                    delete_marker: marker.then_some(true),
+                    version_id,
+                    ..DeleteObjectOutput::default()
+                })
+            })
+        };
+        self.state
+            .carry_out(Operation::DeleteObject, key, work)
+            .await
+    }
+
+    async fn delete_objects(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        let DeleteObjectsInput { bucket, delete, .. } = request.input;
+        let quiet = delete.quiet.unwrap_or_default();
+        let work = |_: Option<&Effect>| {
+            self.state.with_existing(&bucket, |bucket| {
+                let deleted = delete.objects.into_iter().map(|object| {
+                    let asked = object.version_id;
+                    let Deletion { marker, version_id } =
+                        bucket.delete(&object.key, asked.as_deref());
+                    DeletedObject {
+                        delete_marker: marker.then_some(true),
+                        delete_marker_version_id: version_id.filter(|_| marker),
+                        key: Some(object.key),
+                        version_id: asked,
+                    }
+                });
+                let deleted: Vec<_> = deleted.collect();
+                Ok(DeleteObjectsOutput {
+                    deleted: (!quiet).then_some(deleted),
+                    ..DeleteObjectsOutput::default()
+                })
+            })
+        };
+        self.state
+            .carry_out(Operation::DeleteObjects, "", work)
+            .await
+    }
+
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let input = request.input;
+        let query = query(&input)?;
+        let work = |_: Option<&Effect>| {
+            self.state.with_existing(&input.bucket, |bucket| {
+                let page = Page::of(bucket.objects(), &query);
+                Ok(listing(&page, &query, &input))
+            })
+        };
+        self.state
+            .carry_out(Operation::ListObjectsV2, &query.prefix, work)
+            .await
+    }
+
+    async fn create_bucket(
+        &self,
+        request: S3Request<CreateBucketInput>,
+    ) -> S3Result<S3Response<CreateBucketOutput>> {
+        let bucket = request.input.bucket;
+        let work = |_: Option<&Effect>| {
+            self.state.with_bucket(&bucket, |_| ());
+            Ok(CreateBucketOutput {
+                location: Some(format!("/{bucket}")),
+            })
+        };
+        self.state
+            .carry_out(Operation::CreateBucket, "", work)
+            .await
+    }
+
+    async fn list_buckets(
+        &self,
+        _request: S3Request<ListBucketsInput>,
+    ) -> S3Result<S3Response<ListBucketsOutput>> {
+        let work = |_: Option<&Effect>| {
+            let buckets = self.state.bucket_names().into_iter().map(|name| Bucket {
+                name: Some(name),
+                ..Bucket::default()
+            });
+            Ok(ListBucketsOutput {
+                buckets: Some(buckets.collect()),
+                ..ListBucketsOutput::default()
+            })
+        };
+        self.state.carry_out(Operation::ListBuckets, "", work).await
+    }
+}
+
+impl Service {
+    fn read(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        condition: &Condition,
+    ) -> S3Result<Object> {
+        self.state.with_existing(bucket, |bucket| {
+            let object = bucket.get(key, version).map_err(S3Error::from)?;
+            condition.check_read(object)?;
+            Ok(object.clone())
+        })
+    }
+}
+
+async fn received(body: StreamingBlob) -> S3Result<Bytes> {
+    let chunks: Vec<Bytes> = body
+        .try_collect()
+        .await
+        .map_err(|error| s3_error!(IncompleteBody, "{error}"))?;
+    Ok(Bytes::from(chunks.concat()))
+}
+
+/// The content, or the part of it after which the connection is to break.
+fn body(content: Bytes, effect: Option<&Effect>) -> StreamingBlob {
+    let Some(Effect::BreakBody(length)) = effect else {
+        return StreamingBlob::from(Body::from(content));
+    };
+    let sent = content.slice(..content.len().min(*length));
+    let broken = futures::stream::once(async move { Ok(sent) });
+    let end = futures::stream::once(async {
+        // The server sends what it has when the body makes it wait, and drops it when the body fails.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("injected by the test"))
+    });
+    StreamingBlob::wrap(futures::StreamExt::chain(broken, end))
+}
+
+fn query(input: &ListObjectsV2Input) -> S3Result<Query> {
+    let limit = input.max_keys.map_or(Ok(PAGE), usize::try_from);
+    let limit = limit.map_err(|_| s3_error!(InvalidArgument, "max-keys is negative"))?;
+    let after = match &input.continuation_token {
+        None => input.start_after.clone(),
+        Some(token) => Some(last_of(token)?),
+    };
+    Ok(Query {
+        prefix: input.prefix.clone().unwrap_or_default(),
+        delimiter: input.delimiter.clone(),
+        after,
+        limit: limit.min(PAGE),
+    })
+}
+
+/// The last item of the page that gave a continuation token.
+fn last_of(token: &str) -> S3Result<String> {
+    BASE64_URL_SAFE_NO_PAD
+        .decode(token)
+        .ok()
+        .and_then(|last| String::from_utf8(last).ok())
+        .ok_or_else(|| s3_error!(InvalidArgument, "the continuation token is incorrect"))
+}
+
+fn listing(page: &Page<'_>, query: &Query, input: &ListObjectsV2Input) -> ListObjectsV2Output {
+    let encoding = input.encoding_type.as_ref().map(EncodingType::as_str);
+    let encode = |text: &str| match encoding {
+        Some(EncodingType::URL) => form_encode(text),
+        _ => text.to_owned(),
+    };
+    let contents = page.objects.iter().map(|(key, object)| Listed {
+        key: Some(encode(key)),
+        e_tag: Some(ETag::Strong(object.etag.clone())),
+        last_modified: Some(object.last_modified.into()),
+        size: i64::try_from(object.body.len()).ok(),
+        storage_class: Some(String::from("STANDARD").into()),
+        ..Listed::default()
+    });
+    let common_prefixes = page.common_prefixes.iter().map(|prefix| CommonPrefix {
+        prefix: Some(encode(prefix)),
+    });
+    let count = page.objects.len() + page.common_prefixes.len();
+    ListObjectsV2Output {
+        name: Some(input.bucket.clone()),
+        prefix: Some(encode(&query.prefix)),
+        delimiter: query.delimiter.as_deref().map(encode),
+        start_after: input.start_after.as_deref().map(encode),
+        encoding_type: input.encoding_type.clone(),
+        continuation_token: input.continuation_token.clone(),
+        next_continuation_token: page.next.map(|last| BASE64_URL_SAFE_NO_PAD.encode(last)),
+        is_truncated: Some(page.next.is_some()),
+        max_keys: i32::try_from(query.limit).ok(),
+        key_count: i32::try_from(count).ok(),
+        contents: Some(contents.collect()),
+        common_prefixes: Some(common_prefixes.collect()),
+        ..ListObjectsV2Output::default()
+    }
+}
+
+/// Accepts every access key id, with the one secret.
+#[derive(Debug)]
+pub(super) struct AnyKey;
+
+#[async_trait]
+impl S3Auth for AnyKey {
+    async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
+        Ok(SecretKey::from(SECRET_ACCESS_KEY))
+    }
+}
+
+/// Accepts requests without a signature too, such as those of `curl`.
+#[derive(Debug)]
+pub(super) struct Anybody;
+
+#[async_trait]
+impl S3Access for Anybody {
+    async fn check(&self, _context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        Ok(())
+    }
+}

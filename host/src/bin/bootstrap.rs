@@ -1,1 +1,79 @@
-fn main() {}
+//! The Lambda: telemetry, settings, clients, run.
+
+use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
+use redis_sync::handler::{self, HandlerError};
+use redis_sync::pipeline::Pipeline;
+use redis_sync::settings::Settings;
+use redis_sync::telemetry;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Native stack of a thread, in bytes: a guest may use a quarter of it.
+const THREAD_STACK: usize = 4 << 20;
+
+/// Time kept for the answer: no new object is started once less is left.
+const RESERVE: Duration = Duration::from_millis(800);
+
+/// Time for an invocation whose deadline is unknown: the emulators that send none send the past.
+const UNKNOWN_DEADLINE: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    telemetry::init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(THREAD_STACK)
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(serve()),
+        Err(error) => Err(error.into()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = %error, "the function cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve() -> Result<(), Error> {
+    let pipeline = Arc::new(Pipeline::new(Settings::from_env()?).await?);
+    lambda_runtime::run_concurrent(service_fn(move |event| {
+        invoke(Arc::clone(&pipeline), event)
+    }))
+    .await
+}
+
+async fn invoke(
+    pipeline: Arc<Pipeline>,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<Value, Failed> {
+    let deadline = deadline(&event.context);
+    Box::pin(handler::handle(&pipeline, event.payload.get(), deadline))
+        .await
+        .map_err(Failed)
+}
+
+fn deadline(context: &Context) -> Instant {
+    let left = context
+        .deadline()
+        .duration_since(SystemTime::now())
+        .unwrap_or(UNKNOWN_DEADLINE);
+    Instant::now() + left.saturating_sub(RESERVE)
+}
+
+/// A failure as Lambda reports it.
+#[derive(Debug)]
+struct Failed(HandlerError);
+
+impl From<Failed> for Diagnostic {
+    fn from(Failed(error): Failed) -> Self {
+        Self {
+            error_type: error.name().to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What an invocation delivered, recognised from the payload alone.
+//!
+//! Pure: text in, changed keys out. A change says only that a key *may* have changed; what the
+//! object is now is always read from S3 after the ticket, so neither the order of the events nor
+//! what they say about the object matters.
+
+mod batch;
+mod key;
+mod notification;
+mod operation;
+mod queue;
+
+pub use batch::{BatchJob, BatchTask};
+pub use operation::{Operation, SyncRequest};
+pub use queue::Message;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// An object that may have changed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Change {
+    /// The bucket the event names; `None` where the channel does not say.
+    pub bucket: Option<String>,
+    /// The object's key, decoded.
+    pub key: String,
+}
+
+/// What an invocation asks for; each variant has its own form of answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// S3, SNS or EventBridge called: a report, or an error after every change was tried.
+    /// No change at all (a test event, say) is fine.
+    Notification(Vec<Change>),
+    /// SQS delivered a batch: the failed messages are named.
+    Queue {
+        /// The messages, in order.
+        messages: Vec<Message>,
+        /// Whether order matters: the first failure fails all that follow.
+        fifo: bool,
+    },
+    /// S3 Batch Operations: a result a task.
+    Batch(BatchJob),
+    /// A direct call by an operator.
+    Operation(Operation),
+}
+
+/// Why a payload is refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EventError {
+    /// The payload is none that this function knows.
+    #[error(
+        "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {{\"read\": KEY}}, {{\"explain\": KEY}}, {{\"sync\": {{}}}}, {{\"status\": {{}}}}"
+    )]
+    Unknown,
+    /// The payload is of a known kind but lacks something.
+    #[error("malformed {kind}: {problem}")]
+    Malformed {
+        /// What it looks like.
+        kind: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl EventError {
+    fn malformed(kind: &'static str, problem: impl ToString) -> Self {
+        Self::Malformed {
+            kind,
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// The members that tell the channels apart.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "Records", borrow)]
+    records: Option<Vec<&'a RawValue>>,
+    #[serde(rename = "invocationSchemaVersion")]
+    batch: Option<serde::de::IgnoredAny>,
+    read: Option<serde::de::IgnoredAny>,
+    sync: Option<serde::de::IgnoredAny>,
+    explain: Option<serde::de::IgnoredAny>,
+    status: Option<serde::de::IgnoredAny>,
+}
+
+/// A record's source: `eventSource`, or `EventSource` as SNS writes it.
+#[derive(Deserialize)]
+struct Source {
+    #[serde(rename = "eventSource", alias = "EventSource")]
+    source: Option<String>,
+}
+
+/// Recognises a payload.
+pub fn classify(payload: &str) -> Result<Event, EventError> {
+    let envelope: Envelope<'_> = serde_json::from_str(payload).map_err(|_| EventError::Unknown)?;
+    if envelope.batch.is_some() {
+        return batch::parse(payload).map(Event::Batch);
+    }
+    if envelope.read.is_some()
+        || envelope.sync.is_some()
+        || envelope.explain.is_some()
+        || envelope.status.is_some()
+    {
+        return operation::parse(payload).map(Event::Operation);
+    }
+    let first = envelope
+        .records
+        .as_ref()
+        .and_then(|records| records.first());
+    if first.and_then(|record| source(record)).as_deref() == Some("aws:sqs") {
+        return queue::parse(payload);
+    }
+    notification::parse(payload).map(Event::Notification)
+}
+
+fn source(record: &RawValue) -> Option<String> {
+    serde_json::from_str::<Source>(record.get()).ok()?.source
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_not_known_is_refused_with_what_was_expected() {
+        for payload in [
+            "{}",
+            "[]",
+            "null",
+            "7",
+            "\"x\"",
+            "{\"hello\": 1}",
+            "not json",
+            "",
+        ] {
+            let error = classify(payload).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains("expected an S3, SNS, SQS or EventBridge event"),
+                "{payload}: {error}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_panics(payload in ".{0,200}") {
+            let _ = classify(&payload);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! SQS batches.
+
+use super::{Change, Event, EventError, notification};
+use serde::Deserialize;
+use std::collections::HashMap;
+
+/// One message of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    /// What SQS calls it, and is told if it failed.
+    pub id: String,
+    /// The changes in its body, or why it cannot be read.
+    pub changes: Result<Vec<Change>, EventError>,
+}
+
+#[derive(Deserialize)]
+struct Batch {
+    #[serde(rename = "Records")]
+    records: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    message_id: String,
+    #[serde(default)]
+    body: String,
+    #[serde(rename = "eventSourceARN", default)]
+    queue_arn: String,
+    #[serde(default)]
+    attributes: HashMap<String, serde_json::Value>,
+}
+
+/// Reads a batch. A body that cannot be read fails its own message only.
+pub(super) fn parse(payload: &str) -> Result<Event, EventError> {
+    let batch: Batch =
+        serde_json::from_str(payload).map_err(|error| EventError::malformed("SQS batch", error))?;
+    let fifo = batch.records.iter().any(|record| {
+        record.queue_arn.ends_with(".fifo")
+            || record.attributes.contains_key("MessageGroupId") && record.queue_arn.is_empty()
+    });
+    let messages = batch.records.into_iter().map(|record| Message {
+        id: record.message_id,
+        changes: notification::parse(&record.body),
+    });
+    Ok(Event::Queue {
+        messages: messages.collect(),
+        fifo,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_body_fails_that_message_only() {
+        let good = r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
+        let payload = serde_json::json!({"Records": [
+            {"messageId": "1", "eventSource": "aws:sqs", "body": good, "eventSourceARN": "arn:aws:sqs:eu-west-2:1:q"},
+            {"messageId": "2", "eventSource": "aws:sqs", "body": "{", "eventSourceARN": "arn:aws:sqs:eu-west-2:1:q"},
+        ]});
+        let Event::Queue { messages, fifo } = parse(&payload.to_string()).unwrap() else {
+            unreachable!()
+        };
+        assert!(!fifo);
+        assert_eq!(messages[0].changes.as_ref().unwrap().len(), 1);
+        assert_eq!(messages[1].changes, Err(EventError::Unknown));
+    }
+
+    #[test]
+    fn a_fifo_queue_is_known_by_its_name() {
+        let payload = r#"{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"","eventSourceARN":"arn:aws:sqs:eu-west-2:1:q.fifo"}]}"#;
+        assert!(matches!(
+            parse(payload).unwrap(),
+            Event::Queue { fifo: true, .. }
+        ));
+    }
+}

@@ -1,0 +1,82 @@
+//! Redis: tickets, commits, records; the only place that speaks to it.
+//!
+//! The protocol that makes Redis converge: **take a ticket, then read, then commit if no later
+//! ticket has committed.** A ticket is a number per object that only grows, handed out by Redis.
+//! S3 reads are strongly consistent, so what was read under a later ticket is at least as new.
+//! A commit is one script, so a reader sees all of an object's old entries or all of its new ones.
+//!
+//! Bookkeeping, all under `redis-sync:`:
+//!
+//! | key | type | what |
+//! | --- | --- | --- |
+//! | `redis-sync:object:<bucket>/<key>` | hash | the object's record: last ticket issued, last ticket committed, what was committed, its Redis keys, the last error |
+//! | `redis-sync:owners` | hash | data key -> `<bucket>/<key>` of the object that wrote it |
+//! | `redis-sync:index:<bucket>` | sorted set | keys of the objects that have a record, in byte order |
+
+mod commit;
+mod connection;
+mod names;
+mod record;
+mod script;
+mod value;
+
+pub use commit::{Owner, Proposal, Source, Verdict, Write};
+pub use record::{Explanation, Problem, Record, Ticket};
+
+use crate::settings::RedisSettings;
+use connection::Link;
+use names::Names;
+use std::time::Duration;
+
+/// The ledger of one bucket.
+pub struct Ledger {
+    link: Link,
+    names: Names,
+    /// Whether keys that nobody owns are taken over.
+    adopt_keys: bool,
+    /// Where changed keys are published.
+    changes_channel: Option<String>,
+    /// How long the record of a deleted object is kept.
+    tombstone: Duration,
+}
+
+/// Why Redis could not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Redis does not answer, or not now: a later attempt may do better.
+    #[error("Redis at {address} is not available: {cause}")]
+    Unavailable {
+        /// Host and port.
+        address: String,
+        /// What the last attempt met.
+        cause: String,
+    },
+    /// Redis refuses.
+    #[error("Redis at {address} refuses: {cause}")]
+    Refused {
+        /// Host and port.
+        address: String,
+        /// Redis' own words.
+        cause: String,
+    },
+    /// The settings of the connection are wrong.
+    #[error("{0}")]
+    Settings(String),
+    /// The record changed under every one of many attempts.
+    #[error("`{0}` changes faster than it can be committed")]
+    Contended(String),
+}
+
+impl Ledger {
+    /// Prepares the connection; it is made when it is first needed, so a Redis that is down does
+    /// not keep the function from starting.
+    pub fn new(settings: &RedisSettings, bucket: &str) -> Result<Self, LedgerError> {
+        Ok(Self {
+            link: Link::new(settings)?,
+            names: Names::new(bucket),
+            adopt_keys: settings.adopt_keys,
+            changes_channel: settings.changes_channel.clone(),
+            tombstone: settings.tombstone,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! The scripts, by their digest where the server has them and whole where it has not.
+
+use super::connection::Connection;
+use redis::{Cmd, FromRedisValue, RedisResult, Script, ServerErrorKind};
+use std::sync::LazyLock;
+
+pub(super) static TICKET: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/ticket.lua")));
+pub(super) static COMMIT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/commit.lua")));
+pub(super) static FAIL: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/fail.lua")));
+
+/// One call of a script.
+#[derive(Clone)]
+pub(super) struct Call {
+    script: &'static Script,
+    keys: Vec<Vec<u8>>,
+    arguments: Vec<Vec<u8>>,
+}
+
+impl Call {
+    pub(super) fn new(script: &'static Script) -> Self {
+        Self {
+            script,
+            keys: Vec::new(),
+            arguments: Vec::new(),
+        }
+    }
+
+    pub(super) fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    pub(super) fn argument(mut self, argument: impl Into<Vec<u8>>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    pub(super) fn arguments(mut self, arguments: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.arguments.extend(arguments);
+        self
+    }
+
+    /// The call by digest.
+    pub(super) fn command(&self) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command
+            .arg(self.script.get_hash())
+            .arg(self.keys.len())
+            .arg(&self.keys)
+            .arg(&self.arguments);
+        command
+    }
+
+    /// Calls the script; loads it where the server does not know it (any more).
+    pub(super) async fn invoke<T: FromRedisValue>(
+        &self,
+        connection: &mut Connection,
+    ) -> RedisResult<T> {
+        match self.command().query_async(connection).await {
+            Err(error) if is_unknown_script(&error) => {
+                self.script.load_async(connection).await?;
+                self.command().query_async(connection).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+/// Calls one script many times in one round trip.
+pub(super) async fn invoke_all<T: FromRedisValue>(
+    calls: &[Call],
+    connection: &mut Connection,
+) -> RedisResult<Vec<T>> {
+    let Some(first) = calls.first() else {
+        return Ok(Vec::new());
+    };
+    let mut pipeline = redis::pipe();
+    for call in calls {
+        pipeline.add_command(call.command());
+    }
+    match pipeline.query_async(connection).await {
+        Err(error) if is_unknown_script(&error) => {
+            first.script.load_async(connection).await?;
+            pipeline.query_async(connection).await
+        }
+        answer => answer,
+    }
+}
+
+fn is_unknown_script(error: &redis::RedisError) -> bool {
+    error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript)
+        || error.to_string().contains("NOSCRIPT")
+}

@@ -1,0 +1,255 @@
+//! One change, from ticket to commit.
+//!
+//! What is retried where: the ledger repeats what Redis did not answer, the store what S3 did not;
+//! this module runs again what changed while it was worked on. Whatever fails after that is
+//! reported, and whoever delivered the event delivers it again.
+
+mod catalog;
+mod conflict;
+mod prepare;
+
+use crate::ledger::{Ledger, LedgerError, Ticket, Verdict, Write};
+use crate::plugin::Library;
+use crate::report::{ObjectReport, Outcome};
+use crate::route::Routes;
+use crate::sandbox::{LoadError, Sandbox};
+use crate::settings::Settings;
+use crate::store::{Store, StoreError};
+use catalog::Catalog;
+use futures::StreamExt;
+use prepare::{Mode, Prepared};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+
+/// How often an object is prepared anew because it changed while it was worked on.
+const ATTEMPTS: u32 = 5;
+
+/// Everything a change needs on its way.
+pub struct Pipeline {
+    settings: Settings,
+    store: Store,
+    ledger: Ledger,
+    library: Library,
+    catalog: Catalog,
+    /// One permit a run: the sandbox has room for so many instances.
+    runs: Semaphore,
+}
+
+/// Why the pipeline cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The sandbox cannot.
+    #[error(transparent)]
+    Sandbox(#[from] LoadError),
+    /// The ledger cannot.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Why an object failed.
+#[derive(Debug, thiserror::Error)]
+enum ChangeError {
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Its route, its plugin or what that returned.
+    #[error("{message}")]
+    Transform {
+        plugin: Option<String>,
+        fuel: Option<u64>,
+        message: String,
+    },
+    /// A key it yields is not free.
+    #[error("{0}")]
+    Conflict(String),
+    /// It changed under every attempt.
+    #[error("it changes faster than it can be committed")]
+    Restless,
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl Pipeline {
+    /// Sets everything up; nothing is connected yet.
+    pub async fn new(settings: Settings) -> Result<Self, SetupError> {
+        let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
+        Ok(Self {
+            store: Store::connect(&settings.bucket, settings.s3_force_path_style).await,
+            ledger: Ledger::new(&settings.redis, &settings.bucket)?,
+            library: Library::new(sandbox),
+            catalog: Catalog::default(),
+            runs: Semaphore::new(settings.concurrency),
+            settings,
+        })
+    }
+
+    /// What the environment says.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The ledger, for what only reads it.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Brings Redis up to date with each of these objects: `CONCURRENCY` at a time, none started
+    /// after `deadline`. One report a key, in their order.
+    pub async fn sync(self: &Arc<Self>, keys: Vec<String>, deadline: Instant) -> Vec<ObjectReport> {
+        let tickets = match self.ledger.tickets(&keys).await {
+            Ok(tickets) => tickets,
+            Err(error) => {
+                return keys
+                    .into_iter()
+                    .map(|key| ObjectReport::failed(key, &error))
+                    .collect();
+            }
+        };
+        // Read after the tickets, as whatever decides a result.
+        let routes = match self
+            .catalog
+            .read(&self.store, &self.settings.plugins_prefix)
+            .await
+        {
+            Ok(routes) => routes,
+            Err(error) => {
+                return keys
+                    .into_iter()
+                    .map(|key| ObjectReport::failed(key, &error))
+                    .collect();
+            }
+        };
+        let changes = keys.into_iter().zip(tickets).map(|(key, ticket)| {
+            let (pipeline, routes) = (Arc::clone(self), Arc::clone(&routes));
+            async move { pipeline.sync_guarded(key, ticket, routes, deadline).await }
+        });
+        futures::stream::iter(changes)
+            .buffered(self.settings.concurrency)
+            .collect()
+            .await
+    }
+
+    /// One object in a task of its own, so that a panic fails it and no other.
+    async fn sync_guarded(
+        self: Arc<Self>,
+        key: String,
+        ticket: Ticket,
+        routes: Arc<Routes>,
+        deadline: Instant,
+    ) -> ObjectReport {
+        if Instant::now() >= deadline {
+            return ObjectReport::failed(key, "not started: the invocation's time is nearly over");
+        }
+        let name = key.clone();
+        let task = tokio::spawn(async move { self.sync_reported(key, ticket, &routes).await });
+        let abort = task.abort_handle();
+        match tokio::time::timeout_at(deadline.into(), task).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(_panic)) => ObjectReport::failed(name, "the host panicked on it"),
+            Err(_) => {
+                abort.abort();
+                ObjectReport::failed(name, "not finished: the invocation's time is nearly over")
+            }
+        }
+    }
+
+    async fn sync_reported(&self, key: String, ticket: Ticket, routes: &Routes) -> ObjectReport {
+        let started = Instant::now();
+        let result = self.sync_one(&key, ticket.clone(), routes).await;
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => self.failed(key, &ticket, error).await,
+        };
+        log(&report, started);
+        report
+    }
+
+    async fn failed(&self, key: String, ticket: &Ticket, error: ChangeError) -> ObjectReport {
+        let message = error.to_string();
+        if !matches!(error, ChangeError::Ledger(_))
+            && let Err(error) = self.ledger.fail(&key, ticket, &message).await
+        {
+            tracing::warn!(object = key, error = %error, "the failure could not be recorded");
+        }
+        let (plugin, fuel) = match error {
+            ChangeError::Transform { plugin, fuel, .. } => (plugin, fuel),
+            _ => (None, None),
+        };
+        ObjectReport {
+            plugin,
+            fuel,
+            ..ObjectReport::failed(key, message)
+        }
+    }
+
+    /// Prepares and commits, and does so again where the object's record changed in between.
+    async fn sync_one(
+        &self,
+        key: &str,
+        ticket: Ticket,
+        routes: &Routes,
+    ) -> Result<ObjectReport, ChangeError> {
+        let mut mode = Mode::Normal;
+        for _ in 0..ATTEMPTS {
+            let prepared = self.prepare(key, ticket.clone(), routes, mode).await?;
+            match self.commit(&prepared).await? {
+                Verdict::Committed { .. } => return Ok(prepared.report(prepared.outcome)),
+                Verdict::Superseded(0) => return Ok(prepared.report(Outcome::Superseded)),
+                Verdict::Changed(0) => mode = Mode::Rewrite,
+                Verdict::Superseded(_) | Verdict::Changed(_) | Verdict::Conflict { .. } => {}
+            }
+        }
+        Err(ChangeError::Restless)
+    }
+}
+
+impl Prepared {
+    fn report(&self, outcome: Outcome) -> ObjectReport {
+        let entries = match (&self.proposal.write, outcome) {
+            (_, Outcome::Superseded) => 0,
+            (Write::Entries(set), _) => set.len(),
+            (Write::Keep, _) => self.kept,
+        };
+        ObjectReport {
+            key: self.proposal.key.clone(),
+            outcome,
+            entries,
+            plugin: self.plugin.clone(),
+            fuel: self.fuel,
+            error: None,
+        }
+    }
+}
+
+/// The one line an object gets.
+fn log(report: &ObjectReport, started: Instant) {
+    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let (object, outcome, entries) = (&report.key, report.outcome.name(), report.entries);
+    let plugin = report.plugin.as_deref();
+    match report.failure() {
+        None => tracing::info!(
+            object,
+            outcome,
+            plugin,
+            entries,
+            fuel = report.fuel,
+            duration_ms,
+            "object done"
+        ),
+        Some(error) => tracing::error!(
+            object,
+            outcome,
+            plugin,
+            fuel = report.fuel,
+            duration_ms,
+            error,
+            "object failed"
+        ),
+    }
+}

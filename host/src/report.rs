@@ -1,0 +1,166 @@
+//! What an invocation answers with.
+
+use serde::Serialize;
+
+/// What became of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Its entries were written.
+    Synced,
+    /// Redis has its entries already.
+    Unchanged,
+    /// It is not in the bucket; its entries are removed.
+    Deleted,
+    /// A newer state of it was committed meanwhile.
+    Superseded,
+    /// No route takes it, and `UNMATCHED=skip`.
+    Skipped,
+    /// Its last good entries stay.
+    Failed,
+}
+
+impl Outcome {
+    /// Its name in reports and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Synced => "synced",
+            Self::Unchanged => "unchanged",
+            Self::Deleted => "deleted",
+            Self::Superseded => "superseded",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One object of a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ObjectReport {
+    /// Its key.
+    pub key: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Redis keys it yields.
+    pub entries: usize,
+    /// The plugin that its route names; several are joined by commas.
+    pub plugin: Option<String>,
+    /// Fuel used, where a plugin ran.
+    pub fuel: Option<u64>,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+impl ObjectReport {
+    /// A failure before anything was known about the object.
+    pub fn failed(key: impl Into<String>, error: impl ToString) -> Self {
+        let error = Some(error.to_string());
+        Self {
+            key: key.into(),
+            outcome: Outcome::Failed,
+            entries: 0,
+            plugin: None,
+            fuel: None,
+            error,
+        }
+    }
+
+    /// Why it failed; `None` where it did not.
+    pub fn failure(&self) -> Option<&str> {
+        (self.outcome == Outcome::Failed).then(|| self.error.as_deref().unwrap_or_default())
+    }
+}
+
+/// What became of an invocation's objects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// `success`, or `error` where any object failed.
+    pub status: &'static str,
+    /// One sentence.
+    pub message: String,
+    /// The objects, in the order of the event.
+    pub objects: Vec<ObjectReport>,
+}
+
+/// Failures that a message spells out; the log has all of them.
+const FAILURES_IN_MESSAGE: usize = 20;
+
+impl Report {
+    /// A report of these objects.
+    pub fn new(objects: Vec<ObjectReport>) -> Self {
+        let failures: Vec<String> = objects
+            .iter()
+            .filter_map(|object| Some(format!("`{}`: {}", object.key, object.failure()?)))
+            .collect();
+        let (status, message) = match failures.len() {
+            0 => ("success", format!("{} done", count(objects.len()))),
+            failed => {
+                let spelled = failures
+                    .iter()
+                    .take(FAILURES_IN_MESSAGE)
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join("; ");
+                let more = failed.saturating_sub(FAILURES_IN_MESSAGE);
+                let more = if more > 0 {
+                    format!("; and {more} more")
+                } else {
+                    String::new()
+                };
+                (
+                    "error",
+                    format!(
+                        "{failed} of {} failed: {spelled}{more}",
+                        count(objects.len())
+                    ),
+                )
+            }
+        };
+        Self {
+            status,
+            message,
+            objects,
+        }
+    }
+
+    /// Whether nothing failed.
+    pub fn is_success(&self) -> bool {
+        self.status == "success"
+    }
+}
+
+fn count(objects: usize) -> String {
+    if objects == 1 {
+        "1 object".to_owned()
+    } else {
+        format!("{objects} objects")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_has_the_documented_form() {
+        let report = Report::new(vec![ObjectReport::failed("a.json", "broken")]);
+        let expected = serde_json::json!({
+            "status": "error",
+            "message": "1 of 1 object failed: `a.json`: broken",
+            "objects": [{"key": "a.json", "outcome": "failed", "entries": 0, "plugin": null, "fuel": null, "error": "broken"}],
+        });
+        assert_eq!(serde_json::to_value(&report).unwrap(), expected);
+        assert!(Report::new(vec![]).is_success());
+    }
+
+    #[test]
+    fn a_message_stays_short_however_many_failed() {
+        let failed = |number: usize| ObjectReport::failed(number.to_string(), "broken");
+        let report = Report::new((0..1000).map(failed).collect());
+        assert!(
+            report.message.ends_with("; and 980 more") && report.message.len() < 1000,
+            "{}",
+            report.message
+        );
+    }
+}

@@ -1,0 +1,276 @@
+//! `routes.toml`.
+
+use super::{KeyGlobs, Output, Route};
+use globset::{Glob, GlobSetBuilder};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The table of routes, longest prefix first.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    routes: Vec<(String, Route)>,
+}
+
+/// Why a manifest is refused, with the place.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct ManifestError(pub String);
+
+impl Manifest {
+    /// Reads a manifest; unknown keys are errors.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
+        let form: ManifestForm = toml::from_str(text).map_err(|error| located(text, &error))?;
+        let mut routes = Vec::with_capacity(form.route.len());
+        for form in form.route {
+            let prefix = form.prefix.clone();
+            let route = form
+                .into_route()
+                .map_err(|problem| ManifestError(format!("route `{prefix}`: {problem}")))?;
+            if routes.iter().any(|(other, _)| *other == prefix) {
+                return Err(ManifestError(format!(
+                    "two routes have the prefix `{prefix}`"
+                )));
+            }
+            routes.push((prefix, route));
+        }
+        routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        Ok(Self { routes })
+    }
+
+    /// The route of the longest prefix that `key` begins with, and that prefix.
+    pub fn route(&self, key: &str) -> Option<(&str, &Route)> {
+        let (prefix, route) = self
+            .routes
+            .iter()
+            .find(|(prefix, _)| key.starts_with(prefix.as_str()))?;
+        Some((prefix, route))
+    }
+
+    /// Every route with its prefix, longest prefix first.
+    pub fn routes(&self) -> impl Iterator<Item = (&str, &Route)> {
+        self.routes
+            .iter()
+            .map(|(prefix, route)| (prefix.as_str(), route))
+    }
+}
+
+fn located(text: &str, error: &toml::de::Error) -> ManifestError {
+    let line = error
+        .span()
+        .map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+    let place = line
+        .map(|line| format!("line {line}: "))
+        .unwrap_or_default();
+    ManifestError(format!("{place}{}", error.message()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestForm {
+    #[serde(default)]
+    route: Vec<RouteForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouteForm {
+    prefix: String,
+    plugin: OneOrMany,
+    #[serde(default)]
+    settings: BTreeMap<String, Setting>,
+    #[serde(default)]
+    output: Output,
+    keys: Option<Vec<String>>,
+    ttl_seconds: Option<u64>,
+    fuel: Option<u64>,
+    time_ms: Option<u64>,
+    memory_mib: Option<u32>,
+    sha256: Option<OneOrMany>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// A plugin sees text; numbers and booleans may be written bare.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a string, a number or a boolean")]
+enum Setting {
+    Text(String),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+}
+
+impl Setting {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Integer(number) => number.to_string(),
+            Self::Float(number) => number.to_string(),
+            Self::Boolean(flag) => flag.to_string(),
+        }
+    }
+}
+
+impl RouteForm {
+    fn into_route(self) -> Result<Route, String> {
+        let plugins = self.plugin.into_vec();
+        if plugins.is_empty() || plugins.iter().any(|name| !name.ends_with(".wasm")) {
+            return Err("`plugin` must name `.wasm` files under the plugins' prefix".to_owned());
+        }
+        let digests = digests(self.sha256, plugins.len())?;
+        let at_least_one = |name: &str, number: Option<u64>| match number {
+            Some(0) => Err(format!("`{name}` must be at least 1")),
+            number => Ok(number),
+        };
+        let memory_mib = self.memory_mib;
+        if memory_mib.is_some_and(|mib| !(1..=4096).contains(&mib)) {
+            return Err("`memory_mib` must be from 1 to 4096".to_owned());
+        }
+        Ok(Route {
+            plugins,
+            digests,
+            settings: self
+                .settings
+                .into_iter()
+                .map(|(name, value)| (name, value.into_text()))
+                .collect(),
+            output: self.output,
+            keys: self.keys.map(globs).transpose()?,
+            ttl_seconds: at_least_one("ttl_seconds", self.ttl_seconds)?,
+            fuel: at_least_one("fuel", self.fuel)?,
+            time: at_least_one("time_ms", self.time_ms)?.map(Duration::from_millis),
+            memory_mib,
+        })
+    }
+}
+
+fn digests(sha256: Option<OneOrMany>, plugins: usize) -> Result<Vec<Option<String>>, String> {
+    let Some(sha256) = sha256 else {
+        return Ok(vec![None; plugins]);
+    };
+    let digests = sha256.into_vec();
+    if digests.len() != plugins {
+        return Err(format!(
+            "`sha256` must give {plugins} digest(s), one a plugin"
+        ));
+    }
+    let checked = digests.into_iter().map(|digest| {
+        let digest = digest.to_ascii_lowercase();
+        let valid = digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if valid {
+            Ok(Some(digest))
+        } else {
+            Err("`sha256` must be 64 hexadecimal digits".to_owned())
+        }
+    });
+    checked.collect()
+}
+
+fn globs(patterns: Vec<String>) -> Result<KeyGlobs, String> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in &patterns {
+        set.add(Glob::new(pattern).map_err(|error| format!("`keys`: {error}"))?);
+    }
+    let set = set.build().map_err(|error| format!("`keys`: {error}"))?;
+    Ok(KeyGlobs { patterns, set })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_documented_example_is_read() {
+        let digest = "ab".repeat(32);
+        let text = format!(
+            r#"
+            [[route]]
+            prefix = "flags/"
+            plugin = "flags.wasm"
+            settings = {{ region = "eu", limit = 5 }}
+            output = "value"
+            keys = ["flags:*"]
+            ttl_seconds = 3600
+            fuel = 200_000_000
+            time_ms = 2000
+            memory_mib = 64
+            sha256 = "{digest}"
+            "#
+        );
+        let manifest = Manifest::parse(&text).unwrap();
+        let (prefix, route) = manifest.route("flags/a.json").unwrap();
+        assert_eq!(prefix, "flags/");
+        assert_eq!(route.settings["region"], "eu");
+        assert_eq!(route.settings["limit"], "5");
+        assert_eq!(route.fuel, Some(200_000_000));
+        assert_eq!(route.time, Some(Duration::from_secs(2)));
+        assert_eq!(route.digests, [Some(digest)]);
+        let keys = route.keys.as_ref().unwrap();
+        assert!(keys.allow("flags:a/b") && !keys.allow("other"));
+    }
+
+    #[test]
+    fn a_mistake_is_located() {
+        for (text, expected) in [
+            (
+                "[[route]]\nprefix = \"\"\nplugin = \"a.wasm\"\nfule = 1",
+                "line 4: unknown field `fule`",
+            ),
+            ("[[route]\n", "line 1"),
+            ("[[route]]\nplugin = \"a.wasm\"", "missing field `prefix`"),
+            (
+                "[[route]]\nprefix = \"x\"\nplugin = \"a\"",
+                "route `x`: `plugin` must name",
+            ),
+            (
+                "[[route]]\nprefix = \"x\"\nplugin = []",
+                "route `x`: `plugin` must name",
+            ),
+            (
+                "[[route]]\nprefix = \"x\"\nplugin = \"a.wasm\"\nsha256 = \"abc\"",
+                "64 hexadecimal digits",
+            ),
+            (
+                "[[route]]\nprefix = \"x\"\nplugin = \"a.wasm\"\nkeys = [\"[\"]",
+                "route `x`: `keys`",
+            ),
+            (
+                "[[route]]\nprefix = \"x\"\nplugin = \"a.wasm\"\n[[route]]\nprefix = \"x\"\nplugin = \"b.wasm\"",
+                "two routes have the prefix `x`",
+            ),
+        ] {
+            let error = Manifest::parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_prefix_takes_what_is_left() {
+        let manifest = Manifest::parse("[[route]]\nprefix = \"\"\nplugin = \"a.wasm\"\n[[route]]\nprefix = \"b\"\nplugin = \"b.wasm\"").unwrap();
+        assert_eq!(manifest.route("c").unwrap().1.plugins, ["a.wasm"]);
+        assert_eq!(manifest.route("bc").unwrap().1.plugins, ["b.wasm"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,200}") {
+            let _ = Manifest::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The engine's configuration.
+
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+
+/// Native stack a guest may use, in bytes; a quarter of what its thread has.
+const MAX_WASM_STACK: usize = 1 << 20;
+
+/// Core instances in one component. A Rust plugin has 3, one made by `componentize-py` about 30.
+const MAX_CORE_INSTANCES: u32 = 64;
+
+/// Linear memories of one component.
+const MAX_MEMORIES: u32 = 4;
+
+/// Tables of one component.
+const MAX_TABLES: u32 = 16;
+
+/// Elements of one table. The memory limit counts them too.
+const MAX_TABLE_ELEMENTS: usize = 100_000;
+
+/// How much of an instance's memory is reset by writing instead of by giving it back to the
+/// kernel: the larger, the fewer page faults the next run takes.
+const KEEP_RESIDENT: usize = 2 << 20;
+
+/// The largest linear memory: all that 32 bits address. The memory limit of a run is usually lower.
+const MAX_MEMORY: usize = 4 << 30;
+
+pub(super) fn new(concurrency: usize) -> Result<Engine> {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(MAX_WASM_STACK)
+        .wasm_memory64(false)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .wasm_backtrace_max_frames(None)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(concurrency)));
+    Engine::new(&config)
+}
+
+fn pool(concurrency: usize) -> PoolingAllocationConfig {
+    let components = u32::try_from(concurrency).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(components)
+        .max_component_instance_size(4 << 20)
+        .max_core_instances_per_component(MAX_CORE_INSTANCES)
+        .max_core_instance_size(4 << 20)
+        .total_core_instances(components.saturating_mul(MAX_CORE_INSTANCES))
+        .max_memories_per_component(MAX_MEMORIES)
+        .total_memories(components.saturating_mul(MAX_MEMORIES))
+        .max_memory_size(MAX_MEMORY)
+        .max_tables_per_component(MAX_TABLES)
+        .total_tables(components.saturating_mul(MAX_TABLES))
+        .table_elements(MAX_TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(64 << 10);
+    pool
+}

@@ -1,0 +1,74 @@
+//! Runs a plugin on one object, with everything it could do wrong bounded.
+//!
+//! One [`Sandbox`] a process: the engine, and the imports every plugin is linked against. One
+//! [`Plugin`] a module: compiled, linked, ready to be instantiated. One store an object: a fresh
+//! instance for each, so nothing leaks from one object to the next.
+//!
+//! What the guest does is bounded by fuel, what it holds by the memory limit, what it hands over
+//! by the output limit, and whatever is left by the wall clock. No import of ours waits for
+//! anything, so no guest can block a host thread.
+//!
+//! Deterministic: fuel counts instructions, clocks and random numbers are derived from the object
+//! and the module, NaNs are canonical.
+
+mod engine;
+mod error;
+mod guest_log;
+mod limits;
+mod plugin;
+mod run;
+mod state;
+mod stdio;
+mod wasi;
+
+pub use error::{Failure, LoadError};
+pub use plugin::{Kind, Plugin};
+pub use run::{Input, Ran};
+
+use crate::settings::Limits;
+use state::State;
+use std::time::Duration;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+/// How often the engine looks whether a run's time is over.
+const TICK: Duration = Duration::from_millis(5);
+
+/// The engine, and what every plugin is linked against.
+pub struct Sandbox {
+    engine: Engine,
+    linker: Linker<State>,
+}
+
+impl Sandbox {
+    /// Sets up an engine for `concurrency` runs at a time, none of which has a memory limit above
+    /// `largest_memory_bytes`.
+    pub fn new(concurrency: usize) -> Result<Self, LoadError> {
+        let engine = engine::new(concurrency).map_err(LoadError::engine)?;
+        let linker = wasi::linker(&engine).map_err(LoadError::engine)?;
+        let ticking = engine.weak();
+        std::thread::Builder::new()
+            .name("epoch".to_owned())
+            .spawn(move || {
+                while let Some(engine) = ticking.upgrade() {
+                    engine.increment_epoch();
+                    drop(engine);
+                    std::thread::sleep(TICK);
+                }
+            })
+            .map_err(LoadError::engine)?;
+        Ok(Self { engine, linker })
+    }
+
+    /// Compiles and links a component. Takes as long as compiling takes: not for an async thread.
+    pub fn prepare(&self, component: &[u8]) -> Result<Plugin, LoadError> {
+        Plugin::compile(&self.engine, &self.linker, component)
+    }
+}
+
+/// The number of ticks after which a run's time is over.
+fn ticks(limits: &Limits) -> u64 {
+    u64::try_from(limits.time.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
+}

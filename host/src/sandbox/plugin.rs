@@ -1,0 +1,85 @@
+//! A compiled and linked plugin.
+
+use super::error::LoadError;
+use super::state::State;
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+use wasmtime_wasi::p2::bindings::sync::CommandPre;
+
+/// The interface, generated from the one statement of it.
+pub(super) mod bindings {
+    #![expect(clippy::use_self, reason = "generated")]
+    wasmtime::component::bindgen!({ path: "../guest-sdk/wit", world: "transformer" });
+}
+
+/// What a plugin is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It exports `transform`.
+    Transform,
+    /// It is a WASI program.
+    Command,
+}
+
+/// How a plugin is entered.
+#[derive(Clone)]
+pub(super) enum Entrance {
+    Transform(bindings::TransformerPre<State>),
+    Command(CommandPre<State>),
+}
+
+/// A compiled and linked plugin; cheap to clone.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(super) engine: Engine,
+    pub(super) entrance: Entrance,
+    /// Size of the machine code, in bytes.
+    size: usize,
+}
+
+impl Plugin {
+    pub(super) fn compile(
+        engine: &Engine,
+        linker: &Linker<State>,
+        component: &[u8],
+    ) -> Result<Self, LoadError> {
+        let component = Component::from_binary(engine, component)
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        Self::link(engine, linker, &component)
+    }
+
+    fn link(
+        engine: &Engine,
+        linker: &Linker<State>,
+        component: &Component,
+    ) -> Result<Self, LoadError> {
+        let range = component.image_range();
+        let size = (range.end as usize).saturating_sub(range.start as usize);
+        let prepared = linker
+            .instantiate_pre(component)
+            .map_err(|error| LoadError::Import(format!("{error:#}")))?;
+        let entrance = if let Ok(transform) = bindings::TransformerPre::new(prepared.clone()) {
+            Entrance::Transform(transform)
+        } else {
+            Entrance::Command(CommandPre::new(prepared).map_err(|_| LoadError::NoExport)?)
+        };
+        Ok(Self {
+            engine: engine.clone(),
+            entrance,
+            size,
+        })
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        match self.entrance {
+            Entrance::Transform(_) => Kind::Transform,
+            Entrance::Command(_) => Kind::Command,
+        }
+    }
+
+    /// Size of its machine code, in bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+}

@@ -1,0 +1,154 @@
+//! What one run has: its WASI context, its memory budget, its settings, its log.
+
+use super::guest_log::{GuestLog, Speaker};
+use super::limits::MemoryBudget;
+use super::plugin::{Kind, bindings::redis_sync::transform as host};
+use super::run::Input;
+use super::stdio::{Stream, lock};
+use super::wasi::StandingClock;
+use crate::fingerprint::Fingerprint;
+use crate::object::Object;
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tracing::Level;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
+
+/// Handles a guest may have open at a time: streams, pollables, errors.
+const MAX_HANDLES: usize = 10_000;
+
+/// Random bytes a guest may ask for at a time.
+const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
+/// The state of a store.
+pub(super) struct State {
+    pub(super) wasi: WasiCtx,
+    pub(super) table: ResourceTable,
+    pub(super) memory: MemoryBudget,
+    /// The monotonic clock, in nanoseconds.
+    pub(super) monotonic: u64,
+    settings: Arc<BTreeMap<String, String>>,
+    pub(super) log: Arc<Mutex<GuestLog>>,
+    pub(super) stdout: Stream,
+    pub(super) stderr: Stream,
+}
+
+impl State {
+    pub(super) fn new(input: &Input<'_>, kind: Kind) -> Self {
+        let speaker = Speaker {
+            plugin: input.plugin.into(),
+            object: input.object.key.as_str().into(),
+        };
+        let log = Arc::new(Mutex::new(GuestLog::new(speaker)));
+        let stderr = Stream::to_log(&log, true);
+        let stdout = match kind {
+            Kind::Transform => Stream::to_log(&log, false),
+            Kind::Command => Stream::to_output(input.limits.output_bytes),
+        };
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        Self {
+            wasi: context(input, kind, &stdout, &stderr),
+            table,
+            memory: MemoryBudget::new(input.limits.memory_bytes),
+            monotonic: 0,
+            settings: Arc::clone(input.settings),
+            log,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+fn context(input: &Input<'_>, kind: Kind, stdout: &Stream, stderr: &Stream) -> WasiCtx {
+    let seed = seed(input.object, input.digest);
+    let random = ChaCha8Rng::from_seed(seed);
+    let mut insecure = ChaCha8Rng::from_seed(seed);
+    insecure.set_stream(1);
+    let hash_seed = u128::from_le_bytes(std::array::from_fn(|index| seed[index]));
+    let mut builder = WasiCtxBuilder::new();
+    builder
+        .stdout(stdout.clone())
+        .stderr(stderr.clone())
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .wall_clock(StandingClock(Duration::from_millis(
+            input.object.last_modified,
+        )))
+        .secure_random(random)
+        .insecure_random(insecure)
+        .insecure_random_seed(hash_seed)
+        .max_random_size(MAX_RANDOM_BYTES);
+    if kind == Kind::Command {
+        builder
+            .stdin(MemoryInputPipe::new(input.object.body.clone()))
+            .args(&[input.plugin, &input.object.key])
+            .envs(&environment(input.object, input.settings));
+    }
+    builder.build()
+}
+
+/// A command's environment: the object's, then the route's settings, which win.
+fn environment(object: &Object, settings: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let mut variables = BTreeMap::from([
+        ("OBJECT_BUCKET".to_owned(), object.bucket.clone()),
+        ("OBJECT_KEY".to_owned(), object.key.clone()),
+        ("OBJECT_ETAG".to_owned(), object.etag.clone()),
+    ]);
+    let optional = [
+        ("OBJECT_VERSION_ID", &object.version_id),
+        ("OBJECT_CONTENT_TYPE", &object.content_type),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            variables.insert(name.to_owned(), value.clone());
+        }
+    }
+    variables.extend(
+        settings
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    variables.into_iter().collect()
+}
+
+/// The same object and the same module give the same random numbers.
+fn seed(object: &Object, digest: &str) -> [u8; 32] {
+    let version = object.version_id.as_deref().unwrap_or_default();
+    Fingerprint::new()
+        .parts([&object.bucket, &object.key, &object.etag, version, digest])
+        .bytes()
+}
+
+impl host::types::Host for State {}
+
+impl host::log::Host for State {
+    fn write(&mut self, level: host::log::Level, message: String) {
+        let level = match level {
+            host::log::Level::Trace => Level::TRACE,
+            host::log::Level::Debug => Level::DEBUG,
+            host::log::Level::Info => Level::INFO,
+            host::log::Level::Warn => Level::WARN,
+            host::log::Level::Error => Level::ERROR,
+        };
+        lock(&self.log).write(level, &message);
+    }
+}
+
+impl host::settings::Host for State {
+    fn get(&mut self, name: String) -> Option<String> {
+        self.settings.get(&name).cloned()
+    }
+
+    fn all(&mut self) -> Vec<(String, String)> {
+        self.settings
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+}

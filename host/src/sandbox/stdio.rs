@@ -1,0 +1,134 @@
+//! A guest's stdout and stderr: into the log, or into the output.
+
+use super::guest_log::{GuestLog, LineBuffer};
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::io::AsyncWrite;
+use tracing::Level;
+use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
+
+/// Bytes that a guest may write at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// Raised where stdout passes the output limit.
+#[derive(Debug, thiserror::Error)]
+#[error("the output limit is reached")]
+pub(super) struct OutputLimit;
+
+/// Where the bytes go.
+#[derive(Debug)]
+enum Sink {
+    Log {
+        log: Arc<Mutex<GuestLog>>,
+        buffer: LineBuffer,
+        stderr: bool,
+    },
+    Output {
+        bytes: Vec<u8>,
+        limit: usize,
+    },
+}
+
+/// One of a guest's output streams; clones write to the same place.
+#[derive(Clone, Debug)]
+pub(super) struct Stream(Arc<Mutex<Sink>>);
+
+impl Stream {
+    /// Lines become log lines.
+    pub(super) fn to_log(log: &Arc<Mutex<GuestLog>>, stderr: bool) -> Self {
+        let sink = Sink::Log {
+            log: Arc::clone(log),
+            buffer: LineBuffer::default(),
+            stderr,
+        };
+        Self(Arc::new(Mutex::new(sink)))
+    }
+
+    /// Bytes are kept, `limit` of them.
+    pub(super) fn to_output(limit: usize) -> Self {
+        Self(Arc::new(Mutex::new(Sink::Output {
+            bytes: Vec::new(),
+            limit,
+        })))
+    }
+
+    /// Ends the stream; returns what was kept.
+    pub(super) fn finish(&self) -> Vec<u8> {
+        match &mut *lock(&self.0) {
+            Sink::Log {
+                log,
+                buffer,
+                stderr,
+            } => {
+                buffer.finish(|line| log_line(log, *stderr, line));
+                Vec::new()
+            }
+            Sink::Output { bytes, .. } => std::mem::take(bytes),
+        }
+    }
+}
+
+/// A panic while a lock was held must not spread to the next run.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn log_line(log: &Mutex<GuestLog>, stderr: bool, line: &str) {
+    if stderr {
+        lock(log).write_stderr(line);
+    } else {
+        lock(log).write(Level::INFO, line);
+    }
+}
+
+#[async_trait]
+impl OutputStream for Stream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        match &mut *lock(&self.0) {
+            Sink::Log {
+                log,
+                buffer,
+                stderr,
+            } => buffer.push(&bytes, |line| log_line(log, *stderr, line)),
+            Sink::Output { bytes: kept, limit } => {
+                if bytes.len() > limit.saturating_sub(kept.len()) {
+                    return Err(StreamError::Trap(OutputLimit.into()));
+                }
+                kept.extend_from_slice(&bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(CHUNK)
+    }
+}
+
+#[async_trait]
+impl Pollable for Stream {
+    async fn ready(&mut self) {}
+}
+
+impl IsTerminal for Stream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        // Asked for by WASI 0.3 only, which is not linked.
+        Box::new(tokio::io::sink())
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(self.clone())
+    }
+}

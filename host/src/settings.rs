@@ -1,0 +1,400 @@
+//! Every variable of the environment: its name, default, unit and meaning, read in one pass.
+//!
+//! [`VARIABLES`] is the one table; the README's is checked against it. [`Settings::read`] reports
+//! every problem at once, by name, and never prints a secret.
+
+mod variables;
+
+pub use variables::{VARIABLES, Variable};
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself, for the one place that has to send it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(secret)")
+    }
+}
+
+/// Where Redis is and how to get in.
+#[derive(Clone, Debug)]
+pub struct RedisSettings {
+    /// Host name or address; of a cluster, any node or the configuration endpoint.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Database number; a cluster has only 0.
+    pub db: u16,
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// PEM file with the certificate authorities to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// ACL user.
+    pub username: Option<String>,
+    /// Password of the user, or of the server.
+    pub password: Option<Secret>,
+    /// The `ElastiCache` cache to sign tokens for, in place of a password.
+    pub iam: Option<IamSettings>,
+    /// Whether Redis is a cluster.
+    pub cluster: bool,
+    /// Goes before every data key.
+    pub key_prefix: String,
+    /// Whether keys that Redis Sync did not write are taken over.
+    pub adopt_keys: bool,
+    /// How long the record of a deleted object is kept.
+    pub tombstone: Duration,
+    /// Channel on which every changed key is published after its commit.
+    pub changes_channel: Option<String>,
+}
+
+/// What an `ElastiCache` IAM token is signed for.
+#[derive(Clone, Debug)]
+pub struct IamSettings {
+    /// Name of the replication group or serverless cache.
+    pub cache_name: String,
+    /// Whether the cache is a serverless one.
+    pub serverless: bool,
+    /// Region of the cache.
+    pub region: String,
+}
+
+/// What happens to an object that no route takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmatched {
+    /// Its bytes are stored at its key.
+    Store,
+    /// It yields nothing.
+    Skip,
+}
+
+/// What one run of a plugin may use, unless its route says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Fuel: roughly one unit an instruction.
+    pub fuel: u64,
+    /// Wall clock.
+    pub time: Duration,
+    /// All linear memories and tables of an instance together, in bytes.
+    pub memory_bytes: usize,
+    /// Keys and values it may return, in bytes.
+    pub output_bytes: usize,
+}
+
+/// Everything the environment says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The bucket that holds the configuration.
+    pub bucket: String,
+    /// Where Redis is.
+    pub redis: RedisSettings,
+    /// Prefix of the plugins' keys.
+    pub plugins_prefix: String,
+    /// Prefix of the compiled modules' keys.
+    pub compiled_prefix: String,
+    /// What happens to objects that no route takes.
+    pub unmatched: Unmatched,
+    /// Limits of a plugin's run.
+    pub limits: Limits,
+    /// The largest object that is read, in bytes.
+    pub max_object_bytes: u64,
+    /// Objects worked on at a time.
+    pub concurrency: usize,
+    /// Whether S3 is addressed as `endpoint/bucket` instead of `bucket.endpoint`.
+    pub s3_force_path_style: bool,
+}
+
+/// Everything that is wrong with the environment, a line a variable.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the environment is not complete:\n  {}", .0.join("\n  "))]
+pub struct SettingsError(pub Vec<String>);
+
+impl Settings {
+    /// Reads the process's environment.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Self::read(|name| std::env::var(name).ok())
+    }
+
+    /// Reads variables through `lookup`. An empty variable counts as absent.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut reader = Reader {
+            lookup: &lookup,
+            problems: Vec::new(),
+        };
+        let settings = Self {
+            bucket: reader.text("CONFIG_BUCKET_NAME"),
+            redis: redis(&mut reader),
+            plugins_prefix: reader.text("PLUGINS_PREFIX"),
+            compiled_prefix: reader.text("COMPILED_PREFIX"),
+            unmatched: reader.one_of(
+                "UNMATCHED",
+                &[("store", Unmatched::Store), ("skip", Unmatched::Skip)],
+            ),
+            limits: Limits {
+                fuel: reader.number("FUEL_LIMIT", 1, u64::MAX),
+                time: Duration::from_millis(reader.number("TIME_LIMIT_MS", 1, 900_000)),
+                memory_bytes: reader.number("MEMORY_LIMIT_MIB", 1, 4096) * 1024 * 1024,
+                output_bytes: reader.number("MAX_OUTPUT_BYTES", 1, 512 << 20),
+            },
+            max_object_bytes: reader.number("MAX_OBJECT_BYTES", 1, 1 << 30),
+            concurrency: reader.number("CONCURRENCY", 1, 256),
+            s3_force_path_style: reader.flag("S3_FORCE_PATH_STYLE"),
+        };
+        reader.check_prefixes(&settings);
+        if reader.problems.is_empty() {
+            Ok(settings)
+        } else {
+            Err(SettingsError(reader.problems))
+        }
+    }
+
+    /// Whether an object of that key is configuration, and not a plugin or a compiled module.
+    pub fn is_config(&self, key: &str) -> bool {
+        !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.compiled_prefix)
+    }
+}
+
+fn redis(reader: &mut Reader<'_>) -> RedisSettings {
+    let settings = RedisSettings {
+        host: reader.text("REDIS_HOST"),
+        port: reader.number("REDIS_PORT", 1, u16::MAX),
+        db: reader.number("REDIS_DB", 0, 65_535),
+        tls: reader.flag("REDIS_TLS"),
+        ca_file: reader.optional("REDIS_CA_FILE").map(PathBuf::from),
+        username: reader.optional("REDIS_USERNAME"),
+        password: reader.optional("REDIS_PASSWORD").map(Secret),
+        iam: iam(reader),
+        cluster: reader.flag("REDIS_CLUSTER"),
+        key_prefix: reader.optional("REDIS_KEY_PREFIX").unwrap_or_default(),
+        adopt_keys: reader.flag("ADOPT_KEYS"),
+        tombstone: Duration::from_secs(reader.number("TOMBSTONE_SECONDS", 60, u32::MAX.into())),
+        changes_channel: reader.optional("CHANGES_CHANNEL"),
+    };
+    if settings.cluster && settings.db != 0 {
+        reader.problem("REDIS_DB", "a cluster has only database 0");
+    }
+    if settings.ca_file.is_some() && !settings.tls {
+        reader.problem("REDIS_CA_FILE", "is of use only with REDIS_TLS=true");
+    }
+    if settings.iam.is_some() {
+        if settings.username.is_none() {
+            reader.problem(
+                "REDIS_USERNAME",
+                "is missing: REDIS_IAM_CACHE_NAME signs in as a user",
+            );
+        }
+        if settings.password.is_some() {
+            reader.problem(
+                "REDIS_PASSWORD",
+                "and REDIS_IAM_CACHE_NAME exclude each other",
+            );
+        }
+        if !settings.tls {
+            reader.problem(
+                "REDIS_TLS",
+                "must be true with REDIS_IAM_CACHE_NAME: ElastiCache takes tokens over TLS only",
+            );
+        }
+    }
+    settings
+}
+
+fn iam(reader: &mut Reader<'_>) -> Option<IamSettings> {
+    let serverless = reader.flag("REDIS_IAM_SERVERLESS");
+    let cache_name = reader.optional("REDIS_IAM_CACHE_NAME")?;
+    let region = reader.optional("AWS_REGION").unwrap_or_else(|| {
+        reader.problem(
+            "AWS_REGION",
+            "is missing: REDIS_IAM_CACHE_NAME signs for a region",
+        );
+        String::new()
+    });
+    Some(IamSettings {
+        cache_name,
+        serverless,
+        region,
+    })
+}
+
+/// Reads variables and collects what is wrong with them.
+struct Reader<'a> {
+    lookup: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn problem(&mut self, name: &str, what: &str) {
+        self.problems.push(format!("{name} {what}"));
+    }
+
+    fn optional(&self, name: &str) -> Option<String> {
+        let default = VARIABLES
+            .iter()
+            .find(|variable| variable.name == name)
+            .and_then(|variable| variable.default);
+        (self.lookup)(name)
+            .filter(|value| !value.is_empty())
+            .or(default.map(str::to_owned))
+    }
+
+    fn text(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.problem(name, "is missing");
+            String::new()
+        })
+    }
+
+    fn number<T>(&mut self, name: &str, least: T, most: T) -> T
+    where
+        T: FromStr + PartialOrd + Copy + fmt::Display,
+    {
+        let text = self.text(name);
+        match text.parse::<T>() {
+            Ok(number) if number >= least && number <= most => number,
+            _ if text.is_empty() => least,
+            _ => {
+                self.problem(
+                    name,
+                    &format!("is `{text}`, not a whole number from {least} to {most}"),
+                );
+                least
+            }
+        }
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.one_of(
+            name,
+            &[("true", true), ("false", false), ("1", true), ("0", false)],
+        )
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> T {
+        let text = self.text(name);
+        let chosen = choices
+            .iter()
+            .find(|(choice, _)| text.eq_ignore_ascii_case(choice));
+        if chosen.is_none() && !text.is_empty() {
+            let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
+            self.problem(
+                name,
+                &format!("is `{text}`, not one of: {}", names.join(", ")),
+            );
+        }
+        chosen.unwrap_or(&choices[0]).1
+    }
+
+    fn check_prefixes(&mut self, settings: &Settings) {
+        for (name, prefix) in [
+            ("PLUGINS_PREFIX", &settings.plugins_prefix),
+            ("COMPILED_PREFIX", &settings.compiled_prefix),
+        ] {
+            if !prefix.is_empty() && !prefix.ends_with('/') {
+                self.problem(name, &format!("is `{prefix}`, which does not end with `/`"));
+            }
+        }
+        let (plugins, compiled) = (&settings.plugins_prefix, &settings.compiled_prefix);
+        if plugins.starts_with(compiled.as_str()) || compiled.starts_with(plugins.as_str()) {
+            self.problem(
+                "COMPILED_PREFIX",
+                "and PLUGINS_PREFIX lie within each other",
+            );
+        }
+        let prefix = &settings.redis.key_prefix;
+        if prefix.starts_with(crate::entry::RESERVED_PREFIX) {
+            self.problem(
+                "REDIS_KEY_PREFIX",
+                "begins with `redis-sync:`, which is reserved for bookkeeping",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        Settings::read(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn two_variables_are_enough() {
+        let settings = read(&[("CONFIG_BUCKET_NAME", "b"), ("REDIS_HOST", "h")]).unwrap();
+        assert_eq!((settings.redis.port, settings.concurrency), (6379, 8));
+        assert_eq!(settings.limits.fuel, 5_000_000_000);
+        assert_eq!(settings.limits.memory_bytes, 256 << 20);
+        assert!(settings.redis.adopt_keys && !settings.redis.tls);
+        assert!(settings.is_config("flags.json") && !settings.is_config("plugins/flags.wasm"));
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once_by_name() {
+        let SettingsError(problems) = read(&[
+            ("REDIS_PORT", "70000"),
+            ("FUEL_LIMIT", "lots"),
+            ("UNMATCHED", "drop"),
+            ("REDIS_TLS", "perhaps"),
+            ("PLUGINS_PREFIX", "plugins"),
+            ("REDIS_IAM_CACHE_NAME", "cache"),
+        ])
+        .unwrap_err();
+        for name in [
+            "CONFIG_BUCKET_NAME",
+            "REDIS_HOST",
+            "REDIS_PORT",
+            "FUEL_LIMIT",
+            "UNMATCHED",
+            "REDIS_TLS",
+            "PLUGINS_PREFIX",
+            "REDIS_USERNAME",
+            "AWS_REGION",
+        ] {
+            assert!(
+                problems.iter().any(|problem| problem.starts_with(name)),
+                "{name} in {problems:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let settings = read(&[
+            ("CONFIG_BUCKET_NAME", "b"),
+            ("REDIS_HOST", "h"),
+            ("REDIS_PASSWORD", "hunter2"),
+        ])
+        .unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_table_has_every_variable_once() {
+        let mut names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), VARIABLES.len());
+    }
+}

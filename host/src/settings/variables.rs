@@ -1,0 +1,145 @@
+//! The table of variables.
+
+/// One variable of the environment.
+#[derive(Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds where it is not set; `None` where it is required or simply absent.
+    pub default: Option<&'static str>,
+    /// What it means, with its unit.
+    pub meaning: &'static str,
+}
+
+const fn variable(
+    name: &'static str,
+    default: Option<&'static str>,
+    meaning: &'static str,
+) -> Variable {
+    Variable {
+        name,
+        default,
+        meaning,
+    }
+}
+
+/// Every variable, in the README's order.
+pub const VARIABLES: &[Variable] = &[
+    variable(
+        "CONFIG_BUCKET_NAME",
+        None,
+        "Required. The bucket that holds the configuration and the plugins.",
+    ),
+    variable(
+        "AWS_REGION",
+        None,
+        "Region of the bucket; the Lambda runtime sets it.",
+    ),
+    variable(
+        "REDIS_HOST",
+        None,
+        "Required. Host name or address of Redis; of a cluster, any node or its configuration endpoint.",
+    ),
+    variable("REDIS_PORT", Some("6379"), "TCP port of Redis."),
+    variable("REDIS_DB", Some("0"), "Database number."),
+    variable("REDIS_TLS", Some("false"), "Whether to speak TLS."),
+    variable(
+        "REDIS_CA_FILE",
+        None,
+        "PEM file with the certificate authorities to trust instead of the public ones.",
+    ),
+    variable("REDIS_USERNAME", None, "ACL user."),
+    variable("REDIS_PASSWORD", None, "Password. Never printed."),
+    variable(
+        "REDIS_IAM_CACHE_NAME",
+        None,
+        "Turns on ElastiCache IAM authentication of `REDIS_USERNAME` for the cache of that name.",
+    ),
+    variable(
+        "REDIS_IAM_SERVERLESS",
+        Some("false"),
+        "Whether that cache is a serverless one.",
+    ),
+    variable(
+        "REDIS_CLUSTER",
+        Some("false"),
+        "Whether Redis is a cluster.",
+    ),
+    variable("REDIS_KEY_PREFIX", None, "Goes before every data key."),
+    variable(
+        "ADOPT_KEYS",
+        Some("true"),
+        "Whether keys that Redis Sync did not write are taken over; `false` makes them a conflict.",
+    ),
+    variable(
+        "PLUGINS_PREFIX",
+        Some("plugins/"),
+        "Prefix of the plugins and of `routes.toml` in the bucket.",
+    ),
+    variable(
+        "COMPILED_PREFIX",
+        Some("compiled/"),
+        "Prefix of compiled modules in the bucket; never config objects.",
+    ),
+    variable(
+        "UNMATCHED",
+        Some("store"),
+        "What happens to an object that no route takes: `store` its bytes at its key, or `skip` it.",
+    ),
+    variable(
+        "FUEL_LIMIT",
+        Some("5000000000"),
+        "Fuel of one run of a plugin, about one unit an instruction.",
+    ),
+    variable(
+        "TIME_LIMIT_MS",
+        Some("10000"),
+        "Wall clock of one run, in milliseconds.",
+    ),
+    variable(
+        "MEMORY_LIMIT_MIB",
+        Some("256"),
+        "Linear memories and tables of one run together, in MiB.",
+    ),
+    variable(
+        "MAX_OBJECT_BYTES",
+        Some("33554432"),
+        "The largest object that is read, in bytes.",
+    ),
+    variable(
+        "MAX_OUTPUT_BYTES",
+        Some("33554432"),
+        "Keys and values that one object may yield, in bytes.",
+    ),
+    variable("CONCURRENCY", Some("8"), "Objects worked on at a time."),
+    variable(
+        "TOMBSTONE_SECONDS",
+        Some("1209600"),
+        "How long the record of a deleted object is kept, in seconds: longer than any redelivery.",
+    ),
+    variable(
+        "CHANGES_CHANNEL",
+        None,
+        "Redis channel on which every changed key is published after its commit.",
+    ),
+    variable(
+        "S3_FORCE_PATH_STYLE",
+        Some("false"),
+        "Address S3 as `endpoint/bucket`, for S3 servers other than AWS's.",
+    ),
+    variable(
+        "AWS_ENDPOINT_URL",
+        None,
+        "Endpoint of S3, as every AWS SDK reads it.",
+    ),
+    variable(
+        "AWS_LAMBDA_LOG_LEVEL",
+        Some("INFO"),
+        "Log level, as Lambda's logging configuration sets it.",
+    ),
+    variable(
+        "RUST_LOG",
+        None,
+        "Log filter by target, in place of `AWS_LAMBDA_LOG_LEVEL`.",
+    ),
+];

@@ -59,6 +59,12 @@
 //! [`run`] does natively what the sandbox does with a transform, for tests of the failures.
 
 pub use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+
+/// Makes a function the transform of its crate.
+///
+/// The function takes the object by reference and returns [`Entries`] or an error, of any type that
+/// converts to [`Error`]. It stays an ordinary function; on WebAssembly it is also what the plugin
+/// exports. A crate has one transform: what several share goes into a crate of its own.
 pub use redis_sync_guest_macros::transform;
 
 pub use crate::entries::Entries;
@@ -78,6 +84,11 @@ mod text;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod guest;
+
+/// The examples of the README are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What `#[transform]` does with the function's name: outside a plugin it only checks the type,
 /// which also keeps a private function from counting as unused.

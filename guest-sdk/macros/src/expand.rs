@@ -4,14 +4,19 @@ use quote::{quote, quote_spanned};
 use crate::parse::Transform;
 
 /// The function as it is, and what makes it the transform of its crate.
+///
+/// All of it has the place of the function's name, where errors of its types are then reported.
 pub(crate) fn expand(transform: &Transform) -> TokenStream {
     let function = &transform.function;
     let name = &function.sig.ident;
     let only_one = only_one(transform);
+    let export = quote_spanned! {name.span()=>
+        ::redis_sync_guest::__export!(#name);
+    };
     quote! {
         #function
         #only_one
-        ::redis_sync_guest::__export!(#name);
+        #export
     }
 }
 

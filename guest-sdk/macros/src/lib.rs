@@ -1,25 +1,30 @@
 //! The `#[transform]` attribute of `redis-sync-guest`, which documents and re-exports it.
 //!
-//! The attribute is thin: [`parse`] checks that the function can be a transform and reports at the
-//! token that is in the way, [`expand`] leaves the function as it is and hands its name to the SDK.
+//! The attribute is thin: `parse` checks that the function can be a transform and reports at the
+//! token that is in the way, `expand` leaves the function as it is and hands its name to the SDK.
 
 use proc_macro::TokenStream;
-use syn::parse_macro_input;
+use quote::quote;
 
 use crate::args::Args;
 use crate::expand::expand;
-use crate::parse::Transform;
 
 mod args;
 mod expand;
 mod parse;
 
-/// Makes a function the plugin's transform.
-///
-/// It documents itself in `redis-sync-guest`, under whose name authors use it.
+/// See `redis_sync_guest::transform`.
 #[proc_macro_attribute]
 pub fn transform(args: TokenStream, input: TokenStream) -> TokenStream {
-    parse_macro_input!(args as Args);
-    let transform = parse_macro_input!(input as Transform);
-    expand(&transform).into()
+    match syn::parse(args).and_then(|Args| syn::parse(input.clone())) {
+        Ok(transform) => expand(&transform).into(),
+        Err(error) => with_error(input, &error),
+    }
+}
+
+/// What was there and the error, so that no other errors follow from what would be missing.
+fn with_error(input: TokenStream, error: &syn::Error) -> TokenStream {
+    let input = proc_macro2::TokenStream::from(input);
+    let error = error.to_compile_error();
+    quote! { #input #error }.into()
 }

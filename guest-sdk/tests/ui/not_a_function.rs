@@ -1,0 +1,6 @@
+use redis_sync_guest::transform;
+
+#[transform]
+struct Flags;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use redis_sync_guest::{Entries, Object, Result, transform};
+
+#[transform]
+async fn flags(_object: &Object) -> Result<Entries> {
+    Ok(Entries::new())
+}
+
+fn main() {}

@@ -93,7 +93,7 @@ async fn apply(
                 "the event is of the bucket `{bucket}`; this function serves `{}`",
                 settings.bucket
             );
-            Some(ObjectReport::failed(&change.key, why))
+            Some(ObjectReport::failed(&change.key, &why))
         }
         _ => by_key
             .get(change.key.as_str())

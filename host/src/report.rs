@@ -53,7 +53,7 @@ pub struct ObjectReport {
 
 impl ObjectReport {
     /// A failure before anything was known about the object.
-    pub fn failed(key: impl Into<String>, error: impl ToString) -> Self {
+    pub fn failed(key: impl Into<String>, error: &(impl std::fmt::Display + ?Sized)) -> Self {
         let error = Some(error.to_string());
         Self {
             key: key.into(),

@@ -51,7 +51,7 @@ pub struct RedisSettings {
     pub username: Option<String>,
     /// Password of the user, or of the server.
     pub password: Option<Secret>,
-    /// The `ElastiCache` cache to sign tokens for, in place of a password.
+    /// The ElastiCache cache to sign tokens for, in place of a password.
     pub iam: Option<IamSettings>,
     /// Whether Redis is a cluster.
     pub cluster: bool,
@@ -65,7 +65,7 @@ pub struct RedisSettings {
     pub changes_channel: Option<String>,
 }
 
-/// What an `ElastiCache` IAM token is signed for.
+/// What an ElastiCache IAM token is signed for.
 #[derive(Clone, Debug)]
 pub struct IamSettings {
     /// Name of the replication group or serverless cache.

@@ -44,7 +44,7 @@ struct Task {
 
 pub(super) fn parse(payload: &str) -> Result<BatchJob, EventError> {
     let job: Job = serde_json::from_str(payload)
-        .map_err(|error| EventError::malformed("S3 Batch Operations job", error))?;
+        .map_err(|error| EventError::malformed("S3 Batch Operations job", &error))?;
     Ok(BatchJob {
         schema_version: job.invocation_schema_version,
         invocation_id: job.invocation_id,

@@ -64,7 +64,7 @@ pub enum EventError {
 }
 
 impl EventError {
-    fn malformed(kind: &'static str, problem: impl ToString) -> Self {
+    fn malformed(kind: &'static str, problem: &dyn std::fmt::Display) -> Self {
         Self::Malformed {
             kind,
             problem: problem.to_string(),

@@ -82,7 +82,7 @@ fn nested(text: &str, depth: u8) -> Result<Vec<Change>, EventError> {
     let Some(depth) = depth.checked_sub(1) else {
         return Err(EventError::malformed(
             "notification",
-            "too many envelopes in one another",
+            &"too many envelopes in one another",
         ));
     };
     let document: Document = serde_json::from_str(text).map_err(|error| refuse(text, &error))?;
@@ -107,7 +107,7 @@ fn refuse(text: &str, error: &serde_json::Error) -> EventError {
     if error.is_data()
         && (text.contains("aws:s3") || text.contains("aws.s3") || text.contains("aws:sns"))
     {
-        EventError::malformed("S3 notification", error)
+        EventError::malformed("S3 notification", &error)
     } else {
         EventError::Unknown
     }
@@ -126,7 +126,7 @@ fn changes_of(record: Record, depth: u8) -> Result<Vec<Change>, EventError> {
                 return Ok(Vec::new());
             }
             let key = key::from_form(&s3.object.key)
-                .map_err(|problem| EventError::malformed("S3 notification", problem))?;
+                .map_err(|problem| EventError::malformed("S3 notification", &problem))?;
             Ok(vec![Change {
                 bucket: Some(s3.bucket.name),
                 key,
@@ -134,7 +134,7 @@ fn changes_of(record: Record, depth: u8) -> Result<Vec<Change>, EventError> {
         }
         (source, ..) => Err(EventError::malformed(
             "notification",
-            format!(
+            &format!(
                 "a record of source `{}` without an S3 object",
                 source.unwrap_or("(none)")
             ),
@@ -153,11 +153,11 @@ fn bridged(detail_type: Option<&str>, detail: Option<S3>) -> Result<Vec<Change>,
         return Ok(Vec::new());
     }
     let s3 =
-        detail.ok_or_else(|| EventError::malformed("EventBridge event", "it has no detail"))?;
+        detail.ok_or_else(|| EventError::malformed("EventBridge event", &"it has no detail"))?;
     if s3.object.key.is_empty() {
         return Err(EventError::malformed(
             "EventBridge event",
-            "the key is empty",
+            &"the key is empty",
         ));
     }
     Ok(vec![Change {

@@ -35,7 +35,7 @@ pub struct SyncRequest {
 pub struct StatusRequest {}
 
 pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {
-    serde_json::from_str(payload).map_err(|error| EventError::malformed("operation", error))
+    serde_json::from_str(payload).map_err(|error| EventError::malformed("operation", &error))
 }
 
 #[cfg(test)]

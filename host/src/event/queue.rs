@@ -33,8 +33,8 @@ struct Record {
 
 /// Reads a batch. A body that cannot be read fails its own message only.
 pub(super) fn parse(payload: &str) -> Result<Event, EventError> {
-    let batch: Batch =
-        serde_json::from_str(payload).map_err(|error| EventError::malformed("SQS batch", error))?;
+    let batch: Batch = serde_json::from_str(payload)
+        .map_err(|error| EventError::malformed("SQS batch", &error))?;
     let fifo = batch.records.iter().any(|record| {
         record.queue_arn.ends_with(".fifo")
             || record.attributes.contains_key("MessageGroupId") && record.queue_arn.is_empty()

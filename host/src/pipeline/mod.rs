@@ -184,7 +184,7 @@ impl Pipeline {
         ObjectReport {
             plugin,
             fuel,
-            ..ObjectReport::failed(key, message)
+            ..ObjectReport::failed(key, &message)
         }
     }
 

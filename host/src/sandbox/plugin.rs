@@ -8,7 +8,6 @@ use wasmtime_wasi::p2::bindings::sync::CommandPre;
 
 /// The interface, generated from the one statement of it.
 pub(super) mod bindings {
-    #![expect(clippy::use_self, reason = "generated")]
     wasmtime::component::bindgen!({ path: "../guest-sdk/wit", world: "transformer" });
 }
 

@@ -1,0 +1,45 @@
+# `make run` shows the main job on real parts; `make test` tests it; `make check` is what CI runs.
+# `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# rustup installs the toolchain that rust-toolchain.toml names, also where the environment says not to.
+export RUSTUP_AUTO_INSTALL := 1
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: run
+run: setup ## the main job, locally: uploads plugins and real config files, shows what Redis holds
+	@cargo build --quiet --workspace --bins
+	@cargo run --quiet --package redis-sync-tests --bin main-job
+
+.PHONY: test
+test: setup ## unit tests and end-to-end tests
+	cargo build --workspace --bins
+	cargo test --workspace
+
+.PHONY: check
+check: setup ## formatting, clippy, docs, tests: what CI runs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
+	$(MAKE) test
+
+.PHONY: setup
+setup: target/.tools ## installs what is missing: the WebAssembly target, redis-server
+
+target/.tools: Makefile rust-toolchain.toml
+	@command -v cargo >/dev/null || { echo "Rust is missing: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"; exit 1; }
+	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || $(MAKE) --no-print-directory install-redis
+	@mkdir -p target && touch $@
+
+.PHONY: install-redis
+install-redis:
+	@command -v apt-get >/dev/null || { echo "redis-server is missing: install it with your package manager"; exit 1; }
+	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); echo "installing redis-server"; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq redis-server >/dev/null

@@ -1,0 +1,5 @@
+//! End to end: the real `bootstrap` behind a Runtime API, a real Redis, S3 over HTTP, guests
+//! compiled from source.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod lifecycle;

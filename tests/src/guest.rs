@@ -1,0 +1,37 @@
+//! The guests, as they are uploaded.
+
+use std::path::{Path, PathBuf};
+
+/// Where the build script put them.
+const GUESTS: &str = env!("GUESTS");
+
+/// The compiled module of a guest, by its package's name.
+///
+/// # Panics
+///
+/// Where there is no such guest.
+pub fn module(package: &str) -> Vec<u8> {
+    let path = path(package);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("no guest at {}: {error}", path.display()))
+}
+
+fn path(package: &str) -> PathBuf {
+    Path::new(GUESTS).join(format!("{}.wasm", package.replace('-', "_")))
+}
+
+/// The `scenario` guest in a variant that puts `letters`, up to four, before every key it yields.
+///
+/// # Panics
+///
+/// Where there are more letters.
+pub fn scenario_variant(letters: &str) -> Vec<u8> {
+    const MARKER: &[u8] = b"@@VARIANT=....@@";
+    assert!(letters.len() <= 4, "a variant has up to four letters");
+    let mut module = module("scenario");
+    let at = module
+        .windows(MARKER.len())
+        .position(|window| window == MARKER);
+    let start = at.expect("the scenario guest has its marker") + b"@@VARIANT=".len();
+    module[start..start + letters.len()].copy_from_slice(letters.as_bytes());
+    module
+}

@@ -3,3 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod lifecycle;
+mod limits;
+mod order;
+mod routing;
+mod startup;
+mod world;

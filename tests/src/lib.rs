@@ -3,4 +3,5 @@
 
 pub mod guest;
 pub mod held;
+pub mod nhs;
 pub mod program;

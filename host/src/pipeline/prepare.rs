@@ -278,7 +278,7 @@ impl Pipeline {
         let ran = self.run_sandboxed(object, name, loaded, transform).await;
         *fuel = fuel.saturating_add(ran.fuel);
         ran.result.map_err(|failure| {
-            let message = format!("plugin `{name}` {failure} on `{}`", object.key);
+            let message = failure.describe(name, &object.key);
             transform_error(Some(transform.label()), Some(*fuel), message)
         })
     }

@@ -25,33 +25,50 @@ impl LoadError {
     }
 }
 
-/// Why a run failed. Each limit says its value and where to raise it.
+/// Why a run failed: what the plugin did, with the limit's value. [`Failure::describe`] says the rest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Failure {
     /// The fuel is used up.
-    #[error("used up its {0} fuel (raise FUEL_LIMIT, or `fuel` of its route)")]
+    #[error("used up its {0} fuel")]
     OutOfFuel(u64),
     /// The time is over.
-    #[error("ran longer than {} ms (raise TIME_LIMIT_MS, or `time_ms` of its route)", .0.as_millis())]
+    #[error("ran longer than {} ms", .0.as_millis())]
     OutOfTime(Duration),
     /// Memories and tables together would be larger than the limit.
-    #[error(
-        "needs more than {0} MiB of memory (raise MEMORY_LIMIT_MIB, or `memory_mib` of its route)"
-    )]
+    #[error("needs more than {0} MiB of memory")]
     OutOfMemory(usize),
     /// It handed over more than the limit.
-    #[error("returned more than {0} bytes (raise MAX_OUTPUT_BYTES)")]
+    #[error("returned more than {0} bytes")]
     OutputTooLarge(usize),
     /// The call stack is exhausted.
     #[error("exhausted its call stack")]
     StackOverflow,
     /// It has more instances, memories or tables than there is room for.
-    #[error("cannot be instantiated: {0}")]
+    #[error("cannot be instantiated")]
     Instantiate(String),
     /// It trapped.
-    #[error("trapped: {0}")]
+    #[error("trapped")]
     Trapped(String),
     /// It returned an error, or exited with a status other than 0.
-    #[error("failed: {0}")]
+    #[error("failed")]
     Returned(String),
+}
+
+impl Failure {
+    /// The whole message: which plugin, on which object, and where a limit is raised.
+    pub fn describe(&self, plugin: &str, object: &str) -> String {
+        let (limit, key) = match self {
+            Self::OutOfFuel(_) => ("FUEL_LIMIT", "fuel"),
+            Self::OutOfTime(_) => ("TIME_LIMIT_MS", "time_ms"),
+            Self::OutOfMemory(_) => ("MEMORY_LIMIT_MIB", "memory_mib"),
+            Self::OutputTooLarge(_) => {
+                return format!("plugin `{plugin}` {self} on `{object}` (raise MAX_OUTPUT_BYTES)");
+            }
+            Self::StackOverflow => return format!("plugin `{plugin}` {self} on `{object}`"),
+            Self::Instantiate(why) | Self::Trapped(why) | Self::Returned(why) => {
+                return format!("plugin `{plugin}` {self} on `{object}`: {why}");
+            }
+        };
+        format!("plugin `{plugin}` {self} on `{object}` (raise {limit}, or `{key}` of its route)")
+    }
 }

@@ -162,7 +162,7 @@ fn failure(error: &wasmtime::Error, limits: &Limits) -> Failure {
         Some(Trap::OutOfFuel) => Failure::OutOfFuel(limits.fuel),
         Some(Trap::Interrupt) => Failure::OutOfTime(limits.time),
         Some(Trap::StackOverflow) => Failure::StackOverflow,
-        Some(trap) => Failure::Trapped(trap.to_string()),
+        Some(trap) => Failure::Trapped(trap.to_string().replacen("wasm trap: ", "", 1)),
         None => other(error, limits),
     }
 }

@@ -1,0 +1,238 @@
+//! What a plugin does wrong fails its object, leaves the old entries and stops nobody else.
+
+use crate::world::{assert_held, message, upload_all, world_with, yields};
+use redis_sync_tests::guest;
+use serde_json::{Value, json};
+
+/// Old entries of the object that fails, and a healthy neighbour in the same event.
+async fn fails(variables: &[(&str, &str)], body: &Value, reason: &str) {
+    let world = world_with(variables).await;
+    world
+        .upload("flags/bad.json", yields(json!({"old": {"bytes": "good"}})))
+        .await
+        .unwrap();
+    let neighbour = yields(json!({"neighbour": {"bytes": "fine"}}));
+    let answer = upload_all(
+        &world,
+        &[
+            ("flags/bad.json", body.to_string()),
+            ("flags/ok.json", neighbour),
+        ],
+    )
+    .await;
+    let message = message(answer);
+    let expected = format!("1 of 2 objects failed: `flags/bad.json`: plugin `flags.wasm` {reason}");
+    assert_eq!(message, expected);
+    assert_held(&world, json!({"old": "good", "neighbour": "fine"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_out_of_fuel_leaves_the_old_value() {
+    let reason =
+        "used up its 5000000 fuel on `flags/bad.json` (raise FUEL_LIMIT, or `fuel` of its route)";
+    fails(&[("FUEL_LIMIT", "5000000")], &json!({"do": "spin"}), reason).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_loop_is_stopped_by_the_clock() {
+    let reason = "ran longer than 300 ms on `flags/bad.json` (raise TIME_LIMIT_MS, or `time_ms` of its route)";
+    let variables = [
+        ("FUEL_LIMIT", "18446744073709551615"),
+        ("TIME_LIMIT_MS", "300"),
+    ];
+    fails(&variables, &json!({"do": "spin"}), reason).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_over_the_limit_leaves_the_old_value() {
+    let reason = "needs more than 32 MiB of memory on `flags/bad.json` (raise MEMORY_LIMIT_MIB, or `memory_mib` of its route)";
+    fails(
+        &[("MEMORY_LIMIT_MIB", "32")],
+        &json!({"do": "grow"}),
+        reason,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_over_the_limit_leaves_the_old_value() {
+    let reason = "returned more than 1000 bytes on `flags/bad.json` (raise MAX_OUTPUT_BYTES)";
+    fails(
+        &[("MAX_OUTPUT_BYTES", "1000")],
+        &json!({"do": "flood", "bytes": 1000}),
+        reason,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_far_over_the_limit_is_not_even_copied() {
+    let reason = "returned more than 1000 bytes on `flags/bad.json` (raise MAX_OUTPUT_BYTES)";
+    fails(
+        &[("MAX_OUTPUT_BYTES", "1000")],
+        &json!({"do": "flood", "bytes": 100_000_000}),
+        reason,
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_leaves_the_old_value_and_the_panic_reaches_the_log() {
+    let body = json!({"do": "panic", "message": "no such luck"});
+    fails(
+        &[],
+        &body,
+        "trapped on `flags/bad.json`: wasm `unreachable` instruction executed",
+    )
+    .await;
+
+    let world = world_with(&[]).await;
+    message(world.upload("flags/bad.json", body.to_string()).await);
+    let line = world.function.wait_for_log("no such luck").await.unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["level"], &line["target"]),
+        (&json!("ERROR"), &json!("plugin"))
+    );
+    assert_eq!(
+        (&line["plugin"], &line["object"]),
+        (&json!("flags.wasm"), &json!("flags/bad.json"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_recursion_leaves_the_old_value() {
+    let world = world_with(&[]).await;
+    let message = message(
+        world
+            .upload("flags/bad.json", json!({"do": "recurse"}).to_string())
+            .await,
+    );
+    // The guest's own stack, in its memory, may be the first to end: that is a trap.
+    assert!(
+        message.contains("exhausted its call stack")
+            || message.contains("trapped on `flags/bad.json`: out of bounds memory access"),
+        "{message}"
+    );
+    assert_held(&world, json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_returned_error_is_the_message() {
+    fails(
+        &[],
+        &json!({"do": "fail", "message": "no flag has a name"}),
+        "failed on `flags/bad.json`: no flag has a name",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_has_limits_of_its_own() {
+    let world = world_with(&[]).await;
+    let route = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nfuel = 200000000\ntime_ms = 5000\nmemory_mib = 16\n";
+    world.s3.put("plugins/routes.toml", route);
+    for (body, reason) in [
+        (json!({"do": "spin"}), "used up its 200000000 fuel"),
+        (json!({"do": "grow"}), "needs more than 16 MiB"),
+    ] {
+        let message = message(world.upload("flags/bad.json", body.to_string()).await);
+        assert!(message.contains(reason), "{message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_over_the_size_limit_is_not_read() {
+    let world = world_with(&[("MAX_OBJECT_BYTES", "100")]).await;
+    let message = message(world.upload("flags/big.json", "x".repeat(101)).await);
+    assert!(
+        message.contains("`flags/big.json` has 101 bytes, more than MAX_OBJECT_BYTES=100"),
+        "{message}"
+    );
+    assert_held(&world, json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_without_end_is_cut_and_says_so() {
+    let world = world_with(&[]).await;
+    world
+        .upload(
+            "flags/x.json",
+            json!({"do": "log", "lines": 1000}).to_string(),
+        )
+        .await
+        .unwrap();
+    world
+        .function
+        .wait_for_log("800 more lines were dropped")
+        .await
+        .unwrap();
+    let said = world
+        .function
+        .logs()
+        .iter()
+        .filter(|line| line.contains("\"target\":\"plugin\""))
+        .count();
+    assert_eq!(said, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_sees_nothing_of_the_host_and_always_the_same() {
+    let world = world_with(&[]).await;
+    let observe = json!({"do": "observe"}).to_string();
+    world.s3.put_with(
+        "flags/x.json",
+        &observe,
+        "application/json",
+        &[("team", "blue")],
+    );
+    let event = redis_sync::local::event::created(world.s3.bucket(), "flags/x.json");
+    world.function.invoke(&event).await.unwrap();
+    let seen = redis_sync_tests::held::held(&world.redis).await;
+    for (field, expected) in [
+        ("bucket", "config"),
+        ("key", "flags/x.json"),
+        ("content_type", "application/json"),
+        ("metadata", "{\"team\": \"blue\"}"),
+        ("settings", "{}"),
+        ("clock_is_last_modified", "true"),
+        ("elapsed", "1µs"),
+        ("environment", "[]"),
+        ("arguments", "[]"),
+        ("root", "Err(NotFound)"),
+        ("socket", "false"),
+    ] {
+        assert_eq!(seen["observed"][field], expected, "{field} in {seen}");
+    }
+    let other = world.another_function().await.unwrap();
+    world.redis.command(&["FLUSHALL"]).await.unwrap();
+    other.invoke(&event).await.unwrap();
+    assert_held(&world, seen).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sleeping_takes_no_time() {
+    let world = world_with(&[]).await;
+    let report = world
+        .upload(
+            "flags/x.json",
+            json!({"do": "sleep", "ms": 3_600_000}).to_string(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(report["status"], "success");
+    assert_held(&world, json!({"slept": "3600000"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_floods_stdout_is_stopped() {
+    let world = world_with(&[("MAX_OUTPUT_BYTES", "1000000")]).await;
+    world
+        .s3
+        .put("plugins/command.wasm", guest::module("command"));
+    let message = message(world.upload("command/x", "flood\n").await);
+    assert!(
+        message.contains("plugin `command.wasm` returned more than 1000000 bytes"),
+        "{message}"
+    );
+}

@@ -1,0 +1,139 @@
+//! What the function needs, and what it does without.
+
+use crate::world::{assert_held, message, outcome, world, world_with, yields};
+use redis_sync::local::Function;
+use redis_sync_tests::program;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_problem_of_the_environment_is_reported_at_once() {
+    let variables = [
+        ("REDIS_PORT", "eighty"),
+        ("FUEL_LIMIT", "-1"),
+        ("UNMATCHED", "drop"),
+        ("REDIS_PASSWORD", "hunter2"),
+    ];
+    let function = Function::start(program::bootstrap(), variables)
+        .await
+        .unwrap();
+    let ended = function.wait_exit().await.unwrap();
+    assert!(!ended.status.success());
+    for problem in [
+        "CONFIG_BUCKET_NAME is missing",
+        "REDIS_HOST is missing",
+        "REDIS_PORT is `eighty`, not a whole number from 1 to 65535",
+        "FUEL_LIMIT is `-1`, not a whole number",
+        "UNMATCHED is `drop`, not one of: store, skip",
+    ] {
+        assert!(
+            ended.output.contains(problem),
+            "{problem} in {}",
+            ended.output
+        );
+    }
+    assert!(!ended.output.contains("hunter2"), "{}", ended.output);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_down_is_an_error_soon_and_works_when_it_is_back() {
+    let mut world = world().await;
+    world.redis.kill().await;
+    let started = Instant::now();
+    let failed = message(
+        world
+            .upload("flags/x.json", yields(json!({"k": {"bytes": "v"}})))
+            .await,
+    );
+    assert!(
+        failed.contains("Redis at 127.0.0.1:") && failed.contains("is not available"),
+        "{failed}"
+    );
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
+
+    world.redis.restart().await.unwrap();
+    let report = world
+        .upload("flags/x.json", yields(json!({"k": {"bytes": "v"}})))
+        .await
+        .unwrap();
+    assert_eq!(outcome(&report), "synced");
+    assert_held(&world, json!({"k": "v"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payload_that_is_not_known_is_refused_with_what_was_expected() {
+    let world = world().await;
+    let failed = message(world.function.invoke(json!({"hello": "world"})).await);
+    assert!(
+        failed.contains("expected an S3, SNS, SQS or EventBridge event"),
+        "{failed}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_content_nor_secrets_reach_the_log() {
+    let world = world_with(&[("RUST_LOG", "trace")]).await;
+    world
+        .upload(
+            "flags/x.json",
+            yields(json!({"visible-key": {"bytes": "the-secret-value"}})),
+        )
+        .await
+        .unwrap();
+    message(
+        world
+            .upload("flags/y.json", "{\"do\": \"the-secret-value\"}")
+            .await,
+    );
+    let ours = |line: &&String| {
+        line.contains("\"target\":\"redis_sync") || line.contains("\"target\":\"plugin")
+    };
+    let logs: Vec<String> = world.function.logs();
+    assert!(logs.iter().any(|line| ours(&line)));
+    assert!(
+        !logs
+            .iter()
+            .filter(ours)
+            .any(|line| line.contains("the-secret-value")),
+        "{logs:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_key_is_read_back_in_the_documents_form() {
+    let world = world_with(&[("REDIS_KEY_PREFIX", "app:")]).await;
+    let object = yields(json!({"h": {"hash": {"f": "v"}}, "z": {"sorted_set": [["m", 1.5]]}}));
+    world.upload("flags/x.json", object).await.unwrap();
+    assert_eq!(
+        world.function.invoke(json!({"read": "h"})).await.unwrap(),
+        json!({"f": "v"})
+    );
+    assert_eq!(
+        world.function.invoke(json!({"read": "z"})).await.unwrap(),
+        json!([["m", 1.5]])
+    );
+    assert_eq!(
+        world
+            .function
+            .invoke(json!({"read": "absent"}))
+            .await
+            .unwrap(),
+        json!(null)
+    );
+    assert_held(
+        &world,
+        json!({"app:h": {"f": "v"}, "app:z": {"scores": {"m": 1.5}}}),
+    )
+    .await;
+    let explanation = world
+        .function
+        .invoke(json!({"explain": "h"}))
+        .await
+        .unwrap();
+    assert_eq!(explanation["object"], "config/flags/x.json");
+    assert_eq!(explanation["plugins"][0]["name"], "flags.wasm");
+}

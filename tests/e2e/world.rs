@@ -1,0 +1,64 @@
+//! What every test starts from.
+
+use redis_sync::local::{Environment, InvokeError, event};
+use redis_sync_tests::held::held;
+use redis_sync_tests::{guest, program};
+use serde_json::{Value, json};
+
+/// An environment in which `flags.wasm` is the scenario guest.
+pub(crate) async fn world() -> Environment {
+    world_with(&[]).await
+}
+
+/// The same with more variables for the function.
+pub(crate) async fn world_with(variables: &[(&str, &str)]) -> Environment {
+    let world = Environment::start_with(program::bootstrap(), variables.iter().copied())
+        .await
+        .unwrap();
+    world
+        .s3
+        .put("plugins/flags.wasm", guest::module("scenario"));
+    world
+}
+
+/// An object of the scenario guest that yields these entries.
+pub(crate) fn yields(entries: Value) -> String {
+    json!({"do": "yield", "entries": entries}).to_string()
+}
+
+/// The outcome of the only object of a report.
+pub(crate) fn outcome(report: &Value) -> &str {
+    assert_eq!(
+        report["objects"].as_array().map(Vec::len),
+        Some(1),
+        "{report}"
+    );
+    report["objects"][0]["outcome"].as_str().unwrap()
+}
+
+/// The message of a failed invocation.
+pub(crate) fn message(answer: Result<Value, InvokeError>) -> String {
+    match answer {
+        Err(InvokeError::Failed { error_message, .. }) => error_message,
+        other => panic!("it should have failed, but: {other:?}"),
+    }
+}
+
+/// Puts objects, then delivers one event with a record for each.
+pub(crate) async fn upload_all(
+    world: &Environment,
+    objects: &[(&str, String)],
+) -> Result<Value, InvokeError> {
+    for (key, body) in objects {
+        world.s3.put(key, body);
+    }
+    let events = objects
+        .iter()
+        .map(|(key, _)| event::created(world.s3.bucket(), key));
+    world.function.invoke(event::batch(events)).await
+}
+
+/// Asserts what Redis holds, all of it.
+pub(crate) async fn assert_held(world: &Environment, expected: Value) {
+    assert_eq!(held(&world.redis).await, expected);
+}

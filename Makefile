@@ -14,7 +14,7 @@ help: ## this list
 
 .PHONY: run
 run: setup ## the main job, locally: uploads plugins and real config files, shows what Redis holds
-	@cargo build --quiet --workspace --bins
+	@cargo build --workspace --bins
 	@cargo run --quiet --package redis-sync-tests --bin main-job
 
 .PHONY: test
@@ -28,6 +28,10 @@ check: setup ## formatting, clippy, docs, tests: what CI runs
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
 	$(MAKE) test
+
+.PHONY: bench
+bench: setup ## one object through the sandbox beside the same code native
+	cargo bench --package redis-sync-tests
 
 .PHONY: setup
 setup: target/.tools ## installs what is missing: the WebAssembly target, redis-server

@@ -391,6 +391,27 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_the_same_table() {
+        let readme = include_str!("../../README.md");
+        let rows = readme
+            .lines()
+            .skip_while(|line| !line.starts_with("| variable |"))
+            .skip(2);
+        let rows: Vec<&str> = rows.take_while(|line| line.starts_with('|')).collect();
+        let expected = VARIABLES.iter().map(
+            |Variable {
+                 name,
+                 default,
+                 meaning,
+             }| match default {
+                Some(default) => format!("| `{name}` | `{default}` | {meaning} |"),
+                None => format!("| `{name}` | | {meaning} |"),
+            },
+        );
+        assert_eq!(rows, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn the_table_has_every_variable_once() {
         let mut names: Vec<&str> = VARIABLES.iter().map(|variable| variable.name).collect();
         names.sort_unstable();

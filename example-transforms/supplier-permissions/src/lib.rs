@@ -13,8 +13,9 @@ struct Supplier {
     ods_codes: Option<Vec<String>>,
 }
 
+/// What each supplier may do, and which supplier an ODS code belongs to.
 #[transform]
-fn supplier_permissions(object: &Object) -> Result<Entries> {
+pub fn supplier_permissions(object: &Object) -> Result<Entries> {
     let mut permissions = BTreeMap::new();
     let mut suppliers = BTreeMap::new();
     for entry in object.json::<Vec<Supplier>>()? {

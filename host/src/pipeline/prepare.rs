@@ -94,7 +94,7 @@ impl Pipeline {
         }
         let (entries, fuel) = match &transform {
             Some(transform) => self.run(&object, transform).await?,
-            None => (self.unmatched(&object), None),
+            None => (self.unmatched(&object)?, None),
         };
         let same = ticket.record.basis == Some(basis)
             && ticket.record.digest.as_deref() == Some(&entries.digest());
@@ -314,18 +314,23 @@ impl Pipeline {
         }
     }
 
-    fn unmatched(&self, object: &Object) -> EntrySet {
-        match self.settings.unmatched {
-            Unmatched::Skip => EntrySet::default(),
-            Unmatched::Store => {
-                let entry = Entry {
-                    key: object.key.clone(),
-                    value: Value::Bytes(object.body.to_vec()),
-                    ttl_seconds: None,
-                };
-                self.entry_set(vec![entry], None).unwrap_or_default()
-            }
-        }
+    fn unmatched(&self, object: &Object) -> Result<EntrySet, ChangeError> {
+        let entries = match self.settings.unmatched {
+            Unmatched::Skip => Vec::new(),
+            Unmatched::Store => vec![Entry {
+                key: object.key.clone(),
+                value: Value::Bytes(object.body.to_vec()),
+                ttl_seconds: None,
+            }],
+        };
+        let refuse = |error: crate::entry::EntryError| {
+            transform_error(
+                None,
+                None,
+                format!("`{}` cannot be stored as it is: {error}", object.key),
+            )
+        };
+        self.entry_set(entries, None).map_err(refuse)
     }
 
     fn entry_set(

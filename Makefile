@@ -5,9 +5,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# rustup installs the toolchain that rust-toolchain.toml names, also where the environment says not to.
-export RUSTUP_AUTO_INSTALL := 1
-
 .PHONY: help
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,16 +31,18 @@ bench: setup ## one object through the sandbox beside the same code native
 	cargo bench --package redis-sync-tests
 
 .PHONY: setup
-setup: target/.tools ## installs what is missing: the WebAssembly target, redis-server
+setup: target/.tools ## installs what is missing: the toolchain, the WebAssembly target, redis-server
 
 target/.tools: Makefile rust-toolchain.toml
-	@command -v cargo >/dev/null || { echo "Rust is missing: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"; exit 1; }
+	@command -v rustup >/dev/null || { echo "Rust is missing: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"; exit 1; }
+	@rustup which cargo >/dev/null 2>&1 || rustup toolchain install
 	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
-	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || $(MAKE) --no-print-directory install-redis
+	@command -v cc >/dev/null || $(MAKE) --no-print-directory install PACKAGE=build-essential
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || $(MAKE) --no-print-directory install PACKAGE=redis-server
 	@mkdir -p target && touch $@
 
-.PHONY: install-redis
-install-redis:
-	@command -v apt-get >/dev/null || { echo "redis-server is missing: install it with your package manager"; exit 1; }
-	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); echo "installing redis-server"; \
-	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq redis-server >/dev/null
+.PHONY: install
+install:
+	@command -v apt-get >/dev/null || { echo "$(PACKAGE) is missing: install it with your package manager"; exit 1; }
+	@sudo=$$([ "$$(id -u)" = 0 ] || echo sudo); echo "installing $(PACKAGE)"; \
+	  $$sudo apt-get update -qq && $$sudo apt-get install -y -qq $(PACKAGE) >/dev/null

@@ -18,6 +18,7 @@
 //! Imports point down only: `handler -> pipeline -> {route, plugin, sandbox, ledger, store}`, and
 //! those know [`entry`] and [`object`] alone.
 
+pub mod aws;
 pub mod entry;
 pub mod event;
 pub mod fingerprint;
@@ -28,9 +29,11 @@ pub mod local;
 pub mod object;
 pub mod pipeline;
 pub mod plugin;
+pub mod queue;
 pub mod report;
 pub mod route;
 pub mod sandbox;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod work;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// What became of one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Its entries were written.
@@ -49,6 +49,9 @@ pub struct ObjectReport {
     pub fuel: Option<u64>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Whether a repetition may mend the failure.
+    #[serde(skip)]
+    pub temporary: bool,
 }
 
 impl ObjectReport {
@@ -62,6 +65,15 @@ impl ObjectReport {
             plugin: None,
             fuel: None,
             error,
+            temporary: false,
+        }
+    }
+
+    /// The same, where a repetition may mend it.
+    pub fn temporary(self) -> Self {
+        Self {
+            temporary: true,
+            ..self
         }
     }
 

@@ -117,6 +117,8 @@ pub struct Settings {
     pub max_object_bytes: u64,
     /// Objects worked on at a time.
     pub concurrency: usize,
+    /// The queue that triggers this function, for more work than one invocation can do.
+    pub sync_queue_url: Option<String>,
     /// Whether S3 is addressed as `endpoint/bucket` instead of `bucket.endpoint`.
     pub s3_force_path_style: bool,
 }
@@ -155,6 +157,7 @@ impl Settings {
             },
             max_object_bytes: reader.number("MAX_OBJECT_BYTES", 1, 1 << 30),
             concurrency: reader.number("CONCURRENCY", 1, 256),
+            sync_queue_url: reader.optional("SYNC_QUEUE_URL"),
             s3_force_path_style: reader.flag("S3_FORCE_PATH_STYLE"),
         };
         reader.check_prefixes(&settings);

@@ -4,13 +4,13 @@
 //! makes that safe, and S3's strong consistency what makes it enough.
 
 use crate::object::Object;
+use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::EncodingType;
-use aws_smithy_http_client::tls;
 use aws_smithy_types::error::display::DisplayErrorContext;
 use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
@@ -19,12 +19,6 @@ use std::time::Duration;
 /// How often a read is repeated when its body breaks off. The SDK repeats only what fails before
 /// the body.
 const BODY_ATTEMPTS: u32 = 3;
-
-/// How long one attempt of a request may take until its headers are there.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a request may take with all its attempts.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -100,24 +94,9 @@ pub struct Page {
 }
 
 impl Store {
-    /// Sets up a client; credentials, region and endpoint are what the environment says.
-    pub async fn connect(bucket: &str, force_path_style: bool) -> Self {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::Ring,
-            ))
-            .build_https();
-        let timeouts = aws_config::timeout::TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(OPERATION_TIMEOUT)
-            .build();
-        let shared = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .http_client(http)
-            .timeout_config(timeouts)
-            .load()
-            .await;
-        let config = aws_sdk_s3::config::Builder::from(&shared)
+    /// Sets up a client.
+    pub fn new(config: &SdkConfig, bucket: &str, force_path_style: bool) -> Self {
+        let config = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(force_path_style)
             .build();
         Self {

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 /// Native stack of a thread, in bytes: a guest may use a quarter of it.
 const THREAD_STACK: usize = 4 << 20;
 
-/// Time kept for the answer: no new object is started once less is left.
-const RESERVE: Duration = Duration::from_millis(800);
+/// Time kept for the answer, at the least and at the most: no new object is started once less is
+/// left, and what is not done by then is reported as failed.
+const RESERVE: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(5)];
 
 /// Time for an invocation whose deadline is unknown: the emulators that send none send the past.
 const UNKNOWN_DEADLINE: Duration = Duration::from_secs(60);
@@ -62,7 +63,8 @@ fn deadline(context: &Context) -> Instant {
         .deadline()
         .duration_since(SystemTime::now())
         .unwrap_or(UNKNOWN_DEADLINE);
-    Instant::now() + left.saturating_sub(RESERVE)
+    let [least, most] = RESERVE;
+    Instant::now() + left.saturating_sub((left / 20).clamp(least, most))
 }
 
 /// A failure as Lambda reports it.

@@ -21,6 +21,9 @@ pub struct BatchTask {
     pub id: String,
     /// The object, or why it cannot be read.
     pub change: Result<Change, String>,
+    /// What its key may be as well: where a manifest was written with `+` for a space, S3 passes
+    /// that on. Of use only where there is no object of the other key.
+    pub with_spaces: Option<Change>,
 }
 
 #[derive(Deserialize)]
@@ -56,9 +59,18 @@ fn task(task: Task) -> BatchTask {
     let bucket = task
         .s3_bucket
         .or_else(|| task.s3_bucket_arn?.rsplit(":::").next().map(str::to_owned));
+    let change = |key| Change {
+        bucket: bucket.clone(),
+        key,
+    };
     BatchTask {
         id: task.task_id,
-        change: key::from_percent(&task.s3_key).map(|key| Change { bucket, key }),
+        with_spaces: task
+            .s3_key
+            .contains('+')
+            .then(|| key::from_form(&task.s3_key).ok().map(change))
+            .flatten(),
+        change: key::from_percent(&task.s3_key).map(change),
     }
 }
 
@@ -79,6 +91,8 @@ mod tests {
         };
         let first = parse(&job("1.0", r#""s3BucketArn":"arn:aws:s3:::config""#)).unwrap();
         assert_eq!(first.tasks[0].change, Ok(change.clone()));
+        let spaced = first.tasks[0].with_spaces.as_ref().unwrap();
+        assert_eq!(spaced.key, "a b c");
         let second = parse(&job("2.0", r#""s3Bucket":"config""#)).unwrap();
         assert_eq!(
             (second.schema_version.as_str(), &second.tasks[0].change),

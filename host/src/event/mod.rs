@@ -26,12 +26,36 @@ pub struct Change {
     pub key: String,
 }
 
+/// What a notification says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// The objects that may have changed.
+    pub changes: Vec<Change>,
+    /// What is wrong with records that cannot be read. The others stand.
+    pub problems: Vec<EventError>,
+}
+
+impl Delivery {
+    fn of(bucket: String, key: String) -> Self {
+        let bucket = Some(bucket);
+        Self {
+            changes: vec![Change { bucket, key }],
+            problems: Vec::new(),
+        }
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.changes.extend(other.changes);
+        self.problems.extend(other.problems);
+    }
+}
+
 /// What an invocation asks for; each variant has its own form of answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// S3, SNS or EventBridge called: a report, or an error after every change was tried.
     /// No change at all (a test event, say) is fine.
-    Notification(Vec<Change>),
+    Notification(Delivery),
     /// SQS delivered a batch: the failed messages are named.
     Queue {
         /// The messages, in order.

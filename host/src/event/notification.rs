@@ -3,14 +3,16 @@
 //! Our own tolerant types: those of `aws_lambda_events` require members that some senders leave
 //! out, and it has none for what S3 sends to EventBridge.
 
-use super::{Change, EventError, key};
+use super::{Delivery, EventError, key};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Any of the documents that carry S3 changes.
 #[derive(Deserialize)]
-struct Document {
-    #[serde(rename = "Records")]
-    records: Option<Vec<Record>>,
+struct Document<'a> {
+    /// Read one by one, so that a bad one takes no other with it.
+    #[serde(rename = "Records", borrow)]
+    records: Option<Vec<&'a RawValue>>,
     /// `s3:TestEvent`, sent once when a notification is configured.
     #[serde(rename = "Event")]
     event: Option<String>,
@@ -21,7 +23,9 @@ struct Document {
     source: Option<String>,
     #[serde(rename = "detail-type")]
     detail_type: Option<String>,
-    detail: Option<S3>,
+    /// Of many forms; read only where it is S3's.
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -74,24 +78,30 @@ const NO_CONTENT_EVENTS: [&str; 6] = [
 const MAX_NESTING: u8 = 3;
 
 /// The changes that a notification names.
-pub(super) fn parse(text: &str) -> Result<Vec<Change>, EventError> {
+pub(super) fn parse(text: &str) -> Result<Delivery, EventError> {
     nested(text, MAX_NESTING)
 }
 
-fn nested(text: &str, depth: u8) -> Result<Vec<Change>, EventError> {
+fn nested(text: &str, depth: u8) -> Result<Delivery, EventError> {
     let Some(depth) = depth.checked_sub(1) else {
         return Err(EventError::malformed(
             "notification",
             &"too many envelopes in one another",
         ));
     };
-    let document: Document = serde_json::from_str(text).map_err(|error| refuse(text, &error))?;
+    let document: Document<'_> = serde_json::from_str(text).map_err(|_| EventError::Unknown)?;
     if let Some(records) = document.records {
-        let changes = records.into_iter().map(|record| changes_of(record, depth));
-        return Ok(changes.collect::<Result<Vec<_>, _>>()?.concat());
+        let mut all = Delivery::default();
+        for record in records {
+            match changes_of(record, depth) {
+                Ok(delivery) => all.extend(delivery),
+                Err(problem) => all.problems.push(problem),
+            }
+        }
+        return Ok(all);
     }
     if document.event.as_deref() == Some("s3:TestEvent") {
-        return Ok(Vec::new());
+        return Ok(Delivery::default());
     }
     if document.source.as_deref() == Some("aws.s3") {
         return bridged(document.detail_type.as_deref(), document.detail);
@@ -102,18 +112,9 @@ fn nested(text: &str, depth: u8) -> Result<Vec<Change>, EventError> {
     }
 }
 
-/// A payload that names itself is malformed; any other is unknown.
-fn refuse(text: &str, error: &serde_json::Error) -> EventError {
-    if error.is_data()
-        && (text.contains("aws:s3") || text.contains("aws.s3") || text.contains("aws:sns"))
-    {
-        EventError::malformed("S3 notification", &error)
-    } else {
-        EventError::Unknown
-    }
-}
-
-fn changes_of(record: Record, depth: u8) -> Result<Vec<Change>, EventError> {
+fn changes_of(record: &RawValue, depth: u8) -> Result<Delivery, EventError> {
+    let record: Record = serde_json::from_str(record.get())
+        .map_err(|error| EventError::malformed("S3 notification", &error))?;
     match (record.source.as_deref(), record.s3, record.sns) {
         (Some("aws:sns"), _, Some(sns)) => nested(&sns.message, depth),
         (source, Some(s3), _) if source.is_none_or(is_s3) => {
@@ -123,14 +124,11 @@ fn changes_of(record: Record, depth: u8) -> Result<Vec<Change>, EventError> {
                 .iter()
                 .any(|start| name.starts_with(start))
             {
-                return Ok(Vec::new());
+                return Ok(Delivery::default());
             }
             let key = key::from_form(&s3.object.key)
                 .map_err(|problem| EventError::malformed("S3 notification", &problem))?;
-            Ok(vec![Change {
-                bucket: Some(s3.bucket.name),
-                key,
-            }])
+            Ok(Delivery::of(s3.bucket.name, key))
         }
         (source, ..) => Err(EventError::malformed(
             "notification",
@@ -148,26 +146,23 @@ fn is_s3(source: &str) -> bool {
 }
 
 /// EventBridge sends keys as they are.
-fn bridged(detail_type: Option<&str>, detail: Option<S3>) -> Result<Vec<Change>, EventError> {
+fn bridged(detail_type: Option<&str>, detail: Option<&RawValue>) -> Result<Delivery, EventError> {
     if !CONTENT_DETAIL_TYPES.contains(&detail_type.unwrap_or_default()) {
-        return Ok(Vec::new());
+        return Ok(Delivery::default());
     }
-    let s3 =
-        detail.ok_or_else(|| EventError::malformed("EventBridge event", &"it has no detail"))?;
+    let malformed =
+        |problem: &dyn std::fmt::Display| EventError::malformed("EventBridge event", problem);
+    let detail = detail.ok_or_else(|| malformed(&"it has no detail"))?;
+    let s3: S3 = serde_json::from_str(detail.get()).map_err(|error| malformed(&error))?;
     if s3.object.key.is_empty() {
-        return Err(EventError::malformed(
-            "EventBridge event",
-            &"the key is empty",
-        ));
+        return Err(malformed(&"the key is empty"));
     }
-    Ok(vec![Change {
-        bucket: Some(s3.bucket.name),
-        key: s3.object.key,
-    }])
+    Ok(Delivery::of(s3.bucket.name, s3.object.key))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Change;
     use super::*;
 
     fn change(key: &str) -> Change {
@@ -187,7 +182,7 @@ mod tests {
     fn the_real_notification_is_read() {
         let payload =
             include_str!("../../../tests/fixtures/nhs/s3-notification-single-filename.json");
-        let changes = parse(payload).unwrap();
+        let changes = parse(payload).unwrap().changes;
         assert_eq!(changes.len(), 1);
         assert_eq!(
             changes[0].bucket.as_deref(),
@@ -204,7 +199,11 @@ mod tests {
             "ObjectRemoved:Delete",
             "LifecycleExpiration:DeleteMarkerCreated",
         ] {
-            assert_eq!(parse(&s3(name, "a+b")).unwrap(), [change("a b")], "{name}");
+            assert_eq!(
+                parse(&s3(name, "a+b")).unwrap().changes,
+                [change("a b")],
+                "{name}"
+            );
         }
         for name in [
             "ObjectTagging:Put",
@@ -213,17 +212,19 @@ mod tests {
             "LifecycleTransition",
             "IntelligentTiering",
         ] {
-            assert_eq!(parse(&s3(name, "k")).unwrap(), [], "{name}");
+            assert_eq!(parse(&s3(name, "k")).unwrap().changes, [], "{name}");
         }
     }
 
     #[test]
     fn a_test_event_and_an_empty_batch_change_nothing() {
         assert_eq!(
-            parse(r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"config"}"#).unwrap(),
+            parse(r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Bucket":"config"}"#)
+                .unwrap()
+                .changes,
             []
         );
-        assert_eq!(parse(r#"{"Records":[]}"#).unwrap(), []);
+        assert_eq!(parse(r#"{"Records":[]}"#).unwrap().changes, []);
     }
 
     #[test]
@@ -234,14 +235,14 @@ mod tests {
             )
         };
         assert_eq!(
-            parse(&event("Object Created")).unwrap(),
+            parse(&event("Object Created")).unwrap().changes,
             [change("a+b%20c")]
         );
         assert_eq!(
-            parse(&event("Object Deleted")).unwrap(),
+            parse(&event("Object Deleted")).unwrap().changes,
             [change("a+b%20c")]
         );
-        assert_eq!(parse(&event("Object Tags Added")).unwrap(), []);
+        assert_eq!(parse(&event("Object Tags Added")).unwrap().changes, []);
     }
 
     #[test]
@@ -249,9 +250,9 @@ mod tests {
         let message = serde_json::to_string(&s3("ObjectCreated:Put", "k")).unwrap();
         let direct =
             format!(r#"{{"Records":[{{"EventSource":"aws:sns","Sns":{{"Message":{message}}}}}]}}"#);
-        assert_eq!(parse(&direct).unwrap(), [change("k")]);
+        assert_eq!(parse(&direct).unwrap().changes, [change("k")]);
         let in_queue = format!(r#"{{"Type":"Notification","Message":{message}}}"#);
-        assert_eq!(parse(&in_queue).unwrap(), [change("k")]);
+        assert_eq!(parse(&in_queue).unwrap().changes, [change("k")]);
     }
 
     #[test]
@@ -269,11 +270,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_a_key_is_malformed() {
-        let error = parse(
-            r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{}}}]}"#,
-        )
-        .unwrap_err();
-        assert!(error.to_string().contains("missing field `key`"), "{error}");
+    fn a_bad_record_takes_no_other_with_it() {
+        let bad = r#"{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{}}}"#;
+        let good =
+            r#"{"eventSource":"aws:s3","s3":{"bucket":{"name":"config"},"object":{"key":"k"}}}"#;
+        let delivery = parse(&format!(r#"{{"Records":[{bad},7,{good}]}}"#)).unwrap();
+        assert_eq!(delivery.changes, [change("k")]);
+        let problems: Vec<String> = delivery.problems.iter().map(ToString::to_string).collect();
+        assert!(problems[0].contains("missing field `key`"), "{problems:?}");
+        assert!(problems[1].contains("invalid type"), "{problems:?}");
     }
 }

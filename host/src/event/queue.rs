@@ -1,6 +1,7 @@
 //! SQS batches.
 
-use super::{Change, Event, EventError, notification};
+use super::{Change, Delivery, Event, EventError, notification};
+use crate::work::Work;
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -9,8 +10,8 @@ use std::collections::HashMap;
 pub struct Message {
     /// What SQS calls it, and is told if it failed.
     pub id: String,
-    /// The changes in its body, or why it cannot be read.
-    pub changes: Result<Vec<Change>, EventError>,
+    /// What its body says.
+    pub delivery: Delivery,
 }
 
 #[derive(Deserialize)]
@@ -24,7 +25,7 @@ struct Batch {
 struct Record {
     message_id: String,
     #[serde(default)]
-    body: String,
+    body: serde_json::Value,
     #[serde(rename = "eventSourceARN", default)]
     queue_arn: String,
     #[serde(default)]
@@ -41,12 +42,34 @@ pub(super) fn parse(payload: &str) -> Result<Event, EventError> {
     });
     let messages = batch.records.into_iter().map(|record| Message {
         id: record.message_id,
-        changes: notification::parse(&record.body),
+        delivery: read(record.body.as_str().unwrap_or_default()),
     });
     Ok(Event::Queue {
         messages: messages.collect(),
         fifo,
     })
+}
+
+fn read(body: &str) -> Delivery {
+    if let Ok(work) = serde_json::from_str::<Work>(body) {
+        return ours(work);
+    }
+    notification::parse(body).unwrap_or_else(|problem| Delivery {
+        problems: vec![problem],
+        ..Delivery::default()
+    })
+}
+
+/// The function itself has sent it.
+fn ours(work: Work) -> Delivery {
+    let change = |key| Change {
+        bucket: Some(work.bucket.clone()),
+        key,
+    };
+    Delivery {
+        changes: work.keys.into_iter().map(change).collect(),
+        problems: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -64,8 +87,25 @@ mod tests {
             unreachable!()
         };
         assert!(!fifo);
-        assert_eq!(messages[0].changes.as_ref().unwrap().len(), 1);
-        assert_eq!(messages[1].changes, Err(EventError::Unknown));
+        assert_eq!(messages[0].delivery.changes.len(), 1);
+        assert_eq!(messages[1].delivery.changes, []);
+        assert_eq!(messages[1].delivery.problems, [EventError::Unknown]);
+    }
+
+    #[test]
+    fn what_the_function_sent_itself_is_read() {
+        let work = Work {
+            bucket: "config".into(),
+            keys: vec!["a+b".into(), "c%20d".into()],
+        };
+        let delivery = read(&serde_json::to_string(&work).unwrap());
+        let keys: Vec<&str> = delivery
+            .changes
+            .iter()
+            .map(|change| change.key.as_str())
+            .collect();
+        assert_eq!(keys, ["a+b", "c%20d"]);
+        assert_eq!(delivery.problems, []);
     }
 
     #[test]

@@ -15,12 +15,16 @@
 
 mod commit;
 mod connection;
+mod index;
+mod lookup;
 mod names;
 mod record;
 mod script;
 mod value;
 
 pub use commit::{Owner, Proposal, Source, Verdict, Write};
+pub use index::Start;
+pub use lookup::{Seen, Standing};
 pub use record::{Explanation, Problem, Record, Ticket};
 
 use crate::settings::RedisSettings;

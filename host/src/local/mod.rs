@@ -32,6 +32,7 @@ mod environment;
 pub mod event;
 mod function;
 mod process;
+mod queue;
 mod redis;
 mod runtime_api;
 mod s3;
@@ -40,6 +41,7 @@ mod server;
 pub use self::{
     environment::{BUCKET, Environment, variables},
     function::{Ended, Function, INVOCATION_LIMIT},
+    queue::{Batch, Queue},
     redis::{Redis, RedisCluster, RedisOptions},
     runtime_api::{InvokeError, RuntimeApi},
     s3::{ACCESS_KEY_ID, Effect, Fault, Gate, Object, Operation, Parked, S3, SECRET_ACCESS_KEY},

@@ -6,10 +6,18 @@
 
 mod catalog;
 mod conflict;
+mod passing;
+mod plugins;
 mod prepare;
+mod sweep;
+mod tally;
+
+pub use sweep::{Action, Span};
+pub use tally::Tally;
 
 use crate::ledger::{Ledger, LedgerError, Ticket, Verdict, Write};
 use crate::plugin::Library;
+use crate::queue::{Queue, QueueError};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::Routes;
 use crate::sandbox::{LoadError, Sandbox};
@@ -32,8 +40,10 @@ pub struct Pipeline {
     ledger: Ledger,
     library: Library,
     catalog: Catalog,
+    /// Where more work goes than one invocation can do.
+    queue: Option<Queue>,
     /// One permit a run: the sandbox has room for so many instances.
-    runs: Semaphore,
+    runs: Arc<Semaphore>,
 }
 
 /// Why the pipeline cannot be set up.
@@ -67,6 +77,34 @@ enum ChangeError {
     /// It changed under every attempt.
     #[error("it changes faster than it can be committed")]
     Restless,
+    /// The queue does not take it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+impl ChangeError {
+    /// Whether a repetition may mend it, all else being equal: what S3 or Redis did not answer is
+    /// worth one, what they refuse is not. A transform comes to the same end every time, and a key
+    /// stays taken until its owner changes.
+    fn is_temporary(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(**error, StoreError::Unavailable { .. }),
+            Self::Ledger(error) => matches!(
+                error,
+                LedgerError::Unavailable { .. } | LedgerError::Contended(_)
+            ),
+            Self::Restless | Self::Queue(_) => true,
+            Self::Transform { .. } | Self::Conflict(_) => false,
+        }
+    }
+
+    /// An object's failure by it.
+    fn failed(&self, key: impl Into<String>) -> ObjectReport {
+        ObjectReport {
+            temporary: self.is_temporary(),
+            ..ObjectReport::failed(key, self)
+        }
+    }
 }
 
 impl From<StoreError> for ChangeError {
@@ -79,12 +117,15 @@ impl Pipeline {
     /// Sets everything up; nothing is connected yet.
     pub async fn new(settings: Settings) -> Result<Self, SetupError> {
         let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
+        let aws = crate::aws::config().await;
+        let queue = |url: &String| Queue::new(&aws, url);
         Ok(Self {
-            store: Store::connect(&settings.bucket, settings.s3_force_path_style).await,
+            store: Store::new(&aws, &settings.bucket, settings.s3_force_path_style),
+            queue: settings.sync_queue_url.as_ref().map(queue),
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
             library: Library::new(sandbox),
             catalog: Catalog::default(),
-            runs: Semaphore::new(settings.concurrency),
+            runs: Arc::new(Semaphore::new(settings.concurrency)),
             settings,
         })
     }
@@ -102,32 +143,31 @@ impl Pipeline {
     /// Brings Redis up to date with each of these objects: `CONCURRENCY` at a time, none started
     /// after `deadline`. One report a key, in their order.
     pub async fn sync(self: &Arc<Self>, keys: Vec<String>, deadline: Instant) -> Vec<ObjectReport> {
-        let tickets = match self.ledger.tickets(&keys).await {
-            Ok(tickets) => tickets,
-            Err(error) => {
-                return keys
-                    .into_iter()
-                    .map(|key| ObjectReport::failed(key, &error))
-                    .collect();
-            }
-        };
-        // Read after the tickets, as whatever decides a result.
-        let routes = match self
-            .catalog
-            .read(&self.store, &self.settings.plugins_prefix)
-            .await
-        {
-            Ok(routes) => routes,
-            Err(error) => {
-                return keys
-                    .into_iter()
-                    .map(|key| ObjectReport::failed(key, &error))
-                    .collect();
-            }
+        self.sync_in(keys, Mode::Normal, deadline).await
+    }
+
+    async fn sync_in(
+        self: &Arc<Self>,
+        keys: Vec<String>,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Vec<ObjectReport> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let begun = tokio::time::timeout_at(deadline.into(), self.begin(&keys)).await;
+        let (tickets, routes) = match begun {
+            Ok(Ok(begun)) => begun,
+            Ok(Err(error)) => return keys.into_iter().map(|key| error.failed(key)).collect(),
+            Err(_) => return keys.into_iter().map(|key| late(key, NOT_STARTED)).collect(),
         };
         let changes = keys.into_iter().zip(tickets).map(|(key, ticket)| {
             let (pipeline, routes) = (Arc::clone(self), Arc::clone(&routes));
-            async move { pipeline.sync_guarded(key, ticket, routes, deadline).await }
+            async move {
+                pipeline
+                    .sync_guarded(key, ticket, routes, mode, deadline)
+                    .await
+            }
         });
         futures::stream::iter(changes)
             .buffered(self.settings.concurrency)
@@ -135,33 +175,52 @@ impl Pipeline {
             .await
     }
 
-    /// One object in a task of its own, so that a panic fails it and no other.
+    /// Takes tickets, and only then reads the plugin list, as whatever decides a result.
+    async fn begin(&self, keys: &[String]) -> Result<(Vec<Ticket>, Arc<Routes>), ChangeError> {
+        let tickets = self.ledger.tickets(keys).await?;
+        let routes = self
+            .catalog
+            .read(&self.store, &self.settings.plugins_prefix)
+            .await?;
+        Ok((tickets, routes))
+    }
+
+    /// One object in a task of its own, so that a panic fails it and no other. A task that is
+    /// aborted may have committed already: that is reported as failed, and repeating it is safe.
     async fn sync_guarded(
         self: Arc<Self>,
         key: String,
         ticket: Ticket,
         routes: Arc<Routes>,
+        mode: Mode,
         deadline: Instant,
     ) -> ObjectReport {
         if Instant::now() >= deadline {
-            return ObjectReport::failed(key, "not started: the invocation's time is nearly over");
+            return late(key, NOT_STARTED);
         }
         let name = key.clone();
-        let task = tokio::spawn(async move { self.sync_reported(key, ticket, &routes).await });
+        let task =
+            tokio::spawn(async move { self.sync_reported(key, ticket, &routes, mode).await });
         let abort = task.abort_handle();
         match tokio::time::timeout_at(deadline.into(), task).await {
             Ok(Ok(report)) => report,
             Ok(Err(_panic)) => ObjectReport::failed(name, "the host panicked on it"),
             Err(_) => {
                 abort.abort();
-                ObjectReport::failed(name, "not finished: the invocation's time is nearly over")
+                late(name, NOT_FINISHED)
             }
         }
     }
 
-    async fn sync_reported(&self, key: String, ticket: Ticket, routes: &Routes) -> ObjectReport {
+    async fn sync_reported(
+        &self,
+        key: String,
+        ticket: Ticket,
+        routes: &Routes,
+        mode: Mode,
+    ) -> ObjectReport {
         let started = Instant::now();
-        let result = self.sync_one(&key, ticket.clone(), routes).await;
+        let result = self.sync_one(&key, ticket.clone(), routes, mode).await;
         let report = match result {
             Ok(report) => report,
             Err(error) => self.failed(key, &ticket, error).await,
@@ -177,14 +236,14 @@ impl Pipeline {
         {
             tracing::warn!(object = key, error = %error, "the failure could not be recorded");
         }
-        let (plugin, fuel) = match error {
-            ChangeError::Transform { plugin, fuel, .. } => (plugin, fuel),
-            _ => (None, None),
-        };
-        ObjectReport {
-            plugin,
-            fuel,
-            ..ObjectReport::failed(key, &message)
+        let report = error.failed(key);
+        match error {
+            ChangeError::Transform { plugin, fuel, .. } => ObjectReport {
+                plugin,
+                fuel,
+                ..report
+            },
+            _ => report,
         }
     }
 
@@ -194,8 +253,8 @@ impl Pipeline {
         key: &str,
         ticket: Ticket,
         routes: &Routes,
+        mut mode: Mode,
     ) -> Result<ObjectReport, ChangeError> {
-        let mut mode = Mode::Normal;
         for _ in 0..ATTEMPTS {
             let prepared = self.prepare(key, ticket.clone(), routes, mode).await?;
             match self.commit(&prepared).await? {
@@ -223,8 +282,16 @@ impl Prepared {
             plugin: self.plugin.clone(),
             fuel: self.fuel,
             error: None,
+            temporary: false,
         }
     }
+}
+
+const NOT_STARTED: &str = "not started: the invocation's time is nearly over";
+const NOT_FINISHED: &str = "not finished: the invocation's time is nearly over";
+
+fn late(key: String, why: &str) -> ObjectReport {
+    ObjectReport::failed(key, why).temporary()
 }
 
 /// The one line an object gets.

@@ -37,7 +37,7 @@ pub(super) struct Prepared {
 }
 
 /// A route with its modules loaded.
-struct Transform<'a> {
+pub(super) struct Transform<'a> {
     route: &'a Route,
     /// Name and plugin, in order.
     steps: Vec<(&'a str, Loaded)>,
@@ -152,7 +152,7 @@ impl Pipeline {
     }
 
     /// Loads the route's modules and checks their digests.
-    async fn load<'a>(
+    pub(super) async fn load<'a>(
         &self,
         key: &str,
         route: &'a Route,
@@ -290,8 +290,9 @@ impl Pipeline {
         loaded: &Loaded,
         transform: &Transform<'_>,
     ) -> Ran {
-        // The semaphore is never closed.
-        let _permit = self.runs.acquire().await;
+        // The semaphore is never closed. The run itself holds the permit: it goes on, until its own
+        // limits end it, when whoever waits for it gives up.
+        let permit = Arc::clone(&self.runs).acquire_owned().await;
         let (object, name, loaded) = (object.clone(), name.to_owned(), loaded.clone());
         let (settings, output, limits) = (
             Arc::new(transform.route.settings.clone()),
@@ -299,6 +300,7 @@ impl Pipeline {
             transform.limits,
         );
         let run = move || {
+            let _permit = permit;
             loaded.plugin.run(&Input {
                 plugin: &name,
                 digest: &loaded.digest,
@@ -342,7 +344,7 @@ impl Pipeline {
     }
 
     /// Whatever decides the result, apart from what a plugin sees of the object besides its content.
-    fn basis(&self, etag: &str, transform: Option<&Transform<'_>>) -> String {
+    pub(super) fn basis(&self, etag: &str, transform: Option<&Transform<'_>>) -> String {
         let all = Fingerprint::new()
             .part(FORMAT)
             .part(etag)

@@ -123,6 +123,11 @@ pub const VARIABLES: &[Variable] = &[
         "Redis channel on which every changed key is published after its commit.",
     ),
     variable(
+        "SYNC_QUEUE_URL",
+        None,
+        "The SQS queue that triggers this function: where a changed plugin affects objects, their keys go there instead of being synced at once.",
+    ),
+    variable(
         "S3_FORCE_PATH_STYLE",
         Some("false"),
         "Address S3 as `endpoint/bucket`, for S3 servers other than AWS's.",
@@ -130,7 +135,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "AWS_ENDPOINT_URL",
         None,
-        "Endpoint of S3, as every AWS SDK reads it.",
+        "Endpoint of S3 and SQS, as every AWS SDK reads it; `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL_SQS` go before it.",
     ),
     variable(
         "AWS_LAMBDA_LOG_LEVEL",

@@ -47,6 +47,8 @@ pub enum Effect {
     DelayAnswer(Duration),
     /// It fails without being carried out, with this HTTP status and S3's code for it.
     Fail(u16),
+    /// It fails without being carried out, with this HTTP status and this code.
+    FailWith(u16, &'static str),
     /// The connection breaks after this many bytes of a `GetObject`'s body.
     BreakBody(usize),
     /// It waits before it is carried out, or with its answer: see [`Parked`].
@@ -118,6 +120,9 @@ impl Effect {
             Self::Delay(time) => tokio::time::sleep(*time).await,
             Self::Park(gate) if !gate.answer => gate.pass().await,
             Self::Fail(status) => return Err(failure(*status)),
+            Self::FailWith(status, code) => {
+                return Err(failure_with(*status, S3ErrorCode::Custom((*code).into())));
+            }
             _ => {}
         }
         Ok(())
@@ -141,6 +146,10 @@ fn failure(status: u16) -> S3Error {
         429 | 503 => S3ErrorCode::SlowDown,
         _ => S3ErrorCode::InternalError,
     };
+    failure_with(status, code)
+}
+
+fn failure_with(status: u16, code: S3ErrorCode) -> S3Error {
     let mut error = S3Error::with_message(code, "injected by the test");
     error.set_status_code(StatusCode::from_u16(status).unwrap_or_default());
     error

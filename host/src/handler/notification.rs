@@ -1,0 +1,35 @@
+//! S3, SNS and EventBridge: Lambda delivers the event again when it gets an error.
+
+use super::{HandlerError, changes};
+use crate::event::Delivery;
+use crate::pipeline::Pipeline;
+use crate::report::Report;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) async fn answer(
+    pipeline: &Arc<Pipeline>,
+    delivery: &Delivery,
+    deadline: Instant,
+) -> Result<Value, HandlerError> {
+    let outcomes = changes::apply(pipeline, &delivery.changes, deadline).await;
+    let mut seen = BTreeSet::new();
+    let objects = delivery
+        .changes
+        .iter()
+        .zip(outcomes)
+        .filter(|(change, _)| seen.insert(*change))
+        .filter_map(|(_, outcome)| outcome);
+    let report = Report::new(objects.collect());
+    let mut failures: Vec<String> = delivery.problems.iter().map(ToString::to_string).collect();
+    if !report.is_success() {
+        failures.push(report.message.clone());
+    }
+    if failures.is_empty() {
+        Ok(json!(report))
+    } else {
+        Err(HandlerError::Failed(failures.join("; ")))
+    }
+}

@@ -1,0 +1,208 @@
+//! Looking up many records at once, without a ticket.
+
+use super::record::{Record, list};
+use super::{Ledger, LedgerError, Problem};
+use redis::{Cmd, FromRedisValue};
+
+/// Size in bytes of the lists of keys that are held at a time.
+const KEYS_AT_ONCE: usize = 1 << 20;
+
+/// Existence checks in one round trip.
+const CHECKS_AT_ONCE: usize = 2000;
+
+/// The fields of a record that are looked up.
+const FIELDS: [&str; 7] = [
+    "issued",
+    "ticket",
+    "fingerprint",
+    "basis",
+    "digest",
+    "etag",
+    "last_modified",
+];
+
+/// A record as it was at some moment.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// What was last committed. It carries no list of keys.
+    pub record: Record,
+    /// Whether no ticket is outstanding: the last one issued is the last one committed.
+    pub settled: bool,
+    /// Entity tag of the object it was committed from; empty where that is gone.
+    pub etag: String,
+    /// When that object was modified, in milliseconds since the Unix epoch.
+    pub last_modified: u64,
+    /// Size of the list of keys, in bytes.
+    keys_size: usize,
+}
+
+/// The state of one object, as `status` counts it.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Whether Redis holds what some state of it yields.
+    pub live: bool,
+    /// Its last attempt, if that failed.
+    pub problem: Option<Problem>,
+}
+
+impl Ledger {
+    /// The records of these objects, in their order. No ticket is taken.
+    pub async fn look_up(&self, keys: &[String]) -> Result<Vec<Seen>, LedgerError> {
+        let commands = keys.iter().map(|key| {
+            let mut command = redis::cmd("HMGET");
+            command.arg(self.names.record(key)).arg(&FIELDS);
+            command
+        });
+        let fields: Vec<[Option<String>; 7]> = self.read_each(commands.collect()).await?;
+        let commands = keys.iter().map(|key| {
+            let mut command = redis::cmd("HSTRLEN");
+            command.arg(self.names.record(key)).arg("keys");
+            command
+        });
+        let sizes: Vec<usize> = self.read_each(commands.collect()).await?;
+        let seen = |(fields, keys_size)| Seen {
+            keys_size,
+            ..Seen::of(fields)
+        };
+        Ok(fields.into_iter().zip(sizes).map(seen).collect())
+    }
+
+    /// Whether all Redis keys of each of these records still exist: those with a time to live may
+    /// not, and others may have been evicted.
+    pub async fn intact(&self, records: &[(&str, &Seen)]) -> Result<Vec<bool>, LedgerError> {
+        let mut intact = Vec::with_capacity(records.len());
+        let mut rest = records;
+        while !rest.is_empty() {
+            let (mut size, mut count) = (0, 0);
+            for (_, seen) in rest {
+                size += seen.keys_size;
+                count += 1;
+                if size > KEYS_AT_ONCE {
+                    break;
+                }
+            }
+            let (now, later) = rest.split_at(count);
+            intact.extend(self.intact_together(now).await?);
+            rest = later;
+        }
+        Ok(intact)
+    }
+
+    async fn intact_together(&self, records: &[(&str, &Seen)]) -> Result<Vec<bool>, LedgerError> {
+        let commands = records.iter().map(|(key, _)| {
+            let mut command = redis::cmd("HGET");
+            command.arg(self.names.record(key)).arg("keys");
+            command
+        });
+        let lists: Vec<Option<String>> = self.read_each(commands.collect()).await?;
+        let mut intact = vec![true; records.len()];
+        let checks: Vec<(usize, String)> = lists
+            .iter()
+            .enumerate()
+            .flat_map(|(place, keys)| {
+                let keys = keys.as_deref().map(list).unwrap_or_default();
+                keys.into_iter().map(move |key| (place, key))
+            })
+            .collect();
+        for checks in checks.chunks(CHECKS_AT_ONCE) {
+            let commands = checks.iter().map(|(_, key)| {
+                let mut command = redis::cmd("EXISTS");
+                command.arg(key);
+                command
+            });
+            let exists: Vec<bool> = self.read_each(commands.collect()).await?;
+            for ((place, _), exists) in checks.iter().zip(exists) {
+                if let Some(intact) = intact.get_mut(*place) {
+                    *intact &= exists;
+                }
+            }
+        }
+        Ok(intact)
+    }
+
+    /// How each of these objects stands, in their order.
+    pub async fn standings(&self, keys: &[String]) -> Result<Vec<Standing>, LedgerError> {
+        let commands = keys.iter().map(|key| {
+            let mut command = redis::cmd("HMGET");
+            command
+                .arg(self.names.record(key))
+                .arg(&["etag", "error", "error_at"]);
+            command
+        });
+        let fields: Vec<[Option<String>; 3]> = self.read_each(commands.collect()).await?;
+        let standing = |(key, [etag, error, at]): (&String, [Option<String>; 3])| Standing {
+            live: etag.is_some_and(|etag| !etag.is_empty()),
+            problem: error.map(|error| Problem {
+                key: key.clone(),
+                error,
+                at: at.and_then(|at| at.parse().ok()),
+            }),
+        };
+        Ok(keys.iter().zip(fields).map(standing).collect())
+    }
+
+    /// The answers of commands that only read, one key each, in one round trip.
+    async fn read_each<T>(&self, commands: Vec<Cmd>) -> Result<Vec<T>, LedgerError>
+    where
+        T: FromRedisValue,
+    {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = redis::pipe();
+        for command in commands {
+            pipeline.add_command(command);
+        }
+        let pipeline = &pipeline;
+        self.link
+            .run(|mut link| async move { pipeline.query_async(&mut link).await })
+            .await
+    }
+}
+
+impl Seen {
+    fn of(fields: [Option<String>; 7]) -> Self {
+        let [
+            issued,
+            ticket,
+            fingerprint,
+            basis,
+            digest,
+            etag,
+            last_modified,
+        ] = fields;
+        let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let committed = number(ticket);
+        Self {
+            settled: committed != 0 && number(issued) == committed,
+            record: Record {
+                committed,
+                fingerprint,
+                basis,
+                digest,
+                keys: None,
+            },
+            etag: etag.unwrap_or_default(),
+            last_modified: number(last_modified),
+            keys_size: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(issued: Option<&str>, ticket: Option<&str>) -> Seen {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Seen::of([text(issued), text(ticket), None, None, None, None, None])
+    }
+
+    #[test]
+    fn an_outstanding_ticket_and_a_record_without_a_commit_are_not_settled() {
+        assert!(seen(Some("7"), Some("7")).settled);
+        assert!(!seen(Some("8"), Some("7")).settled);
+        assert!(!seen(Some("8"), None).settled);
+        assert!(!seen(None, None).settled);
+    }
+}

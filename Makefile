@@ -23,7 +23,7 @@ test: setup ## unit tests and end-to-end tests
 check: setup ## formatting, clippy, docs, tests: what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
-	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
 	$(MAKE) test
 
 .PHONY: bench

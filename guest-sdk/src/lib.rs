@@ -56,7 +56,7 @@
 //!   [`Context`] make others. Do not put values of the document into messages: they reach logs.
 //! - **A panic** fails the object too. Its message and place reach the log.
 //!
-//! [`run`] does natively what the sandbox does with a transform, for tests of the failures.
+//! [`run()`] does natively what the sandbox does with a transform, for tests of the failures.
 
 pub use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 

@@ -2,6 +2,7 @@
 //! compiled from source.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod channels;
 mod lifecycle;
 mod limits;
 mod order;

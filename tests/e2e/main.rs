@@ -5,7 +5,10 @@
 mod channels;
 mod lifecycle;
 mod limits;
+mod operations;
 mod order;
+mod resync;
 mod routing;
+mod s3;
 mod startup;
 mod world;

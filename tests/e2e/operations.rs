@@ -343,11 +343,11 @@ async fn a_sync_that_runs_out_of_time_says_where_and_goes_on_when_called_again()
     assert_eq!(counts(&report), counted([("synced", 1), ("unchanged", 1)]));
 }
 
-/// Objects of the large sync: more than two pages of a listing. `SYNC_OBJECTS` asks for more, to
+/// Objects of the large sync: more than a page of a listing. `SYNC_OBJECTS` asks for more, to
 /// measure.
 fn large() -> usize {
     let number = std::env::var("SYNC_OBJECTS").ok();
-    number.map_or(2500, |number| number.parse().unwrap())
+    number.map_or(1200, |number| number.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -144,7 +144,7 @@ async fn work_off(function: &Function, queue: &Queue) {
 /// Objects of the fan-out. `FAN_OUT_OBJECTS` asks for more, to measure.
 fn many() -> usize {
     let number = std::env::var("FAN_OUT_OBJECTS").ok();
-    number.map_or(1100, |number| number.parse().unwrap())
+    number.map_or(300, |number| number.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,13 @@
 //! compiled from source.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod channels;
 mod lifecycle;
 mod limits;
+mod operations;
 mod order;
+mod resync;
 mod routing;
+mod s3;
 mod startup;
 mod world;

@@ -84,6 +84,15 @@ impl Process {
         Ok(process)
     }
 
+    /// Its id, unless it has ended.
+    pub(super) fn id(&self) -> Result<u32> {
+        let mut child = locked(&self.child);
+        match child.try_wait()? {
+            Some(status) => bail!("process {} has ended with {status}", child.id()),
+            None => Ok(child.id()),
+        }
+    }
+
     /// Sends it a signal, unless it has ended.
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {
         let mut child = locked(&self.child);

@@ -56,8 +56,10 @@ impl fmt::Display for Tally {
             .counts
             .iter()
             .map(|(outcome, count)| (*count, outcome.name()));
-        let queued = Some((self.queued, "queued")).filter(|(count, _)| *count > 0);
-        for (place, (count, name)) in counts.chain(queued).enumerate() {
+        let some = counts
+            .chain([(self.queued, "queued")])
+            .filter(|(count, _)| *count > 0);
+        for (place, (count, name)) in some.enumerate() {
             write!(
                 formatter,
                 "{} {count} {name}",

@@ -1,0 +1,225 @@
+//! S3 as it really is: limits, broken bodies, refusals, versions, keys of every kind, and objects
+//! that change while they are read.
+
+use crate::world::{assert_held, message, outcome, world, world_with, yields};
+use redis_sync::local::{Effect, Environment, Fault, Operation, event};
+use serde_json::json;
+
+async fn created(
+    world: &Environment,
+    key: &str,
+) -> Result<serde_json::Value, redis_sync::local::InvokeError> {
+    world.function.invoke(event::created("config", key)).await
+}
+
+fn fault(key: &str, times: Option<u32>, effect: Effect) -> Fault {
+    Fault {
+        operation: Operation::GetObject,
+        key: Some(key.to_owned()),
+        times,
+        effect,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_over_the_limit_is_not_read() {
+    let world = world_with(&[("MAX_OBJECT_BYTES", "10")]).await;
+    world.upload("a.txt", "0123456789").await.unwrap();
+    let why = message(world.upload("a.txt", "0123456789x").await);
+    assert_eq!(
+        why,
+        "1 of 1 object failed: `a.txt`: `a.txt` has 11 bytes, more than MAX_OBJECT_BYTES=10"
+    );
+    assert_held(&world, json!({"a.txt": "0123456789"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_read_again_from_its_start() {
+    let world = world().await;
+    world.s3.put("a.txt", "0123456789".repeat(20_000));
+    world
+        .s3
+        .inject(fault("a.txt", Some(2), Effect::BreakBody(100_000)));
+    assert_eq!(outcome(&created(&world, "a.txt").await.unwrap()), "synced");
+    assert_eq!(world.s3.count_of(Operation::GetObject, "a.txt"), 3);
+    assert_held(&world, json!({"a.txt": "0123456789".repeat(20_000)})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_every_time_fails_the_object() {
+    let world = world().await;
+    world.upload("a.txt", "old").await.unwrap();
+    world.s3.put("a.txt", "new ".repeat(50_000));
+    world
+        .s3
+        .inject(fault("a.txt", None, Effect::BreakBody(100_000)));
+    let why = message(created(&world, "a.txt").await);
+    assert!(why.contains("S3 cannot read `a.txt`"), "{why}");
+    assert_held(&world, json!({"a.txt": "old"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passing_error_is_overcome_and_a_lasting_one_reported() {
+    let world = world().await;
+    world.s3.put("a.txt", "v");
+    world.s3.inject(fault("a.txt", Some(2), Effect::Fail(503)));
+    assert_eq!(outcome(&created(&world, "a.txt").await.unwrap()), "synced");
+    world.s3.put("a.txt", "w");
+    world.s3.inject(fault("a.txt", None, Effect::Fail(500)));
+    let why = message(created(&world, "a.txt").await);
+    assert!(
+        why.contains("S3 cannot read `a.txt`") && why.contains("InternalError"),
+        "{why}"
+    );
+    assert_held(&world, json!({"a.txt": "v"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_denied_is_not_taken_for_deleted() {
+    let world = world().await;
+    world.upload("a.txt", "v").await.unwrap();
+    for (status, code, expected) in [
+        (
+            403,
+            "AccessDenied",
+            "access to `a.txt` is denied (AccessDenied): the function's role needs s3:GetObject on it, s3:ListBucket on the bucket (without it a missing object looks the same), and kms:Decrypt where it is encrypted",
+        ),
+        (
+            403,
+            "InvalidObjectState",
+            "`a.txt` is archived and must be restored before it can be read",
+        ),
+    ] {
+        world
+            .s3
+            .inject(fault("a.txt", Some(1), Effect::FailWith(status, code)));
+        let why = message(created(&world, "a.txt").await);
+        assert_eq!(why, format!("1 of 1 object failed: `a.txt`: {expected}"));
+        assert_held(&world, json!({"a.txt": "v"})).await;
+    }
+    world.s3.inject(fault(
+        "a.txt",
+        Some(1),
+        Effect::FailWith(404, "NoSuchBucket"),
+    ));
+    let why = message(created(&world, "a.txt").await);
+    assert!(why.contains("NoSuchBucket"), "{why}");
+    assert_held(&world, json!({"a.txt": "v"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_with_every_legal_character_are_read_listed_and_removed() {
+    let world = world().await;
+    let keys = [
+        "a b.txt",
+        "a+b.txt",
+        "a%20b.txt",
+        "100%",
+        "é/ü/漢字🦀.txt",
+        "a//b",
+        "/leading",
+        "trailing/",
+        "./dot",
+        "../up",
+        "a/../b",
+        "a\\b",
+        "q?x=1&y=2#z",
+        "'\"<>|^`{}[]~",
+        "!-_.*'()",
+        "tab\there",
+        "$@:;=,",
+    ];
+    for key in keys {
+        assert_eq!(
+            outcome(&world.upload(key, key).await.unwrap()),
+            "synced",
+            "{key}"
+        );
+    }
+    let expected: serde_json::Map<_, _> = keys
+        .iter()
+        .map(|key| ((*key).to_owned(), json!(key)))
+        .collect();
+    assert_held(&world, expected.clone().into()).await;
+    let sync = json!({"sync": {}});
+    let report = world.function.invoke(&sync).await.unwrap();
+    assert_eq!(report["counts"]["unchanged"], keys.len(), "{report}");
+    // All of it again, from the listing alone.
+    world.redis.command(&["FLUSHALL"]).await.unwrap();
+    let report = world.function.invoke(&sync).await.unwrap();
+    assert_eq!(report["counts"]["synced"], keys.len(), "{report}");
+    assert_held(&world, expected.into()).await;
+    for key in keys {
+        world.s3.delete(key);
+    }
+    let report = world.function.invoke(&sync).await.unwrap();
+    assert_eq!(report["counts"]["deleted"], keys.len(), "{report}");
+    assert_held(&world, json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_version_does_not_delete_a_living_object() {
+    let world = world().await;
+    world.s3.enable_versioning();
+    world.upload("a.txt", "old").await.unwrap();
+    let old = world.s3.get("a.txt").unwrap().version_id.unwrap();
+    world.upload("a.txt", "new").await.unwrap();
+    world.s3.delete_version("a.txt", &old);
+    let removed = event::removed("config", "a.txt");
+    assert_eq!(
+        outcome(&world.function.invoke(&removed).await.unwrap()),
+        "unchanged"
+    );
+    assert_held(&world, json!({"a.txt": "new"})).await;
+
+    // A marker hides the object, and its removal shows it again.
+    assert_eq!(outcome(&world.remove("a.txt").await.unwrap()), "deleted");
+    assert_held(&world, json!({})).await;
+    world.s3.put("a.txt", "newer");
+    let newest = world.s3.get("a.txt").unwrap().version_id.unwrap();
+    created(&world, "a.txt").await.unwrap();
+    world.s3.delete_version("a.txt", &newest);
+    assert_eq!(
+        outcome(&world.function.invoke(&removed).await.unwrap()),
+        "deleted"
+    );
+    assert_held(&world, json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_replaced_while_it_is_read_ends_as_its_last_state() {
+    let world = world().await;
+    world
+        .s3
+        .put("flags/a.json", yields(json!({"old": {"bytes": "1"}})));
+    let other = world.another_function().await.unwrap();
+    let parked = world.s3.park_answer(Operation::GetObject, "flags/a.json");
+    let late =
+        tokio::spawn(async move { other.invoke(event::created("config", "flags/a.json")).await });
+    parked.reached().await;
+    let new = yields(json!({"new": {"bytes": "2"}}));
+    world.upload("flags/a.json", new).await.unwrap();
+    parked.release();
+    assert_eq!(outcome(&late.await.unwrap().unwrap()), "superseded");
+    assert_held(&world, json!({"new": "2"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_deleted_while_it_is_read_ends_deleted() {
+    let world = world().await;
+    world
+        .s3
+        .put("flags/a.json", yields(json!({"old": {"bytes": "1"}})));
+    let other = world.another_function().await.unwrap();
+    let parked = world.s3.park_answer(Operation::GetObject, "flags/a.json");
+    let late =
+        tokio::spawn(async move { other.invoke(event::created("config", "flags/a.json")).await });
+    parked.reached().await;
+    assert_eq!(
+        outcome(&world.remove("flags/a.json").await.unwrap()),
+        "deleted"
+    );
+    parked.release();
+    assert_eq!(outcome(&late.await.unwrap().unwrap()), "superseded");
+    assert_held(&world, json!({})).await;
+}

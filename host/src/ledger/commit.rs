@@ -1,13 +1,12 @@
 //! Committing what objects yield.
 
-use super::names::OWNERS;
+use super::answer::{Answer, Reply};
 use super::record::{Ticket, milliseconds_now};
-use super::script::{COMMIT, Call};
+use super::request::{Manner, Part, Share};
+use super::stage::Staged;
 use super::{Ledger, LedgerError};
-use crate::entry::{Entry, EntrySet, Value};
-use redis::FromRedisValue;
-use serde::Serialize;
-use std::collections::BTreeSet;
+use crate::entry::EntrySet;
+use std::collections::BTreeMap;
 
 /// How often a commit is repeated because the set of keys concerned has changed meanwhile.
 const ATTEMPTS: u32 = 20;
@@ -43,7 +42,8 @@ pub enum Write {
     Keep,
 }
 
-/// What one object is to be.
+/// What one object is to be. A ticket is for one proposal: who prepares the object anew takes a new
+/// one.
 #[derive(Clone, Debug)]
 pub struct Proposal {
     /// The object's key.
@@ -68,6 +68,9 @@ pub enum Verdict {
     },
     /// A later ticket of that proposal has committed.
     Superseded(usize),
+    /// The ticket of that proposal does not count any more: Redis has lost the object's record, or
+    /// (on a cluster) a later one is at it. What is read under a new ticket may be committed.
+    Stale(usize),
     /// That proposal says [`Write::Keep`], but its record or its keys have changed.
     Changed(usize),
     /// That proposal claims a key that is not free.
@@ -93,268 +96,181 @@ pub enum Owner {
 }
 
 impl Ledger {
-    /// Commits all of `proposals` or none. Safe to repeat.
+    /// Commits all of `proposals` or none; on a cluster that holds for each hash slot. Safe to
+    /// repeat.
     pub async fn commit(&self, proposals: &[Proposal]) -> Result<Verdict, LedgerError> {
         let mut plans = Vec::with_capacity(proposals.len());
         for proposal in proposals {
             plans.push(self.plan(proposal).await?);
         }
-        let mut undeclared: BTreeSet<String> = proposals
-            .iter()
-            .flat_map(|proposal| proposal.ticket.record.keys.clone().unwrap_or_default())
-            .collect();
         for _ in 0..ATTEMPTS {
-            let call = &self.commit_call(proposals, &plans, &undeclared);
-            let answer: Vec<Answer> = self
-                .link
-                .run(|mut link| async move { call.invoke(&mut link).await })
-                .await?;
-            match self.verdict(&answer) {
-                Ok(verdict) => return Ok(verdict),
-                Err(more) => undeclared.extend(more),
+            let staged = self.stage(proposals).await?;
+            let verdict = if self.cluster {
+                self.commit_spread(&plans, &staged).await?
+            } else {
+                self.apply(self.whole(&plans), &self.manner(false), &staged)
+                    .await?
+            };
+            if let Some(verdict) = verdict {
+                return Ok(verdict);
             }
         }
-        Err(LedgerError::Contended(
-            proposals
-                .iter()
-                .map(|proposal| proposal.key.as_str())
-                .collect::<Vec<_>>()
-                .join("`, `"),
-        ))
+        Err(contended(proposals.iter()))
+    }
+
+    pub(super) fn manner(&self, check: bool) -> Manner<'_> {
+        Manner {
+            adopt: self.adopt_keys,
+            check,
+            channel: self.changes_channel.as_deref(),
+            tombstone: self.tombstone,
+        }
     }
 
     async fn plan<'a>(&self, proposal: &'a Proposal) -> Result<Plan<'a>, LedgerError> {
         Ok(match &proposal.write {
             Write::Entries(set) => Plan {
+                proposal,
                 keys: set
                     .entries()
                     .iter()
                     .map(|entry| entry.key.clone())
                     .collect(),
                 digest: set.digest(),
-                entries: Some(set.entries()),
             },
             Write::Keep => Plan {
+                proposal,
                 keys: match &proposal.ticket.record.keys {
                     Some(keys) => keys.clone(),
                     None => self.recorded_keys(&proposal.key).await?,
                 },
                 digest: proposal.ticket.record.digest.clone().unwrap_or_default(),
-                entries: None,
             },
         })
     }
 
-    fn commit_call(
-        &self,
-        proposals: &[Proposal],
-        plans: &[Plan<'_>],
-        undeclared: &BTreeSet<String>,
-    ) -> Call {
-        let mut call = Call::new(&COMMIT).key(self.names.index()).key(OWNERS);
-        for proposal in proposals {
-            call = call.key(self.names.record(&proposal.key));
-        }
-        let mut objects = Vec::with_capacity(proposals.len());
-        // Places in Lua's tables count from 1.
-        let mut next = 3 + proposals.len();
-        for (proposal, plan) in proposals.iter().zip(plans) {
-            let first = next;
-            next += plan.keys.len();
-            for key in &plan.keys {
-                call = call.key(key.as_str());
-            }
-            objects.push(ObjectForm {
-                name: self.names.object(&proposal.key),
-                member: &proposal.key,
-                ticket: proposal.ticket.number.to_string(),
-                live: matches!(proposal.source, Source::Object { .. }),
-                write: plan.entries.is_some(),
-                digest: &plan.digest,
-                first,
-                last: next - 1,
-                fields: fields(&proposal.source),
-            });
-        }
-        let declared: BTreeSet<&String> = plans.iter().flat_map(|plan| &plan.keys).collect();
-        for key in undeclared.iter().filter(|key| !declared.contains(key)) {
-            call = call.key(key.as_str());
-        }
-        let request = RequestForm {
-            adopt: self.adopt_keys,
-            channel: self.changes_channel.as_deref(),
-            tombstone: self.tombstone.as_secs(),
-            objects,
+    /// Everything in one part.
+    fn whole<'a>(&self, plans: &'a [Plan<'a>]) -> Part<'a> {
+        let share = |plan: &'a Plan<'a>| Share {
+            proposal: plan.proposal,
+            record: self.names.record(&plan.proposal.key),
+            digest: &plan.digest,
+            keys: plan.keys.iter().map(String::as_str).collect(),
+            entries: plan.entries(|_| true),
         };
-        // Text and numbers only: nothing that JSON cannot hold.
-        let call = call.argument(serde_json::to_vec(&request).unwrap_or_default());
-        let entries = plans.iter().filter_map(|plan| plan.entries).flatten();
-        call.arguments(entries.flat_map(arguments))
-    }
-
-    /// The verdict, or the keys that the script wants to be declared.
-    fn verdict(&self, answer: &[Answer]) -> Result<Verdict, Vec<String>> {
-        let number = |place: usize| answer.get(place).map_or(0, Answer::number);
-        let text = |place: usize| answer.get(place).map(Answer::text).unwrap_or_default();
-        Ok(match text(0).as_str() {
-            "committed" => Verdict::Committed {
-                written: number(1),
-                removed: number(2),
-            },
-            "superseded" => Verdict::Superseded(number(1)),
-            "changed" => Verdict::Changed(number(1)),
-            "conflict" => Verdict::Conflict {
-                proposal: number(1),
-                redis_key: text(2),
-                owner: self.owner(text(3)),
-            },
-            _ => return Err(answer.iter().skip(1).map(Answer::text).collect()),
-        })
-    }
-
-    fn owner(&self, name: String) -> Owner {
-        match self.names.key_of(&name) {
-            Some(key) => Owner::Object(key.to_owned()),
-            None if name.is_empty() => Owner::Unknown,
-            None => Owner::Elsewhere(name),
+        let recorded = plans
+            .iter()
+            .flat_map(|plan| plan.proposal.ticket.record.keys.iter().flatten());
+        Part {
+            owners: self.names.owners(None),
+            index: Some(self.names.index("")),
+            shares: plans.iter().map(share).collect(),
+            undeclared: recorded.cloned().collect(),
         }
     }
+
+    /// Calls the script until it knows all keys concerned; `None` where staged values are gone.
+    pub(super) async fn apply(
+        &self,
+        mut part: Part<'_>,
+        manner: &Manner<'_>,
+        staged: &BTreeMap<String, Staged>,
+    ) -> Result<Option<Verdict>, LedgerError> {
+        for _ in 0..ATTEMPTS {
+            let call = &part.call(&self.names, manner, staged);
+            let answer: Vec<Answer> = self
+                .link
+                .run(|mut link| async move { call.invoke(&mut link).await })
+                .await?;
+            match Reply::read(&answer, &self.names) {
+                Reply::Verdict(verdict) => return Ok(Some(verdict)),
+                Reply::Unstaged => return Ok(None),
+                Reply::Undeclared(more) => part.undeclared.extend(more),
+            }
+        }
+        Err(contended(part.shares.iter().map(|share| share.proposal)))
+    }
+}
+
+fn contended<'a>(proposals: impl Iterator<Item = &'a Proposal>) -> LedgerError {
+    let keys: Vec<&str> = proposals.map(|proposal| proposal.key.as_str()).collect();
+    LedgerError::Contended(keys.join("`, `"))
 }
 
 /// What a proposal means for Redis.
-struct Plan<'a> {
-    keys: Vec<String>,
-    digest: String,
-    entries: Option<&'a [Entry]>,
+pub(super) struct Plan<'a> {
+    pub(super) proposal: &'a Proposal,
+    pub(super) keys: Vec<String>,
+    pub(super) digest: String,
 }
 
-#[derive(Serialize)]
-struct RequestForm<'a> {
-    adopt: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    channel: Option<&'a str>,
-    tombstone: u64,
-    objects: Vec<ObjectForm<'a>>,
-}
-
-#[derive(Serialize)]
-struct ObjectForm<'a> {
-    name: String,
-    member: &'a str,
-    ticket: String,
-    live: bool,
-    write: bool,
-    digest: &'a str,
-    first: usize,
-    last: usize,
-    fields: Vec<String>,
-}
-
-/// The record's fields, name and value in turn.
-fn fields(source: &Source) -> Vec<String> {
-    let now = milliseconds_now().to_string();
-    let pairs: Vec<(&str, String)> = match source {
-        Source::Gone => {
-            let emptied = [
-                "fingerprint",
-                "basis",
-                "etag",
-                "version_id",
-                "last_modified",
-            ];
-            let pairs = emptied.map(|name| (name, String::new())).into_iter();
-            pairs
-                .chain([("plugins", "[]".to_owned()), ("written_at", now)])
-                .collect()
-        }
-        Source::Object {
-            etag,
-            version_id,
-            last_modified,
-            fingerprint,
-            basis,
-            plugins,
-        } => {
-            let plugins: Vec<_> = plugins
-                .iter()
-                .map(|(name, digest)| serde_json::json!({"name": name, "sha256": digest}))
-                .collect();
-            vec![
-                ("fingerprint", fingerprint.clone()),
-                ("basis", basis.clone()),
-                ("etag", etag.clone()),
-                ("version_id", version_id.clone().unwrap_or_default()),
-                ("last_modified", last_modified.to_string()),
-                ("plugins", serde_json::Value::from(plugins).to_string()),
-                ("written_at", now),
-            ]
-        }
-    };
-    pairs
-        .into_iter()
-        .flat_map(|(name, value)| [name.to_owned(), value])
-        .collect()
-}
-
-/// An entry as the script takes it: kind, time to live, number of elements, elements.
-fn arguments(entry: &Entry) -> Vec<Vec<u8>> {
-    let elements: Vec<Vec<u8>> = match &entry.value {
-        Value::Bytes(bytes) => vec![bytes.clone()],
-        Value::Hash(fields) => fields
-            .iter()
-            .flat_map(|(field, value)| [field.clone().into_bytes(), value.clone()])
-            .collect(),
-        Value::List(items) | Value::Set(items) => items.clone(),
-        Value::SortedSet(members) => members
-            .iter()
-            .flat_map(|(member, score)| [score_text(*score).into_bytes(), member.clone()])
-            .collect(),
-    };
-    let ttl = entry
-        .ttl_seconds
-        .map(|seconds| seconds.to_string())
-        .unwrap_or_default();
-    let mut arguments = vec![
-        entry.value.kind().into(),
-        ttl.into_bytes(),
-        elements.len().to_string().into_bytes(),
-    ];
-    arguments.extend(elements);
-    arguments
-}
-
-/// Rust prints the shortest text that reads back the same; Redis writes infinity as `inf`, as Rust does.
-fn score_text(score: f64) -> String {
-    score.to_string()
-}
-
-/// One element of the script's answer.
-enum Answer {
-    Number(usize),
-    Text(String),
-}
-
-impl Answer {
-    fn number(&self) -> usize {
-        match self {
-            Self::Number(number) => *number,
-            Self::Text(_) => 0,
-        }
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => number.to_string(),
+impl<'a> Plan<'a> {
+    /// The entries of some keys, where entries are to be written.
+    pub(super) fn entries(
+        &self,
+        of: impl Fn(&str) -> bool,
+    ) -> Option<Vec<&'a crate::entry::Entry>> {
+        match &self.proposal.write {
+            Write::Entries(set) => Some(
+                set.entries()
+                    .iter()
+                    .filter(|entry| of(&entry.key))
+                    .collect(),
+            ),
+            Write::Keep => None,
         }
     }
 }
 
-impl FromRedisValue for Answer {
-    fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {
-        match value {
-            redis::Value::Int(number) => Ok(Self::Number(usize::try_from(number).unwrap_or(0))),
-            value => Ok(Self::Text(String::from_redis_value(value)?)),
-        }
+impl Source {
+    /// Whether the object is in the bucket.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self, Self::Object { .. })
+    }
+
+    /// The record's fields, name and value in turn.
+    pub(super) fn fields(&self) -> Vec<String> {
+        let now = milliseconds_now().to_string();
+        let pairs: Vec<(&str, String)> = match self {
+            Self::Gone => {
+                let emptied = [
+                    "fingerprint",
+                    "basis",
+                    "etag",
+                    "version_id",
+                    "last_modified",
+                ];
+                let pairs = emptied.map(|name| (name, String::new())).into_iter();
+                pairs
+                    .chain([("plugins", "[]".to_owned()), ("written_at", now)])
+                    .collect()
+            }
+            Self::Object {
+                etag,
+                version_id,
+                last_modified,
+                fingerprint,
+                basis,
+                plugins,
+            } => {
+                let plugins: Vec<_> = plugins
+                    .iter()
+                    .map(|(name, digest)| serde_json::json!({"name": name, "sha256": digest}))
+                    .collect();
+                vec![
+                    ("fingerprint", fingerprint.clone()),
+                    ("basis", basis.clone()),
+                    ("etag", etag.clone()),
+                    ("version_id", version_id.clone().unwrap_or_default()),
+                    ("last_modified", last_modified.to_string()),
+                    ("plugins", serde_json::Value::from(plugins).to_string()),
+                    ("written_at", now),
+                ]
+            }
+        };
+        pairs
+            .into_iter()
+            .flat_map(|(name, value)| [name.to_owned(), value])
+            .collect()
     }
 }

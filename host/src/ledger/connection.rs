@@ -6,59 +6,94 @@
 //! (no memory, no permission, a wrong password) is not.
 
 use super::LedgerError;
+use super::client::Access;
 use crate::settings::RedisSettings;
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo,
+    Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerErrorKind, Value,
 };
-use redis::{RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// How long an operation is repeated before it counts as failed.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Time for a connection with its handshakes.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Time for an answer. A commit of the largest set takes a fraction of it.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an operation is repeated before it counts as failed. Longer than the time for an
+/// answer: after one that timed out on a dead connection there is time for a fresh one.
+const PATIENCE: Duration = Duration::from_secs(9);
 
 /// After so long without use a connection is tried before it is trusted: a frozen Lambda's
 /// connections may have been forgotten by every router on the way.
-const IDLE: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(20);
 
 /// Time for that trial.
 const PING_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// What commands are sent on.
-pub(super) type Connection = MultiplexedConnection;
+#[derive(Clone)]
+pub(super) enum Connection {
+    Single(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
 
-/// A connection and when it was last of use.
+impl Connection {
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Single(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection) => connection.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Single(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => connection.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Single(connection) => connection.get_db(),
+            Self::Cluster(connection) => connection.get_db(),
+        }
+    }
+}
+
+/// The connection in use.
+#[derive(Default)]
 struct Live {
-    connection: Connection,
-    used: Instant,
+    connection: Option<Connection>,
+    /// When it was last asked for.
+    used: Option<Instant>,
+    /// How many there were: who finds one doubtful drops that one, and none made since.
+    number: u64,
 }
 
 /// The way to Redis.
 pub(super) struct Link {
-    client: Client,
+    access: Access,
     /// Host and port, for messages.
     address: String,
-    live: Mutex<Option<Live>>,
+    live: Mutex<Live>,
 }
 
 impl Link {
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, LedgerError> {
         // Whoever was first to install a provider is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let address = format!("{}:{}", settings.host, settings.port);
-        let client = client(settings)?;
         Ok(Self {
-            client,
-            address,
-            live: Mutex::new(None),
+            access: Access::new(settings)?,
+            address: format!("{}:{}", settings.host, settings.port),
+            live: Mutex::default(),
         })
     }
 
@@ -73,53 +108,59 @@ impl Link {
         let started = Instant::now();
         let mut pause = Duration::from_millis(20);
         loop {
-            let attempt = async { operation(self.connection().await?).await };
-            let error = match attempt.await {
+            let error = match self.attempt(&operation).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            if is_doubtful(&error) {
-                *self.live.lock().await = None;
-            }
+            let address = self.address.clone();
+            let cause = error.to_string();
             if !is_passing(&error) {
-                return Err(LedgerError::Refused {
-                    address: self.address.clone(),
-                    cause: error.to_string(),
-                });
+                return Err(LedgerError::Refused { address, cause });
             }
             if started.elapsed() + pause > PATIENCE {
-                return Err(LedgerError::Unavailable {
-                    address: self.address.clone(),
-                    cause: error.to_string(),
-                });
+                return Err(LedgerError::Unavailable { address, cause });
             }
-            tracing::warn!(redis = self.address, error = %error, "Redis did not answer, trying again");
+            tracing::warn!(redis = address, error = %error, "Redis did not answer, trying again");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 
-    async fn connection(&self) -> RedisResult<Connection> {
-        let mut live = self.live.lock().await;
-        if let Some(Live { connection, used }) = live.as_mut() {
-            if used.elapsed() < IDLE || answers(connection).await {
-                *used = Instant::now();
-                return Ok(connection.clone());
+    async fn attempt<T, F>(&self, operation: &impl Fn(Connection) -> F) -> RedisResult<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let (connection, number) = self.connection().await?;
+        let answer = operation(connection).await;
+        if let Err(error) = &answer
+            && is_doubtful(error)
+        {
+            let mut live = self.live.lock().await;
+            if live.number == number {
+                live.connection = None;
             }
-            *live = None;
         }
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT));
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        *live = Some(Live {
-            connection: connection.clone(),
-            used: Instant::now(),
-        });
-        Ok(connection)
+        answer
+    }
+
+    async fn connection(&self) -> RedisResult<(Connection, u64)> {
+        let mut live = self.live.lock().await;
+        let fresh = live.used.is_some_and(|used| used.elapsed() < IDLE);
+        if let Some(connection) = &mut live.connection {
+            if fresh || answers(connection).await {
+                let connection = connection.clone();
+                live.used = Some(Instant::now());
+                return Ok((connection, live.number));
+            }
+            live.connection = None;
+        }
+        let connection = self.access.connect().await?;
+        *live = Live {
+            connection: Some(connection.clone()),
+            used: Some(Instant::now()),
+            number: live.number + 1,
+        };
+        Ok((connection, live.number))
     }
 }
 
@@ -129,52 +170,6 @@ async fn answers(connection: &mut Connection) -> bool {
     matches!(tokio::time::timeout(PING_TIMEOUT, pong).await, Ok(Ok(_)))
 }
 
-fn client(settings: &RedisSettings) -> Result<Client, LedgerError> {
-    let info =
-        connection_info(settings).map_err(|error| LedgerError::Settings(error.to_string()))?;
-    let Some(ca_file) = &settings.ca_file else {
-        return Client::open(info).map_err(|error| LedgerError::Settings(error.to_string()));
-    };
-    let root = std::fs::read(ca_file).map_err(|error| {
-        LedgerError::Settings(format!(
-            "REDIS_CA_FILE `{}` cannot be read: {error}",
-            ca_file.display()
-        ))
-    })?;
-    let certificates = TlsCertificates {
-        client_tls: None,
-        root_cert: Some(root),
-    };
-    Client::build_with_tls(info, certificates).map_err(|error| {
-        LedgerError::Settings(format!("REDIS_CA_FILE `{}`: {error}", ca_file.display()))
-    })
-}
-
-fn connection_info(settings: &RedisSettings) -> RedisResult<ConnectionInfo> {
-    let (host, port) = (settings.host.clone(), settings.port);
-    let address = if settings.tls {
-        ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: false,
-            tls_params: None,
-        }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    };
-    let mut redis = RedisConnectionInfo::default().set_db(settings.db.into());
-    if let Some(username) = &settings.username {
-        redis = redis.set_username(username);
-    }
-    if let Some(password) = &settings.password {
-        redis = redis.set_password(password.expose());
-    }
-    Ok(address
-        .into_connection_info()?
-        .set_redis_settings(redis)
-        .set_tcp_settings(TcpSettings::default().set_nodelay(true)))
-}
-
 /// Whether the connection itself is in doubt. A timeout is: on a half-open socket every command
 /// would time out. So is a read-only answer: the primary has become a replica.
 fn is_doubtful(error: &RedisError) -> bool {
@@ -182,12 +177,21 @@ fn is_doubtful(error: &RedisError) -> bool {
         || error.is_timeout()
         || error.is_connection_dropped()
         || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        || error.kind() == ErrorKind::ClusterConnectionNotFound
 }
 
 /// Whether the same operation may succeed a moment later.
 fn is_passing(error: &RedisError) -> bool {
-    use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain};
-    let passing = [BusyLoading, ClusterDown, MasterDown, ReadOnly, TryAgain];
+    use ServerErrorKind::{Ask, BusyLoading, ClusterDown, MasterDown, Moved, ReadOnly, TryAgain};
+    let passing = [
+        Ask,
+        BusyLoading,
+        ClusterDown,
+        MasterDown,
+        Moved,
+        ReadOnly,
+        TryAgain,
+    ];
     is_doubtful(error)
         || passing
             .iter()

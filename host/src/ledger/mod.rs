@@ -12,14 +12,32 @@
 //! | `redis-sync:object:<bucket>/<key>` | hash | the object's record: last ticket issued, last ticket committed, what was committed, its Redis keys, the last error |
 //! | `redis-sync:owners` | hash | data key -> `<bucket>/<key>` of the object that wrote it |
 //! | `redis-sync:index:<bucket>` | sorted set | keys of the objects that have a record, in byte order |
+//! | `redis-sync:stage:<number>` | any | a value too large for a commit, until it is renamed; see [`stage`] |
+//!
+//! On a cluster a hash tag follows the first colon, and there are 16 indexes, owners for every hash
+//! slot, and `redis-sync:{<tag>}:part:<bucket>/<key>`: what an object has in one slot. See [`cluster`].
+//!
+//! What readers see: on one server, all of an object's old keys or all of its new ones, since a
+//! commit is one script (a joint one, where objects swap keys, likewise). On a cluster, the same of
+//! the keys of one hash slot; the slots change one after the other, within milliseconds.
 
+mod answer;
+mod client;
+mod cluster;
 mod commit;
 mod connection;
+<<<<<<< HEAD
 mod index;
 mod lookup;
+=======
+mod iam;
+>>>>>>> 1474381 (Commits on a cluster, slot by slot; staged values; tickets that a lost record has forgotten do not count)
 mod names;
 mod record;
+mod request;
 mod script;
+mod slot;
+mod stage;
 mod value;
 
 pub use commit::{Owner, Proposal, Source, Verdict, Write};
@@ -35,6 +53,8 @@ use std::time::Duration;
 /// The ledger of one bucket.
 pub struct Ledger {
     link: Link,
+    /// Whether Redis is a cluster.
+    cluster: bool,
     names: Names,
     /// Whether keys that nobody owns are taken over.
     adopt_keys: bool,
@@ -77,7 +97,8 @@ impl Ledger {
     pub fn new(settings: &RedisSettings, bucket: &str) -> Result<Self, LedgerError> {
         Ok(Self {
             link: Link::new(settings)?,
-            names: Names::new(bucket),
+            cluster: settings.cluster,
+            names: Names::new(bucket, settings.cluster),
             adopt_keys: settings.adopt_keys,
             changes_channel: settings.changes_channel.clone(),
             tombstone: settings.tombstone,

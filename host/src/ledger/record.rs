@@ -1,6 +1,5 @@
 //! What is recorded of an object, and the tickets.
 
-use super::names::{Names, OWNERS};
 use super::script::{self, Call, FAIL, TICKET};
 use super::{Ledger, LedgerError};
 use serde::Serialize;
@@ -97,7 +96,7 @@ impl Ledger {
     /// Notes why an attempt failed, for `status`. The entries stay as they are.
     pub async fn fail(&self, key: &str, ticket: &Ticket, reason: &str) -> Result<(), LedgerError> {
         let call = Call::new(&FAIL)
-            .key(self.names.index())
+            .key(self.names.index(key))
             .key(self.names.record(key))
             .argument(ticket.number.to_string())
             .argument(key)
@@ -127,11 +126,12 @@ impl Ledger {
 
     /// Who wrote a Redis key; `None` where Redis Sync did not.
     pub async fn explain(&self, key: &str) -> Result<Option<Explanation>, LedgerError> {
+        let owners = &self.names.owners_of(key);
         let object: Option<String> = self
             .link
             .run(|mut link| async move {
                 redis::cmd("HGET")
-                    .arg(OWNERS)
+                    .arg(owners)
                     .arg(key)
                     .query_async(&mut link)
                     .await
@@ -140,7 +140,7 @@ impl Ledger {
         let Some(object) = object else {
             return Ok(None);
         };
-        let record = &Names::record_of(&object);
+        let record = &self.names.record_of(&object);
         let fields: [Option<String>; 4] = self
             .link
             .run(|mut link| async move {

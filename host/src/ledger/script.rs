@@ -8,6 +8,10 @@ pub(super) static TICKET: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/ticket.lua")));
 pub(super) static COMMIT: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/commit.lua")));
+pub(super) static ANNOUNCE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/announce.lua")));
+pub(super) static FINISH: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/finish.lua")));
 pub(super) static FAIL: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/fail.lua")));
 
@@ -31,6 +35,11 @@ impl Call {
     pub(super) fn key(mut self, key: impl Into<Vec<u8>>) -> Self {
         self.keys.push(key.into());
         self
+    }
+
+    /// How many keys there are; Lua counts from 1, so that is the place of the last one.
+    pub(super) fn keys(&self) -> usize {
+        self.keys.len()
     }
 
     pub(super) fn argument(mut self, argument: impl Into<Vec<u8>>) -> Self {
@@ -69,11 +78,19 @@ impl Call {
     }
 }
 
-/// Calls one script many times in one round trip.
+/// Calls one script many times in one round trip; on a cluster, whose nodes take no pipeline across
+/// hash slots, all at a time.
 pub(super) async fn invoke_all<T: FromRedisValue>(
     calls: &[Call],
     connection: &mut Connection,
 ) -> RedisResult<Vec<T>> {
+    if connection.is_cluster() {
+        let each = calls.iter().map(|call| {
+            let mut connection = connection.clone();
+            async move { call.invoke(&mut connection).await }
+        });
+        return futures::future::try_join_all(each).await;
+    }
     let Some(first) = calls.first() else {
         return Ok(Vec::new());
     };

@@ -15,48 +15,78 @@ use crate::ledger::{Owner, Proposal, Verdict};
 /// Objects that are committed together at the most.
 const MAX_TOGETHER: usize = 16;
 
+/// How often a joint commit is tried, each time with one object more or a newer proposal.
+const MAX_ROUNDS: usize = 2 * MAX_TOGETHER;
+
 impl Pipeline {
-    /// Commits a proposal. A conflict comes back as an error that names the owner.
+    /// Commits a proposal. A conflict comes back as an error that names the owner; whatever else
+    /// the verdict says, it says it of this proposal.
     pub(super) async fn commit(&self, prepared: &Prepared) -> Result<Verdict, ChangeError> {
         let mut together = vec![prepared.proposal.clone()];
-        loop {
-            let verdict = self.ledger.commit(&together).await?;
-            let Verdict::Conflict {
-                redis_key, owner, ..
-            } = &verdict
-            else {
-                return Ok(verdict);
-            };
-            let owner = match owner {
-                Owner::Object(owner)
-                    if together.iter().all(|proposal| proposal.key != *owner)
-                        && together.len() < MAX_TOGETHER =>
-                {
-                    owner
+        for _ in 0..MAX_ROUNDS {
+            match self.ledger.commit(&together).await? {
+                Verdict::Conflict {
+                    proposal,
+                    redis_key,
+                    owner,
+                } => {
+                    let claimant = together.get(proposal).map(|proposal| &proposal.key);
+                    let owner = other(owner, claimant, &prepared.proposal.key);
+                    together.push(self.release(&together, &redis_key, &owner).await?);
                 }
-                owner => return Err(conflict(redis_key, owner)),
-            };
-            let Some(released) = self.propose(owner).await else {
-                return Err(conflict(redis_key, &Owner::Object(owner.clone())));
-            };
-            together.push(released);
+                // Another worker was at the owner meanwhile.
+                Verdict::Superseded(place @ 1..) | Verdict::Stale(place @ 1..) => {
+                    self.renew(&mut together, place, Mode::Normal).await?;
+                }
+                // Some of the owner's keys are gone, say expired: all are to be written.
+                Verdict::Changed(place @ 1..) => {
+                    self.renew(&mut together, place, Mode::Rewrite).await?;
+                }
+                verdict => return Ok(verdict),
+            }
         }
+        Err(ChangeError::Restless)
     }
 
-    /// What the owner yields now; `None` where that cannot be told, so that it keeps what it has.
-    async fn propose(&self, key: &str) -> Option<Proposal> {
-        let keys = [key.to_owned()];
-        let ticket = self.ledger.tickets(&keys).await.ok()?.pop()?;
-        let routes = self
-            .catalog
-            .read(&self.store, &self.settings.plugins_prefix)
-            .await
-            .ok()?;
-        let prepared = self
-            .prepare(key, ticket, &routes, Mode::Normal)
-            .await
-            .ok()?;
-        Some(prepared.proposal)
+    /// What the owner of a key in the way is by now, to be committed together with who wants it.
+    async fn release(
+        &self,
+        together: &[Proposal],
+        redis_key: &str,
+        owner: &Owner,
+    ) -> Result<Proposal, ChangeError> {
+        let Owner::Object(key) = owner else {
+            return Err(conflict(redis_key, owner));
+        };
+        if together.len() >= MAX_TOGETHER || together.iter().any(|proposal| proposal.key == *key) {
+            return Err(conflict(redis_key, owner));
+        }
+        // Where that cannot be told, the owner keeps what it has.
+        let prepared = self.prepare_afresh(key, Mode::Normal).await;
+        let prepared = prepared.map_err(|_| conflict(redis_key, owner))?;
+        Ok(prepared.proposal)
+    }
+
+    async fn renew(
+        &self,
+        together: &mut [Proposal],
+        place: usize,
+        mode: Mode,
+    ) -> Result<(), ChangeError> {
+        if let Some(proposal) = together.get_mut(place) {
+            *proposal = self.prepare_afresh(&proposal.key, mode).await?.proposal;
+        }
+        Ok(())
+    }
+}
+
+/// The one of two claimants that is not `ours`, so that the message names who is in the way.
+fn other(owner: Owner, claimant: Option<&String>, ours: &str) -> Owner {
+    match claimant {
+        Some(claimant) if matches!(&owner, Owner::Object(owner) if owner == ours) => {
+            Owner::Object(claimant.clone())
+        }
+        _ => owner,
     }
 }
 

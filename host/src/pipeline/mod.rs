@@ -27,11 +27,14 @@ use catalog::Catalog;
 use futures::StreamExt;
 use prepare::{Mode, Prepared};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// How often an object is prepared anew because it changed while it was worked on.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 8;
+
+/// The pause before the second attempt, where another worker is at the object; later ones are longer.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Everything a change needs on its way.
 pub struct Pipeline {
@@ -247,7 +250,8 @@ impl Pipeline {
         }
     }
 
-    /// Prepares and commits, and does so again where the object's record changed in between.
+    /// Prepares and commits, and does so again where the object's record changed in between. A
+    /// ticket is for one proposal, so each attempt has its own, and reads everything after it.
     async fn sync_one(
         &self,
         key: &str,
@@ -255,16 +259,39 @@ impl Pipeline {
         routes: &Routes,
         mut mode: Mode,
     ) -> Result<ObjectReport, ChangeError> {
+<<<<<<< HEAD
         for _ in 0..ATTEMPTS {
             let prepared = self.prepare(key, ticket.clone(), routes, mode).await?;
             match self.commit(&prepared).await? {
+=======
+        let mut prepared = self.prepare(key, ticket, routes, Mode::Normal).await?;
+        for attempt in 0..ATTEMPTS {
+            let mode = match self.commit(&prepared).await? {
+>>>>>>> 1474381 (Commits on a cluster, slot by slot; staged values; tickets that a lost record has forgotten do not count)
                 Verdict::Committed { .. } => return Ok(prepared.report(prepared.outcome)),
-                Verdict::Superseded(0) => return Ok(prepared.report(Outcome::Superseded)),
-                Verdict::Changed(0) => mode = Mode::Rewrite,
-                Verdict::Superseded(_) | Verdict::Changed(_) | Verdict::Conflict { .. } => {}
-            }
+                Verdict::Superseded(_) => return Ok(prepared.report(Outcome::Superseded)),
+                Verdict::Changed(_) => Mode::Rewrite,
+                Verdict::Stale(_) | Verdict::Conflict { .. } => {
+                    tokio::time::sleep(PAUSE * attempt).await;
+                    Mode::Normal
+                }
+            };
+            prepared = self.prepare_afresh(key, mode).await?;
         }
         Err(ChangeError::Restless)
+    }
+
+    /// Takes a ticket, then reads and works out what the object is to be.
+    async fn prepare_afresh(&self, key: &str, mode: Mode) -> Result<Prepared, ChangeError> {
+        let keys = [key.to_owned()];
+        let Some(ticket) = self.ledger.tickets(&keys).await?.pop() else {
+            return Err(ChangeError::Restless);
+        };
+        let routes = self
+            .catalog
+            .read(&self.store, &self.settings.plugins_prefix)
+            .await?;
+        self.prepare(key, ticket, &routes, mode).await
     }
 }
 

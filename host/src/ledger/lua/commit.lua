@@ -1,21 +1,29 @@
--- Commits what one or several objects yield, all of it or nothing.
+-- Commits what one or several objects yield, all of it or nothing: everything on one server, or
+-- on a cluster what concerns one hash slot.
 --
--- KEYS     the index, the owners, the record of each object, then every data key concerned
+-- KEYS     the owners, the record of each object, the index where the request says so, every data
+--          key concerned, every staged key
 -- ARGV[1]  the request, as JSON:
 --            adopt      whether keys that nobody owns are taken over
+--            check      whether only conflicts are looked for, and nothing is written
+--            index      whether the index is among KEYS, and tickets are checked against those issued
 --            channel    where changed keys are published, if anywhere
---            tombstone  seconds that the record of a deleted object is kept
+--            tombstone  seconds that the record of an object without keys is kept
+--            staged     places of staged keys in KEYS
 --            objects    for each object: name (bucket/key), member (key), ticket, live (whether it
 --                       exists), write (whether its entries follow, or are those already there),
 --                       digest (of its entries), first and last (its keys, as places in KEYS),
 --                       fields (the record's, name and value in turn)
 -- ARGV[2]  on: for each key of each object that is written: kind, time to live in seconds or '',
---          number of elements, elements
+--          number of elements, elements; of kind 'staged', the one element is a place in KEYS
 --
 -- Answers  {'committed', written, removed}
 --          {'superseded', i}         a later ticket of object i (from 0) has committed
+--          {'stale', i}              the ticket of object i does not count: its record was lost, or
+--                                    a later one has been in this slot, and need not have finished
 --          {'conflict', i, key, by}  key belongs to the object `by`; '' is somebody unknown
 --          {'changed', i}            object i is not as it was when `write` was decided
+--          {'unstaged'}              staged keys are gone
 --          {'undeclared', keys...}   these keys are concerned too; KEYS must name them
 --
 -- Repeating it is safe: a ticket that has committed is not committed again.
@@ -23,9 +31,10 @@
 -- redis.call takes no more arguments than Lua's stack has room for (8000).
 local CHUNK = 1000
 
-local index, owners = KEYS[1], KEYS[2]
+local owners = KEYS[1]
 local request = cjson.decode(ARGV[1])
 local objects = request.objects
+local index = request.index and KEYS[2 + #objects]
 
 local function all(list, visit)
   for i, object in ipairs(list) do
@@ -36,23 +45,28 @@ local function all(list, visit)
   end
 end
 
--- Whether the ticket counts. All objects of a request commit in one go, so the first speaks for
--- all of them where the request is a repetition.
+-- Whether the ticket counts. One that was not issued, as far as the record knows, was issued
+-- before the record was lost (evicted, or not yet replicated when its primary failed): what was
+-- read under it may be older than what was committed under a smaller one.
 local function outdated(object, i)
-  object.record = KEYS[3 + i]
-  local committed = tonumber(redis.call('HGET', object.record, 'ticket') or '0')
+  object.record = KEYS[2 + i]
+  local seen = redis.call('HMGET', object.record, 'ticket', 'issued')
+  local committed, issued = tonumber(seen[1] or '0'), tonumber(seen[2] or '0')
   local ticket = tonumber(object.ticket)
-  if committed == ticket then
-    return {'committed', 0, 0}
-  elseif committed > ticket then
-    return {'superseded', i}
+  object.done = committed == ticket
+  if committed > ticket then
+    return {request.index and 'superseded' or 'stale', i}
+  elseif request.index and issued < ticket then
+    return {'stale', i}
   end
 end
 
 local function read_old_keys(object)
   local old = redis.call('HGET', object.record, 'keys')
-  object.old = old and cjson.decode(old) or {}
-  object.new = {}
+  object.old, object.had, object.new = old and cjson.decode(old) or {}, {}, {}
+  for _, key in ipairs(object.old) do
+    object.had[key] = true
+  end
   for place = object.first, object.last do
     object.new[KEYS[place]] = true
   end
@@ -60,7 +74,7 @@ end
 
 local function undeclared()
   local declared, missing = {}, {'undeclared'}
-  for place = 3 + #objects, #KEYS do
+  for place = 2 + #objects, #KEYS do
     declared[KEYS[place]] = true
   end
   for _, object in ipairs(objects) do
@@ -74,7 +88,7 @@ local function undeclared()
 end
 
 local function changed(object, i)
-  if object.write then
+  if object.write or object.done then
     return nil
   end
   if redis.call('HGET', object.record, 'digest') ~= object.digest then
@@ -94,6 +108,7 @@ end
 
 local members, claimed = {}, {}
 
+-- An object's own keys stay its own where the owners were lost.
 local function conflict(object, i)
   for place = object.first, object.last do
     local key = KEYS[place]
@@ -105,10 +120,16 @@ local function conflict(object, i)
     if owner and not members[owner] then
       return {'conflict', i, key, owner}
     end
-    if not owner and not request.adopt and redis.call('EXISTS', key) == 1 then
+    if not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
       return {'conflict', i, key, ''}
     end
   end
+end
+
+local function unstaged()
+  return all(request.staged, function(place)
+    return redis.call('EXISTS', KEYS[place]) == 0 and {'unstaged'} or nil
+  end)
 end
 
 local function publish(key)
@@ -120,7 +141,7 @@ end
 local removed, written = {}, {}
 
 local function remove(object)
-  for _, key in ipairs(object.old) do
+  for _, key in ipairs(object.done and {} or object.old) do
     if not object.new[key] and redis.call('HGET', owners, key) == object.name then
       redis.call('UNLINK', key)
       redis.call('HDEL', owners, key)
@@ -138,6 +159,9 @@ local function write_entry(key)
   redis.call('UNLINK', key)
   if kind == 'bytes' then
     redis.call('SET', key, ARGV[argument])
+  elseif kind == 'staged' then
+    redis.call('RENAME', KEYS[tonumber(ARGV[argument])], key)
+    redis.call('PERSIST', key)
   else
     for from = argument, argument + count - 1, CHUNK do
       local to = math.min(from + CHUNK, argument + count) - 1
@@ -150,19 +174,30 @@ local function write_entry(key)
   end
 end
 
+local function skip_entry()
+  argument = argument + 3 + tonumber(ARGV[argument + 2])
+end
+
 local function write(object)
   if not object.write then
     return
   end
   for place = object.first, object.last do
     local key = KEYS[place]
-    write_entry(key)
-    redis.call('HSET', owners, key, object.name)
-    written[#written + 1] = key
+    if object.done then
+      skip_entry()
+    else
+      write_entry(key)
+      redis.call('HSET', owners, key, object.name)
+      written[#written + 1] = key
+    end
   end
 end
 
 local function record(object)
+  if object.done then
+    return
+  end
   local keys = {}
   for place = object.first, object.last do
     keys[#keys + 1] = KEYS[place]
@@ -170,12 +205,13 @@ local function record(object)
   redis.call('HSET', object.record, 'ticket', object.ticket, 'digest', object.digest,
     'keys', #keys > 0 and cjson.encode(keys) or '[]', unpack(object.fields))
   redis.call('HDEL', object.record, 'error', 'error_at')
-  if object.live then
+  if object.live and (index or #keys > 0) then
     redis.call('PERSIST', object.record)
-    redis.call('ZADD', index, 0, object.member)
   else
     redis.call('EXPIRE', object.record, request.tombstone)
-    redis.call('ZREM', index, object.member)
+  end
+  if index then
+    redis.call(object.live and 'ZADD' or 'ZREM', index, unpack(object.live and {0, object.member} or {object.member}))
   end
 end
 
@@ -183,21 +219,35 @@ local answer = all(objects, outdated)
 if answer then
   return answer
 end
+local pending = false
+for _, object in ipairs(objects) do
+  pending = pending or not object.done
+end
+if not pending then
+  return {'committed', 0, 0}
+end
 all(objects, read_old_keys)
-answer = undeclared() or all(objects, changed)
+answer = not request.check and (undeclared() or all(objects, changed))
 if answer then
   return answer
 end
+local adds = false
 for _, object in ipairs(objects) do
   members[object.name] = true
+  adds = adds or (object.write and object.last >= object.first)
 end
-answer = all(objects, conflict)
-if answer then
-  return answer
+answer = all(objects, conflict) or unstaged()
+if answer or request.check then
+  return answer or {'committed', 0, 0}
 end
+-- A full Redis refuses HSET as long as the script has written nothing, and refuses nothing after
+-- that. So what adds keys begins with HSET, and what only removes them with HDEL.
+if not adds then
+  redis.call('HDEL', objects[1].record, 'error')
+end
+all(objects, record)
 all(objects, remove)
 all(objects, write)
-all(objects, record)
 all(removed, publish)
 all(written, publish)
 return {'committed', #written, #removed}

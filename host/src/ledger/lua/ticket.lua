@@ -10,13 +10,20 @@ local record = KEYS[1]
 local clock = redis.call('TIME')
 local last = tonumber(redis.call('HGET', record, 'issued') or '0')
 local ticket = math.max(last + 1, clock[1] * 1000000 + clock[2])
+-- A full Redis refuses HSET as long as the script has written nothing. HDEL writes, so that
+-- deletions, which need a ticket, can make room again.
+redis.call('HDEL', record, '')
 redis.call('HSET', record, 'issued', string.format('%.0f', ticket))
 if last == 0 then
   redis.call('EXPIRE', record, ARGV[1])
+end
+local seen = redis.call('HMGET', record, 'ticket', 'fingerprint', 'basis', 'digest', 'announced')
+-- A commit to a cluster that was broken off has left neither the old entries nor the new ones.
+if seen[5] and tonumber(seen[5]) > tonumber(seen[1] or '0') then
+  return {string.format('%.0f', ticket), seen[1], false, false, false, false}
 end
 local keys = false
 if redis.call('HSTRLEN', record, 'keys') <= tonumber(ARGV[2]) then
   keys = redis.call('HGET', record, 'keys')
 end
-local seen = redis.call('HMGET', record, 'ticket', 'fingerprint', 'basis', 'digest')
 return {string.format('%.0f', ticket), seen[1], seen[2], seen[3], seen[4], keys}

@@ -1,0 +1,165 @@
+//! Committing to a cluster, where a script may touch one hash slot only.
+//!
+//! The object's record is at home in one slot; what it has in another slot is recorded there, with
+//! the ticket that brought it about (a *part*). A commit
+//!
+//! 1. looks for conflicts in every slot it is to write to, and writes nothing if there is one;
+//! 2. **announces** itself at home: an announced ticket keeps earlier ones from starting, and the
+//!    record learns every slot before it is touched;
+//! 3. calls the commit script in every slot that the object was ever in, also where nothing of it
+//!    is left: a part with a later ticket is never overwritten, so that a straggler can do no harm;
+//! 4. **finishes** at home.
+//!
+//! A worker that dies in between leaves a ticket announced and not committed. Then nobody takes the
+//! record for what Redis holds ([`Write::Keep`](super::Write::Keep) is refused), and the next
+//! delivery writes everything. The same heals the rare conflict that comes about after step 1. Nor
+//! does anybody rely on a later ticket that has not finished ([`Verdict::Stale`]): its worker may
+//! have taken it on behalf of another object, and its event may never come again for this one.
+
+use super::answer::Answer;
+use super::commit::{Plan, Verdict};
+use super::request::{Part, Share};
+use super::script::{ANNOUNCE, Call, FINISH};
+use super::slot::Slot;
+use super::stage::Staged;
+use super::{Ledger, LedgerError, Write};
+use futures::future::try_join_all;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Ledger {
+    /// Commits slot by slot; `None` where staged values are gone.
+    pub(super) async fn commit_spread(
+        &self,
+        plans: &[Plan<'_>],
+        staged: &BTreeMap<String, Staged>,
+    ) -> Result<Option<Verdict>, LedgerError> {
+        let new: BTreeSet<Slot> = plans.iter().flat_map(Plan::slots).collect();
+        let checked = self.apply_in(&new, plans, true, staged).await?;
+        if !matches!(checked, Some(Verdict::Committed { .. })) {
+            return Ok(checked);
+        }
+        let mut concerned = BTreeSet::new();
+        for (place, plan) in plans.iter().enumerate() {
+            match self.announce(place, plan).await? {
+                Ok(slots) => concerned.extend(slots),
+                Err(verdict) => return Ok(Some(verdict)),
+            }
+        }
+        let applied = self.apply_in(&concerned, plans, false, staged).await?;
+        if matches!(applied, Some(Verdict::Committed { .. })) {
+            try_join_all(plans.iter().map(|plan| self.finish(plan))).await?;
+        }
+        Ok(applied)
+    }
+
+    /// Calls the commit script in these slots, all at a time.
+    async fn apply_in(
+        &self,
+        slots: &BTreeSet<Slot>,
+        plans: &[Plan<'_>],
+        check: bool,
+        staged: &BTreeMap<String, Staged>,
+    ) -> Result<Option<Verdict>, LedgerError> {
+        let manner = &self.manner(check);
+        let calls = slots
+            .iter()
+            .map(|slot| self.apply(self.part(*slot, plans), manner, staged));
+        let (mut all_written, mut all_removed) = (0, 0);
+        for verdict in try_join_all(calls).await? {
+            let Some(Verdict::Committed { written, removed }) = verdict else {
+                return Ok(verdict);
+            };
+            all_written += written;
+            all_removed += removed;
+        }
+        Ok(Some(Verdict::Committed {
+            written: all_written,
+            removed: all_removed,
+        }))
+    }
+
+    fn part<'a>(&self, slot: Slot, plans: &'a [Plan<'a>]) -> Part<'a> {
+        let share = |plan: &'a Plan<'a>| Share {
+            proposal: plan.proposal,
+            record: self.names.part(slot, &plan.proposal.key),
+            digest: &plan.digest,
+            keys: plan
+                .keys
+                .iter()
+                .map(String::as_str)
+                .filter(|key| Slot::of(key) == slot)
+                .collect(),
+            entries: plan.entries(|key| Slot::of(key) == slot),
+        };
+        Part {
+            owners: self.names.owners(Some(slot)),
+            index: None,
+            shares: plans.iter().map(share).collect(),
+            undeclared: BTreeSet::new(),
+        }
+    }
+
+    /// All slots that may hold something of the object, or why it must not be committed.
+    async fn announce(
+        &self,
+        place: usize,
+        plan: &Plan<'_>,
+    ) -> Result<Result<Vec<Slot>, Verdict>, LedgerError> {
+        let keep = matches!(plan.proposal.write, Write::Keep);
+        let call = &self
+            .at_home(Call::new(&ANNOUNCE), plan)
+            .argument(if keep { "1" } else { "0" })
+            .argument(plan.digest.as_str())
+            .argument(slots_json(plan));
+        let answer: Vec<Answer> = self
+            .link
+            .run(|mut link| async move { call.invoke(&mut link).await })
+            .await?;
+        let slots = answer.iter().skip(1).map(Answer::number);
+        let slots = slots.filter_map(Slot::from_number).collect();
+        Ok(match answer.first().map(Answer::text).as_deref() {
+            Some("announced") => Ok(slots),
+            Some("superseded") => Err(Verdict::Superseded(place)),
+            Some("stale") => Err(Verdict::Stale(place)),
+            _ => Err(Verdict::Changed(place)),
+        })
+    }
+
+    async fn finish(&self, plan: &Plan<'_>) -> Result<(), LedgerError> {
+        let source = &plan.proposal.source;
+        let keys = serde_json::to_vec(&plan.keys).unwrap_or_default();
+        let call = &self
+            .at_home(Call::new(&FINISH), plan)
+            .argument(if source.is_live() { "1" } else { "0" })
+            .argument(self.tombstone.as_secs().to_string())
+            .argument(slots_json(plan))
+            .arguments(source.fields().into_iter().map(String::into_bytes))
+            .argument("digest")
+            .argument(plan.digest.as_str())
+            .argument("keys")
+            .argument(keys);
+        self.link
+            .run(|mut link| async move { call.invoke(&mut link).await })
+            .await
+    }
+
+    fn at_home(&self, call: Call, plan: &Plan<'_>) -> Call {
+        let key = plan.proposal.key.as_str();
+        call.key(self.names.record(key))
+            .key(self.names.index(key))
+            .argument(plan.proposal.ticket.number.to_string())
+            .argument(key)
+    }
+}
+
+impl Plan<'_> {
+    /// The slots of the keys.
+    fn slots(&self) -> BTreeSet<Slot> {
+        self.keys.iter().map(|key| Slot::of(key)).collect()
+    }
+}
+
+fn slots_json(plan: &Plan<'_>) -> Vec<u8> {
+    let slots: Vec<u16> = plan.slots().into_iter().map(Slot::number).collect();
+    serde_json::to_vec(&slots).unwrap_or_default()
+}

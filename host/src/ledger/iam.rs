@@ -1,0 +1,118 @@
+//! Signing in to ElastiCache as an IAM identity.
+//!
+//! The password is a token: a presigned request (Signature Version 4, in the query) for
+//! `http://<cache>/?Action=connect&User=<user>`, without its scheme. It is signed on this machine,
+//! anew for every connection: it dies with the credentials that signed it, and in 15 minutes.
+
+use crate::settings::IamSettings;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{
+    SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign,
+};
+use aws_sigv4::sign::v4;
+use futures::{StreamExt, stream};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use redis::{BasicAuth, ErrorKind, RedisError, RedisResult, StreamingCredentialsProvider};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::OnceCell;
+
+/// The longest a token is good for.
+const EXPIRES: Duration = Duration::from_secs(900);
+
+/// What a query escapes, as Signature Version 4 has it.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// Signs a token for each connection.
+#[derive(Clone)]
+pub(super) struct TokenProvider {
+    iam: IamSettings,
+    user: String,
+    /// Who signs: looked up when it is first needed.
+    signer: Arc<OnceCell<SharedCredentialsProvider>>,
+}
+
+impl TokenProvider {
+    pub(super) fn new(iam: IamSettings, user: String) -> Self {
+        Self {
+            iam,
+            user,
+            signer: Arc::default(),
+        }
+    }
+
+    async fn sign_in(self) -> RedisResult<BasicAuth> {
+        let token = self.token().await.map_err(|cause| {
+            let what = "no token could be signed for REDIS_IAM_CACHE_NAME";
+            RedisError::from((ErrorKind::AuthenticationFailed, what, cause))
+        })?;
+        Ok(BasicAuth::new(self.user, token))
+    }
+
+    async fn token(&self) -> Result<String, String> {
+        let find = || async {
+            let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
+            let config = defaults.load().await;
+            config
+                .credentials_provider()
+                .ok_or("there are no AWS credentials")
+        };
+        let signer = self.signer.get_or_try_init(find).await?;
+        let credentials = signer.provide_credentials().await;
+        let credentials = credentials.map_err(|error| error.to_string())?;
+        token(&self.iam, &self.user, credentials, SystemTime::now())
+    }
+}
+
+impl StreamingCredentialsProvider for TokenProvider {
+    fn subscribe(
+        &self,
+    ) -> Pin<Box<dyn futures::Stream<Item = RedisResult<BasicAuth>> + Send + 'static>> {
+        let token = stream::once(self.clone().sign_in());
+        // A connection keeps the token it began with: a frozen Lambda could not renew it in time.
+        Box::pin(token.chain(stream::pending()))
+    }
+}
+
+fn token(
+    iam: &IamSettings,
+    user: &str,
+    credentials: Credentials,
+    now: SystemTime,
+) -> Result<String, String> {
+    let user = utf8_percent_encode(user, ESCAPED);
+    let mut url = format!(
+        "http://{}/?Action=connect&User={user}",
+        iam.cache_name.to_lowercase()
+    );
+    if iam.serverless {
+        url.push_str("&ResourceType=ServerlessCache");
+    }
+    let mut settings = SigningSettings::default();
+    settings.signature_location = SignatureLocation::QueryParams;
+    settings.expires_in = Some(EXPIRES);
+    let identity = credentials.into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&iam.region)
+        .name("elasticache")
+        .time(now)
+        .settings(settings)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let nothing = SignableBody::Bytes(&[]);
+    let request = SignableRequest::new("GET", &url, std::iter::empty(), nothing);
+    let request = request.map_err(|error| error.to_string())?;
+    let signed = sign(request, &parameters.into()).map_err(|error| error.to_string())?;
+    for (name, value) in signed.into_parts().0.into_parts().1 {
+        let value = utf8_percent_encode(&value, ESCAPED);
+        url.push_str(&format!("&{name}={value}"));
+    }
+    Ok(url.split_off("http://".len()))
+}

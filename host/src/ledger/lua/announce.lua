@@ -1,0 +1,39 @@
+-- Announces a commit to a cluster, before the first hash slot is touched.
+--
+-- KEYS     the object's record, the index
+-- ARGV     ticket, member (the object's key), '1' where the entries are kept as they are, their
+--          digest, the hash slots of the new keys as JSON
+--
+-- Answers  {'announced', slots...}   every slot that may hold something of the object
+--          {'superseded'}, {'changed'}: as the commit script
+--          {'stale'}              the record was lost, or a later ticket is announced: who holds that
+--                                 may have died, so its result is not to be counted on
+local record, index = KEYS[1], KEYS[2]
+local seen = redis.call('HMGET', record, 'ticket', 'issued', 'announced', 'digest', 'slots')
+local ticket = tonumber(ARGV[1])
+local committed, issued, announced = tonumber(seen[1] or '0'), tonumber(seen[2] or '0'), tonumber(seen[3] or '0')
+if committed > ticket then
+  return {'superseded'}
+elseif issued < ticket or announced > ticket then
+  return {'stale'}
+elseif ARGV[3] == '1' and committed < ticket and (announced > committed or seen[4] ~= ARGV[4]) then
+  return {'changed'}
+end
+local known, slots = {}, {}
+for _, list in ipairs({seen[5] or '[]', ARGV[5]}) do
+  for _, slot in ipairs(cjson.decode(list)) do
+    if not known[slot] then
+      known[slot] = true
+      slots[#slots + 1] = slot
+    end
+  end
+end
+redis.call('HDEL', record, '')
+redis.call('HSET', record, 'announced', ARGV[1], 'slots', #slots > 0 and cjson.encode(slots) or '[]')
+redis.call('PERSIST', record)
+redis.call('ZADD', index, 0, ARGV[2])
+local answer = {'announced'}
+for _, slot in ipairs(slots) do
+  answer[#answer + 1] = slot
+end
+return answer

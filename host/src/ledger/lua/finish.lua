@@ -1,0 +1,25 @@
+-- Records a commit to a cluster, after the last hash slot was touched.
+--
+-- KEYS     the object's record, the index
+-- ARGV     ticket, member (the object's key), '1' where the object exists, seconds that the record
+--          of one that does not is kept, hash slots of its keys as JSON, then the record's fields
+local record, index = KEYS[1], KEYS[2]
+local seen = redis.call('HMGET', record, 'ticket', 'announced')
+local ticket = tonumber(ARGV[1])
+if tonumber(seen[1] or '0') >= ticket then
+  return
+end
+redis.call('HDEL', record, 'error', 'error_at')
+redis.call('HSET', record, 'ticket', ARGV[1], unpack(ARGV, 6))
+-- A later commit that was announced meanwhile has not finished: it may be in every slot it knows.
+if tonumber(seen[2] or '0') > ticket then
+  return
+end
+redis.call('HSET', record, 'slots', ARGV[5])
+if ARGV[3] == '1' then
+  redis.call('PERSIST', record)
+  redis.call('ZADD', index, 0, ARGV[2])
+else
+  redis.call('EXPIRE', record, ARGV[4])
+  redis.call('ZREM', index, ARGV[2])
+end

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod channels;
+mod convergence;
+mod history;
 mod lifecycle;
 mod limits;
 mod operations;

@@ -1,7 +1,7 @@
 //! What Redis holds.
 
 use redis::aio::MultiplexedConnection;
-use redis_sync::local::Redis;
+use redis_sync::local::{Redis, RedisCluster};
 use serde_json::{Value, json};
 
 /// Every key that is not bookkeeping, with its value: text as text, a hash as an object, a list as
@@ -11,6 +11,27 @@ use serde_json::{Value, json};
 ///
 /// Where Redis does not answer.
 pub async fn held(redis: &Redis) -> Value {
+    Value::Object(entries(redis).await)
+}
+
+/// The same of all primaries of a cluster.
+///
+/// # Panics
+///
+/// As [`held`].
+pub async fn held_by_cluster(cluster: &RedisCluster) -> Value {
+    let mut held = serde_json::Map::new();
+    for node in cluster.nodes() {
+        let role = node.command(&["ROLE"]).await;
+        // An error: the answer of a primary with replicas is nested. That of a replica is not.
+        if !role.is_ok_and(|role| role.starts_with("slave")) {
+            held.extend(entries(node).await);
+        }
+    }
+    Value::Object(held)
+}
+
+async fn entries(redis: &Redis) -> serde_json::Map<String, Value> {
     let client = redis::Client::open(redis.url()).expect("the server's URL is one");
     let mut link = client
         .get_multiplexed_async_connection()
@@ -27,7 +48,7 @@ pub async fn held(redis: &Redis) -> Value {
         let value = value(&mut link, &key).await.expect("Redis reads its key");
         held.insert(key, value);
     }
-    Value::Object(held)
+    held
 }
 
 async fn value(link: &mut MultiplexedConnection, key: &str) -> redis::RedisResult<Value> {

@@ -57,8 +57,7 @@ impl TokenProvider {
 
     async fn token(&self) -> Result<String, String> {
         let find = || async {
-            let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
-            let config = defaults.load().await;
+            let config = crate::aws::config().await;
             config
                 .credentials_provider()
                 .ok_or("there are no AWS credentials")

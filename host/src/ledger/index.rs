@@ -24,20 +24,17 @@ impl Ledger {
             Start::After(key) => format!("({key}"),
         };
         let most = last.map_or_else(|| "+".to_owned(), |last| format!("[{last}"));
-        let index = self.names.index();
-        let (index, least, most) = (&index, &least, &most);
-        self.link
-            .run(|mut link| async move {
-                redis::cmd("ZRANGEBYLEX")
-                    .arg(index)
-                    .arg(least)
-                    .arg(most)
-                    .arg("LIMIT")
-                    .arg(0)
-                    .arg(limit)
-                    .query_async(&mut link)
-                    .await
-            })
-            .await
+        let commands = self.names.indexes().into_iter().map(|index| {
+            let mut command = redis::cmd("ZRANGEBYLEX");
+            command.arg(index).arg(&least).arg(&most);
+            command.arg("LIMIT").arg(0).arg(limit);
+            command
+        });
+        let keys: Vec<Vec<String>> = self.read_each(commands.collect()).await?;
+        let mut keys = keys.concat();
+        // Each index is in order; those of a cluster are not in order together.
+        keys.sort_unstable();
+        keys.truncate(limit);
+        Ok(keys)
     }
 }

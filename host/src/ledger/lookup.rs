@@ -1,6 +1,7 @@
 //! Looking up many records at once, without a ticket.
 
 use super::record::{Record, list};
+use super::script::query_each;
 use super::{Ledger, LedgerError, Problem};
 use redis::{Cmd, FromRedisValue};
 
@@ -141,21 +142,18 @@ impl Ledger {
         Ok(keys.iter().zip(fields).map(standing).collect())
     }
 
-    /// The answers of commands that only read, one key each, in one round trip.
-    async fn read_each<T>(&self, commands: Vec<Cmd>) -> Result<Vec<T>, LedgerError>
+    /// The answers of commands that only read, one key each: in one round trip, on a cluster all
+    /// at a time.
+    pub(super) async fn read_each<T>(&self, commands: Vec<Cmd>) -> Result<Vec<T>, LedgerError>
     where
         T: FromRedisValue,
     {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let mut pipeline = redis::pipe();
-        for command in commands {
-            pipeline.add_command(command);
-        }
-        let pipeline = &pipeline;
+        let commands = &commands;
         self.link
-            .run(|mut link| async move { pipeline.query_async(&mut link).await })
+            .run(|mut link| async move { query_each(commands, &mut link).await })
             .await
     }
 }

@@ -26,12 +26,9 @@ mod client;
 mod cluster;
 mod commit;
 mod connection;
-<<<<<<< HEAD
+mod iam;
 mod index;
 mod lookup;
-=======
-mod iam;
->>>>>>> 1474381 (Commits on a cluster, slot by slot; staged values; tickets that a lost record has forgotten do not count)
 mod names;
 mod record;
 mod request;

@@ -111,3 +111,22 @@ fn is_unknown_script(error: &redis::RedisError) -> bool {
     error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript)
         || error.to_string().contains("NOSCRIPT")
 }
+
+/// Sends commands in one round trip; on a cluster all at a time.
+pub(super) async fn query_each<T: FromRedisValue>(
+    commands: &[Cmd],
+    connection: &mut Connection,
+) -> RedisResult<Vec<T>> {
+    if connection.is_cluster() {
+        let each = commands.iter().map(|command| {
+            let mut connection = connection.clone();
+            async move { command.query_async(&mut connection).await }
+        });
+        return futures::future::try_join_all(each).await;
+    }
+    let mut pipeline = redis::pipe();
+    for command in commands {
+        pipeline.add_command(command.clone());
+    }
+    pipeline.query_async(connection).await
+}

@@ -23,6 +23,7 @@ use crate::route::Routes;
 use crate::sandbox::{LoadError, Sandbox};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
+use aws_config::SdkConfig;
 use catalog::Catalog;
 use futures::StreamExt;
 use prepare::{Mode, Prepared};
@@ -119,11 +120,16 @@ impl From<StoreError> for ChangeError {
 impl Pipeline {
     /// Sets everything up; nothing is connected yet.
     pub async fn new(settings: Settings) -> Result<Self, SetupError> {
-        let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
         let aws = crate::aws::config().await;
-        let queue = |url: &String| Queue::new(&aws, url);
+        Self::with_aws(settings, &aws)
+    }
+
+    /// Sets everything up with a configuration for AWS' services.
+    pub fn with_aws(settings: Settings, aws: &SdkConfig) -> Result<Self, SetupError> {
+        let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
+        let queue = |url: &String| Queue::new(aws, url);
         Ok(Self {
-            store: Store::new(&aws, &settings.bucket, settings.s3_force_path_style),
+            store: Store::new(aws, &settings.bucket, settings.s3_force_path_style),
             queue: settings.sync_queue_url.as_ref().map(queue),
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
             library: Library::new(sandbox),
@@ -257,26 +263,20 @@ impl Pipeline {
         key: &str,
         ticket: Ticket,
         routes: &Routes,
-        mut mode: Mode,
+        mode: Mode,
     ) -> Result<ObjectReport, ChangeError> {
-<<<<<<< HEAD
-        for _ in 0..ATTEMPTS {
-            let prepared = self.prepare(key, ticket.clone(), routes, mode).await?;
-            match self.commit(&prepared).await? {
-=======
-        let mut prepared = self.prepare(key, ticket, routes, Mode::Normal).await?;
+        let mut prepared = self.prepare(key, ticket, routes, mode).await?;
         for attempt in 0..ATTEMPTS {
-            let mode = match self.commit(&prepared).await? {
->>>>>>> 1474381 (Commits on a cluster, slot by slot; staged values; tickets that a lost record has forgotten do not count)
+            let again = match self.commit(&prepared).await? {
                 Verdict::Committed { .. } => return Ok(prepared.report(prepared.outcome)),
                 Verdict::Superseded(_) => return Ok(prepared.report(Outcome::Superseded)),
                 Verdict::Changed(_) => Mode::Rewrite,
                 Verdict::Stale(_) | Verdict::Conflict { .. } => {
                     tokio::time::sleep(PAUSE * attempt).await;
-                    Mode::Normal
+                    mode
                 }
             };
-            prepared = self.prepare_afresh(key, mode).await?;
+            prepared = self.prepare_afresh(key, again).await?;
         }
         Err(ChangeError::Restless)
     }

@@ -5,6 +5,7 @@
 mod channels;
 mod convergence;
 mod history;
+mod ledger;
 mod lifecycle;
 mod limits;
 mod operations;
@@ -14,3 +15,7 @@ mod routing;
 mod s3;
 mod startup;
 mod world;
+mod ownership;
+mod readers;
+mod scenario;
+mod unchanged;

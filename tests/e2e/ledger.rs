@@ -1,0 +1,266 @@
+//! The ledger itself: races that are hard to bring about from outside.
+
+use super::scenario::connect;
+use redis_sync::entry::{Entry, EntrySet, Value};
+use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Verdict, Write};
+use redis_sync::local::{BUCKET, Redis, S3, variables};
+use redis_sync::settings::Settings;
+use redis_sync_tests::held::held;
+use serde_json::json;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+async fn ledger() -> (Redis, Ledger) {
+    let redis = Redis::start().await.unwrap();
+    let s3 = S3::start(BUCKET).await.unwrap();
+    let variables = variables(&s3, &redis);
+    let settings = Settings::read(|name| {
+        let variable = variables.iter().find(|(known, _)| known == name);
+        variable.map(|(_, value)| value.clone())
+    });
+    let ledger = Ledger::new(&settings.unwrap().redis, BUCKET).unwrap();
+    (redis, ledger)
+}
+
+async fn ticket(ledger: &Ledger) -> Ticket {
+    let mut tickets = ledger.tickets(&["o".to_owned()]).await.unwrap();
+    tickets.pop().unwrap()
+}
+
+fn proposal(ticket: &Ticket, write: Write) -> Proposal {
+    let source = Source::Object {
+        etag: "etag".into(),
+        version_id: None,
+        last_modified: 1,
+        fingerprint: "fingerprint".into(),
+        basis: "basis".into(),
+        plugins: Vec::new(),
+    };
+    Proposal {
+        key: "o".into(),
+        ticket: ticket.clone(),
+        source,
+        write,
+    }
+}
+
+fn entries(values: Vec<(&str, Value)>) -> Write {
+    let entry = |(key, value): (&str, Value)| Entry {
+        key: key.into(),
+        value,
+        ttl_seconds: None,
+    };
+    Write::Entries(EntrySet::new(values.into_iter().map(entry).collect(), "", None).unwrap())
+}
+
+fn text(key: &str, text: &str) -> Write {
+    entries(vec![(key, Value::Bytes(text.into()))])
+}
+
+async fn commit(ledger: &Ledger, ticket: &Ticket, write: Write) -> Verdict {
+    ledger.commit(&[proposal(ticket, write)]).await.unwrap()
+}
+
+fn is_committed(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Committed { .. })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_not_repeated_and_an_earlier_ticket_not_committed() {
+    let (redis, ledger) = ledger().await;
+    let (first, second) = (ticket(&ledger).await, ticket(&ledger).await);
+    assert_eq!(
+        commit(&ledger, &second, text("k", "2")).await,
+        Verdict::Committed {
+            written: 1,
+            removed: 0
+        }
+    );
+    redis.command(&["SET", "k", "mark"]).await.unwrap();
+    assert_eq!(
+        commit(&ledger, &second, text("k", "2")).await,
+        Verdict::Committed {
+            written: 0,
+            removed: 0
+        }
+    );
+    assert_eq!(
+        commit(&ledger, &first, text("k", "1")).await,
+        Verdict::Superseded(0)
+    );
+    assert_eq!(held(&redis).await, json!({"k": "mark"}));
+}
+
+/// Its record evicted, expired or not replicated, a ticket may be older than what is committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_that_a_lost_record_has_forgotten_does_not_count() {
+    let (redis, ledger) = ledger().await;
+    let old = ticket(&ledger).await;
+    redis
+        .command(&["DEL", "redis-sync:object:config/o"])
+        .await
+        .unwrap();
+    assert_eq!(
+        commit(&ledger, &old, text("k", "old")).await,
+        Verdict::Stale(0)
+    );
+    assert_eq!(held(&redis).await, json!({}));
+    let new = ticket(&ledger).await;
+    assert!(new.number > old.number);
+    assert!(is_committed(&commit(&ledger, &new, text("k", "new")).await));
+    // A clock that was ahead on the lost primary.
+    let ahead = Ticket {
+        number: new.number + 1_000_000,
+        ..old
+    };
+    assert_eq!(
+        commit(&ledger, &ahead, text("k", "old")).await,
+        Verdict::Stale(0)
+    );
+    assert_eq!(held(&redis).await, json!({"k": "new"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_are_not_kept_where_another_worker_has_written_others() {
+    let (redis, ledger) = ledger().await;
+    assert!(is_committed(
+        &commit(&ledger, &ticket(&ledger).await, text("k", "1")).await
+    ));
+    let (other, keeping) = (ticket(&ledger).await, ticket(&ledger).await);
+    assert!(is_committed(&commit(&ledger, &other, text("k", "2")).await));
+    assert_eq!(
+        commit(&ledger, &keeping, Write::Keep).await,
+        Verdict::Changed(0)
+    );
+    assert!(is_committed(
+        &commit(&ledger, &ticket(&ledger).await, Write::Keep).await
+    ));
+    for lost in [["DEL", "k"], ["DEL", "redis-sync:owners"]] {
+        redis.command(&lost).await.unwrap();
+        assert_eq!(
+            commit(&ledger, &ticket(&ledger).await, Write::Keep).await,
+            Verdict::Changed(0)
+        );
+        assert!(is_committed(
+            &commit(&ledger, &ticket(&ledger).await, text("k", "2")).await
+        ));
+    }
+    assert_eq!(held(&redis).await, json!({"k": "2"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_values_arrive_whole_and_leave_nothing_behind() {
+    let (redis, ledger) = ledger().await;
+    let item = |number: usize| format!("item {number}").into_bytes();
+    let items = |count: usize| (0..count).map(item).collect::<Vec<_>>();
+    let long = "0123456789".repeat(100_000);
+    let write = entries(vec![
+        ("bytes", Value::Bytes(long.clone().into())),
+        ("list", Value::List(items(5000))),
+        ("set", Value::Set(items(5000))),
+        (
+            "zset",
+            Value::SortedSet(
+                items(5000)
+                    .into_iter()
+                    .zip((0_u16..).map(f64::from))
+                    .collect(),
+            ),
+        ),
+        (
+            "hash",
+            Value::Hash((0..5000).map(|n| (format!("f{n}"), item(n))).collect()),
+        ),
+    ]);
+    assert!(is_committed(
+        &commit(&ledger, &ticket(&ledger).await, write).await
+    ));
+    assert_eq!(redis.command(&["GET", "bytes"]).await.unwrap(), long);
+    let mut link = connect(&redis).await;
+    let list: Vec<Vec<u8>> = redis::cmd("LRANGE")
+        .arg("list")
+        .arg(0)
+        .arg(-1)
+        .query_async(&mut link)
+        .await
+        .unwrap();
+    assert_eq!(list, items(5000));
+    for (count, key) in [("SCARD", "set"), ("ZCARD", "zset"), ("HLEN", "hash")] {
+        assert_eq!(redis.command(&[count, key]).await.unwrap(), "5000");
+        assert_eq!(redis.command(&["TTL", key]).await.unwrap(), "-1");
+    }
+    assert_eq!(
+        redis
+            .command(&["ZSCORE", "zset", "item 4999"])
+            .await
+            .unwrap(),
+        "4999"
+    );
+    assert!(is_committed(
+        &commit(&ledger, &ticket(&ledger).await, text("list", "small")).await
+    ));
+    assert_eq!(held(&redis).await, json!({"list": "small"}));
+    let keys = redis
+        .command(&["KEYS", "redis-sync:stage:*"])
+        .await
+        .unwrap();
+    assert_eq!(keys, "");
+}
+
+/// The largest sets, and how long Redis served nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_sets_do_not_block_redis_for_long() {
+    let (redis, ledger) = ledger().await;
+    let fields = (0..100_000).map(|number| (format!("field {number}"), b"value".to_vec()));
+    let hash = entries(vec![("hash", Value::Hash(fields.collect()))]);
+    let names: Vec<String> = (0..50_000).map(|number| format!("key {number}")).collect();
+    let keys = |value: &str| {
+        entries(
+            names
+                .iter()
+                .map(|name| (name.as_str(), Value::Bytes(value.into())))
+                .collect(),
+        )
+    };
+    // Measured on two shared cores: 10 to 20 ms for the hash, some 300 for the keys; a busy
+    // machine may take several times that.
+    for (what, write, limit_ms) in [
+        ("100,000 fields", hash, 500),
+        ("50,000 keys instead of them", keys("1"), 2500),
+        ("50,000 keys again", keys("2"), 2500),
+    ] {
+        let ticket = ticket(&ledger).await;
+        let (verdict, blocked) = blocked_while(&redis, commit(&ledger, &ticket, write)).await;
+        assert!(is_committed(&verdict), "{verdict:?}");
+        let _ = writeln!(
+            std::io::stderr(),
+            "{what}: Redis answered nobody for {blocked:?}"
+        );
+        assert!(
+            blocked < Duration::from_millis(limit_ms),
+            "{what}: {blocked:?}"
+        );
+    }
+    assert_eq!(redis.command(&["GET", "key 49999"]).await.unwrap(), "2");
+    assert_eq!(redis.command(&["EXISTS", "hash"]).await.unwrap(), "0");
+}
+
+/// The longest time between two answers while something is done.
+async fn blocked_while<T>(redis: &Redis, work: impl Future<Output = T>) -> (T, Duration) {
+    let mut link = connect(redis).await;
+    let mut longest = Duration::ZERO;
+    tokio::pin!(work);
+    loop {
+        let asked = Instant::now();
+        let ping = async {
+            redis::cmd("PING")
+                .query_async::<String>(&mut link)
+                .await
+                .unwrap()
+        };
+        tokio::select! {
+            done = &mut work => return (done, longest.max(asked.elapsed())),
+            _ = ping => longest = longest.max(asked.elapsed()),
+        }
+    }
+}

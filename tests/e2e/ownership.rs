@@ -1,0 +1,249 @@
+//! G5: no two objects write one Redis key.
+
+use super::scenario::{connect, environment, outcome, texts, yields};
+use redis_sync::local::{BUCKET, event};
+use redis_sync_tests::held::held;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claimed_key_is_refused_and_its_owner_named_until_that_is_deleted() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "a")]))
+        .await
+        .unwrap();
+    let second = texts(&[("k", "b"), ("other", "b")]);
+    let error = environment.upload("flags/b", &second).await.unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains("`k` belongs to the object `flags/a`"),
+        "{message}"
+    );
+    assert_eq!(held(&environment.redis).await, json!({"k": "a"}));
+
+    environment.remove("flags/a").await.unwrap();
+    environment.upload("flags/b", &second).await.unwrap();
+    assert_eq!(
+        held(&environment.redis).await,
+        json!({"k": "b", "other": "b"})
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_claimant_is_named_to_the_owner_that_claims_the_key_too() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "a")]))
+        .await
+        .unwrap();
+    environment
+        .upload("flags/b", texts(&[("l", "b")]))
+        .await
+        .unwrap();
+    // Both claim what the other has, and keep what they have.
+    environment
+        .s3
+        .put("flags/a", texts(&[("k", "a"), ("l", "a")]));
+    environment
+        .s3
+        .put("flags/b", texts(&[("k", "b"), ("l", "b")]));
+    for (claimant, owner) in [("flags/a", "flags/b"), ("flags/b", "flags/a")] {
+        let error = environment
+            .function
+            .invoke(event::created(BUCKET, claimant))
+            .await;
+        let message = error.unwrap_err().to_string();
+        assert!(
+            message.contains(&format!("belongs to the object `{owner}`")),
+            "{message}"
+        );
+    }
+    assert_eq!(held(&environment.redis).await, json!({"k": "a", "l": "b"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_works_in_either_order_of_its_events() {
+    let environment = environment(&[]).await;
+    let (s3, function) = (&environment.s3, &environment.function);
+    let mut old = String::from("flags/0");
+    environment
+        .upload(&old, texts(&[("k", "0")]))
+        .await
+        .unwrap();
+    for (round, new_first) in [(1, true), (2, false)] {
+        let new = format!("flags/{round}");
+        let value = round.to_string();
+        s3.put(&new, texts(&[("k", &value)]));
+        s3.delete(&old);
+        let mut events = [event::removed(BUCKET, &old), event::created(BUCKET, &new)];
+        if new_first {
+            events.reverse();
+        }
+        for event in events {
+            function.invoke(event).await.unwrap();
+            // The key is never missing once the new object is known.
+            if new_first {
+                assert_eq!(held(&environment.redis).await, json!({"k": value}));
+            }
+        }
+        assert_eq!(held(&environment.redis).await, json!({"k": value}));
+        old = new;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_objects_swap_their_keys() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "a")]))
+        .await
+        .unwrap();
+    environment
+        .upload("flags/b", texts(&[("l", "b")]))
+        .await
+        .unwrap();
+    environment.s3.put("flags/a", texts(&[("l", "a")]));
+    environment.s3.put("flags/b", texts(&[("k", "b")]));
+    let report = environment
+        .function
+        .invoke(event::created(BUCKET, "flags/a"))
+        .await;
+    assert_eq!(outcome(&report.unwrap()), "synced");
+    assert_eq!(held(&environment.redis).await, json!({"k": "b", "l": "a"}));
+}
+
+/// The owner's keys have expired, so that it cannot be kept as it is: that must not hide the conflict.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_with_an_owner_whose_keys_expired_is_named() {
+    let environment = environment(&[]).await;
+    let expiring = yields(&json!({"k": {"expiring": ["a", 3600]}, "l": {"expiring": ["a", 3600]}}));
+    environment.upload("flags/a", expiring).await.unwrap();
+    environment.redis.command(&["DEL", "l"]).await.unwrap();
+    let error = environment
+        .upload("flags/b", texts(&[("k", "b")]))
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("belongs to the object `flags/a`"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_others_are_adopted_unless_that_is_forbidden() {
+    let adopting = environment(&[]).await;
+    adopting
+        .redis
+        .command(&["HSET", "k", "f", "live"])
+        .await
+        .unwrap();
+    adopting
+        .upload("flags/a", texts(&[("k", "a")]))
+        .await
+        .unwrap();
+    assert_eq!(held(&adopting.redis).await, json!({"k": "a"}));
+
+    let strict = environment(&[("ADOPT_KEYS", "false")]).await;
+    strict.redis.command(&["SET", "k", "live"]).await.unwrap();
+    let object = texts(&[("k", "a"), ("l", "a")]);
+    let error = strict.upload("flags/a", &object).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("`k` was not written by Redis Sync"),
+        "{error}"
+    );
+    assert_eq!(held(&strict.redis).await, json!({"k": "live"}));
+    strict.redis.command(&["DEL", "k"]).await.unwrap();
+    strict.upload("flags/a", &object).await.unwrap();
+    // Its own keys are not foreign ones, also where the owners were lost.
+    strict
+        .redis
+        .command(&["DEL", "redis-sync:owners"])
+        .await
+        .unwrap();
+    strict
+        .upload("flags/a", texts(&[("k", "b"), ("l", "b")]))
+        .await
+        .unwrap();
+    assert_eq!(held(&strict.redis).await, json!({"k": "b", "l": "b"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_bounds_the_keys_and_none_is_ever_bookkeeping() {
+    let environment = environment(&[]).await;
+    let routes = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nkeys = [\"flags:*\", \"redis-sync:*\"]\n";
+    environment.s3.put("plugins/routes.toml", routes);
+    environment
+        .upload("flags/a", texts(&[("flags:a", "1")]))
+        .await
+        .unwrap();
+    for (key, why) in [
+        ("other", "does not let it write the key `other`"),
+        ("redis-sync:owners", "reserved for bookkeeping"),
+    ] {
+        let error = environment
+            .upload("flags/a", texts(&[(key, "2")]))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+    assert_eq!(held(&environment.redis).await, json!({"flags:a": "1"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_changes_its_type() {
+    let environment = environment(&[]).await;
+    let values = [
+        (json!({"hash": {"f": "v"}}), json!({"f": "v"})),
+        (json!({"bytes": "v"}), json!("v")),
+        (json!({"list": ["b", "a", "b"]}), json!(["b", "a", "b"])),
+        (json!({"set": ["b", "a"]}), json!({"set": ["a", "b"]})),
+        (
+            json!({"sorted_set": [["m", 1.5]]}),
+            json!({"scores": {"m": 1.5}}),
+        ),
+        (json!({"hash": {"g": "w"}}), json!({"g": "w"})),
+    ];
+    for (value, expected) in values {
+        environment
+            .upload("flags/a", yields(&json!({"k": value})))
+            .await
+            .unwrap();
+        assert_eq!(held(&environment.redis).await, json!({"k": expected}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_keys_are_published_after_their_commit() {
+    let environment = environment(&[("CHANGES_CHANNEL", "changes")]).await;
+    let client = redis::Client::open(environment.redis.url()).unwrap();
+    let (mut sink, mut messages) = client.get_async_pubsub().await.unwrap().split();
+    sink.subscribe("changes").await.unwrap();
+    environment
+        .upload("flags/a", texts(&[("k", "1"), ("l", "1")]))
+        .await
+        .unwrap();
+    environment
+        .upload("flags/a", texts(&[("l", "2")]))
+        .await
+        .unwrap();
+    let mut link = connect(&environment.redis).await;
+    let mut published = Vec::new();
+    for (place, state) in ["1", "1", "2", "2"].into_iter().enumerate() {
+        let message = futures::StreamExt::next(&mut messages);
+        let message = tokio::time::timeout(std::time::Duration::from_secs(10), message).await;
+        published.push(message.unwrap().unwrap().get_payload::<String>().unwrap());
+        if place == 3 {
+            let held: String = redis::cmd("GET")
+                .arg("l")
+                .query_async(&mut link)
+                .await
+                .unwrap();
+            assert_eq!(held, state);
+        }
+    }
+    assert_eq!(published, ["k", "l", "k", "l"]);
+}

@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod channels;
+mod cluster;
+mod connections;
 mod convergence;
+mod faults;
 mod history;
 mod ledger;
 mod lifecycle;

@@ -5,3 +5,4 @@ pub mod guest;
 pub mod held;
 pub mod nhs;
 pub mod program;
+pub mod proxy;

@@ -1,0 +1,214 @@
+//! A cluster of three primaries with replicas: atomic in each hash slot, converging always.
+
+use super::scenario::{many, texts, upload_guest, yields};
+use redis_sync::local::{
+    BUCKET, Operation, Redis, RedisCluster, RedisOptions, S3, host, variables,
+};
+use redis_sync::pipeline::Pipeline;
+use redis_sync_tests::held::held_by_cluster;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A bucket, a cluster, and a host between them.
+async fn world(options: &RedisOptions, more: &[(&str, &str)]) -> (S3, RedisCluster, Arc<Pipeline>) {
+    let s3 = S3::start(BUCKET).await.unwrap();
+    let cluster = RedisCluster::start_with(options).await.unwrap();
+    upload_guest(&s3);
+    let mut variables = variables(&s3, &cluster.nodes()[0]);
+    let more = [("REDIS_CLUSTER", "true")]
+        .into_iter()
+        .chain(more.iter().copied());
+    variables.extend(more.map(|(name, value)| (name.into(), value.into())));
+    let host = host(&s3, &variables).unwrap();
+    (s3, cluster, host)
+}
+
+async fn deliver(host: &Arc<Pipeline>, key: &str) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(25);
+    let reports = host.sync(vec![key.to_owned()], deadline).await;
+    reports[0]
+        .failure()
+        .map_or(Ok(()), |why| Err(why.to_owned()))
+}
+
+/// Delivers until it succeeds, as a queue does.
+async fn redeliver(host: &Arc<Pipeline>, key: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while let Err(why) = deliver(host, key).await {
+        assert!(Instant::now() < deadline, "{why}");
+    }
+}
+
+fn expected(count: usize, value: &str) -> Value {
+    let entries = (0..count).map(|number| (format!("k:{number}"), json!(value)));
+    Value::Object(entries.collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_over_all_slots_are_written_replaced_and_removed() {
+    let (s3, cluster, host) = world(&RedisOptions::default(), &[]).await;
+    for (count, value) in [(600, "1"), (600, "2"), (40, "2")] {
+        s3.put("flags/a", many("k", count, value));
+        deliver(&host, "flags/a").await.unwrap();
+        assert_eq!(held_by_cluster(&cluster).await, expected(count, value));
+    }
+    let wrote = host.ledger().explain("k:7").await.unwrap().unwrap();
+    assert_eq!(wrote.object, "config/flags/a");
+    s3.delete("flags/a");
+    deliver(&host, "flags/a").await.unwrap();
+    assert_eq!(held_by_cluster(&cluster).await, json!({}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ownership_and_large_values_are_as_on_one_server() {
+    let (s3, cluster, host) = world(&RedisOptions::default(), &[]).await;
+    let fields: serde_json::Map<_, _> = (0..3000).map(|n| (format!("f{n}"), json!("v"))).collect();
+    s3.put(
+        "flags/a",
+        yields(&json!({"k": {"hash": fields}, "l": {"bytes": "a"}})),
+    );
+    deliver(&host, "flags/a").await.unwrap();
+    s3.put("flags/b", texts(&[("k", "b"), ("m", "b")]));
+    let why = deliver(&host, "flags/b").await.unwrap_err();
+    assert!(why.contains("`k` belongs to the object `flags/a`"), "{why}");
+    assert_eq!(
+        held_by_cluster(&cluster).await,
+        json!({"k": fields, "l": "a"})
+    );
+    // They swap, one event each.
+    s3.put("flags/a", texts(&[("m", "a")]));
+    s3.put("flags/b", texts(&[("k", "b"), ("l", "b")]));
+    deliver(&host, "flags/b").await.unwrap();
+    deliver(&host, "flags/a").await.unwrap();
+    assert_eq!(
+        held_by_cluster(&cluster).await,
+        json!({"k": "b", "l": "b", "m": "a"})
+    );
+}
+
+/// A worker that dies between two slots leaves what the next delivery does not take for whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_was_broken_off_is_never_kept() {
+    let (s3, cluster, host) = world(&RedisOptions::default(), &[]).await;
+    s3.put("flags/a", many("k", 300, "1"));
+    deliver(&host, "flags/a").await.unwrap();
+    for delay_ms in [2, 5, 9, 14, 20, 30] {
+        s3.put("flags/a", many("k", 300, "2"));
+        let parked = s3.park_answer(Operation::GetObject, "flags/a");
+        let deadline = Instant::now() + Duration::from_secs(25);
+        let worker = host.sync(vec!["flags/a".into()], deadline);
+        let killed = async {
+            parked.reached().await;
+            parked.release();
+            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+        };
+        tokio::select! {
+            _ = worker => {}
+            () = killed => {}
+        }
+        // Back to what the record says: its etag is that of the bucket again.
+        s3.put("flags/a", many("k", 300, "1"));
+        deliver(&host, "flags/a").await.unwrap();
+        assert_eq!(held_by_cluster(&cluster).await, expected(300, "1"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_moves_loses_nothing() {
+    let (s3, cluster, host) = world(&RedisOptions::default(), &[]).await;
+    s3.put("flags/a", many("{tag}k", 20, "1"));
+    deliver(&host, "flags/a").await.unwrap();
+    let (from, to) = owner_of(&cluster, "{tag}").await;
+    let slot = from
+        .command(&["CLUSTER", "KEYSLOT", "{tag}"])
+        .await
+        .unwrap();
+    let (from_id, to_id) = (id(from).await, id(to).await);
+    to.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id])
+        .await
+        .unwrap();
+    from.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id])
+        .await
+        .unwrap();
+    let port = to.port().to_string();
+    let mut half_way = false;
+    loop {
+        let keys = from
+            .command(&["CLUSTER", "GETKEYSINSLOT", &slot, "5"])
+            .await
+            .unwrap();
+        if keys.is_empty() {
+            break;
+        }
+        for key in keys.lines() {
+            from.command(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"])
+                .await
+                .unwrap();
+        }
+        if !std::mem::replace(&mut half_way, true) {
+            // Its keys are on two nodes: a script that needs them all cannot run, and changes nothing.
+            s3.put("flags/a", many("{tag}k", 20, "2"));
+            let limit = Instant::now() + Duration::from_secs(2);
+            let reports = host.sync(vec!["flags/a".into()], limit).await;
+            assert!(reports[0].failure().is_some());
+        }
+    }
+    for node in cluster.primaries() {
+        node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &to_id])
+            .await
+            .unwrap();
+    }
+    redeliver(&host, "flags/a").await;
+    let held = held_by_cluster(&cluster).await;
+    let held = held.as_object().unwrap();
+    assert!(
+        held.len() == 20 && held.values().all(|value| value == "2"),
+        "{held:?}"
+    );
+}
+
+async fn id(node: &Redis) -> String {
+    node.command(&["CLUSTER", "MYID"]).await.unwrap()
+}
+
+/// The primary that has a key's slot, and another one.
+async fn owner_of<'a>(cluster: &'a RedisCluster, key: &str) -> (&'a Redis, &'a Redis) {
+    let [a, b, c] = cluster.primaries() else {
+        panic!("a cluster has three primaries");
+    };
+    for (node, other) in [(a, b), (b, c), (c, a)] {
+        if node.command(&["EXISTS", key]).await.is_ok() {
+            return (node, other);
+        }
+    }
+    panic!("no primary has the slot of {key}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failover_is_survived() {
+    let (s3, cluster, host) = world(&RedisOptions::default(), &[]).await;
+    s3.put("flags/a", many("k", 200, "1"));
+    deliver(&host, "flags/a").await.unwrap();
+    for node in cluster.primaries() {
+        node.command(&["WAIT", "1", "10000"]).await.unwrap();
+    }
+    cluster.primaries()[1].kill().await;
+    s3.put("flags/a", many("k", 100, "2"));
+    redeliver(&host, "flags/a").await;
+    cluster.primaries()[1].restart().await.unwrap();
+    assert_eq!(held_by_cluster(&cluster).await, expected(100, "2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_speaks_tls() {
+    let options = RedisOptions {
+        tls: true,
+        ..RedisOptions::default()
+    };
+    let (s3, cluster, host) = world(&options, &[]).await;
+    s3.put("flags/a", texts(&[("k", "1")]));
+    deliver(&host, "flags/a").await.unwrap();
+    let (owner, _) = owner_of(&cluster, "k").await;
+    assert_eq!(owner.command(&["GET", "k"]).await.unwrap(), "1");
+}

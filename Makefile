@@ -19,6 +19,21 @@ test: setup ## unit tests and end-to-end tests
 	cargo build --workspace --bins
 	cargo test --workspace
 
+.PHONY: test-moto
+test-moto: setup target/moto/.installed ## end-to-end with moto's S3, SQS, SNS and EventBridge, which it installs (Python)
+	cargo build --workspace --bins
+	cargo test --package redis-sync-tests --test moto
+
+target/moto/.installed:
+	python3 -m venv target/moto
+	target/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.*'
+	@touch $@
+
+.PHONY: fuzz
+fuzz: setup ## fuzzes the event classifier for ten minutes; installs cargo-fuzz and a nightly toolchain
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	cargo +nightly fuzz run classify -- -max_total_time=600 -max_len=8192
+
 .PHONY: check
 check: setup ## formatting, clippy, docs, tests: what CI runs
 	cargo fmt --all --check

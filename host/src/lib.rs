@@ -26,6 +26,7 @@ pub mod handler;
 pub mod ledger;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod metrics;
 pub mod object;
 pub mod pipeline;
 pub mod plugin;

@@ -119,6 +119,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// The queue that triggers this function, for more work than one invocation can do.
     pub sync_queue_url: Option<String>,
+    /// CloudWatch namespace of the metrics.
+    pub metrics_namespace: String,
     /// Whether S3 is addressed as `endpoint/bucket` instead of `bucket.endpoint`.
     pub s3_force_path_style: bool,
 }
@@ -158,6 +160,7 @@ impl Settings {
             max_object_bytes: reader.number("MAX_OBJECT_BYTES", 1, 1 << 30),
             concurrency: reader.number("CONCURRENCY", 1, 256),
             sync_queue_url: reader.optional("SYNC_QUEUE_URL"),
+            metrics_namespace: reader.text("METRICS_NAMESPACE"),
             s3_force_path_style: reader.flag("S3_FORCE_PATH_STYLE"),
         };
         reader.check_prefixes(&settings);

@@ -343,6 +343,32 @@ async fn a_sync_that_runs_out_of_time_says_where_and_goes_on_when_called_again()
     assert_eq!(counts(&report), counted([("synced", 1), ("unchanged", 1)]));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_invocation_writes_its_metrics() {
+    let world = world_with(&[("METRICS_NAMESPACE", "Config")]).await;
+    world.upload("flags/a.json", one("a")).await.unwrap();
+    message(world.upload("flags/a.json", "broken").await);
+    let last = world.function.wait_for_log("\"ObjectsFailed\":1").await;
+    last.unwrap();
+    let lines = world.function.logs();
+    let metrics: Vec<Value> = lines
+        .iter()
+        .filter(|line| line.contains("\"_aws\""))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(metrics.len(), 2, "{lines:?}");
+    for (line, (synced, failed)) in metrics.iter().zip([(1, 0), (0, 1)]) {
+        assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Config");
+        assert_eq!(line["FunctionName"], "redis-sync");
+        assert_eq!(
+            (&line["ObjectsSynced"], &line["ObjectsFailed"]),
+            (&json!(synced), &json!(failed))
+        );
+        assert_eq!(line["InvocationsFailed"], failed);
+        assert!(line["Duration"].as_f64().unwrap() > 0.0);
+    }
+}
+
 /// Objects of the large sync: more than a page of a listing. `SYNC_OBJECTS` asks for more, to
 /// measure.
 fn large() -> usize {
@@ -351,6 +377,7 @@ fn large() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "the figures of a measurement")]
 async fn a_large_bucket_is_walked_through_page_by_page() {
     let (world, number) = (world().await, large());
     let limit = Duration::from_secs(900);

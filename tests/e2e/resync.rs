@@ -148,6 +148,7 @@ fn many() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "the figures of a measurement")]
 async fn with_a_queue_several_functions_share_the_work() {
     let (queue, number) = (Queue::start().await.unwrap(), many());
     let (url, endpoint) = (queue.url(), queue.endpoint());

@@ -62,14 +62,17 @@ fn read(body: &str) -> Delivery {
 
 /// The function itself has sent it.
 fn ours(work: Work) -> Delivery {
-    let change = |key| Change {
-        bucket: Some(work.bucket.clone()),
-        key,
-    };
-    Delivery {
-        changes: work.keys.into_iter().map(change).collect(),
-        problems: Vec::new(),
+    let mut delivery = Delivery::default();
+    for key in work.keys {
+        if key.is_empty() {
+            let problem = EventError::malformed("list of keys", &"a key is empty");
+            delivery.problems.push(problem);
+        } else {
+            let bucket = Some(work.bucket.clone());
+            delivery.changes.push(Change { bucket, key });
+        }
     }
+    delivery
 }
 
 #[cfg(test)]

@@ -56,6 +56,17 @@ pub async fn handle(
     payload: &str,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
+    let started = Instant::now();
+    let answer = answer(pipeline, payload, deadline).await;
+    pipeline.metrics().write(started.elapsed(), answer.is_err());
+    answer
+}
+
+async fn answer(
+    pipeline: &Arc<Pipeline>,
+    payload: &str,
+    deadline: Instant,
+) -> Result<Value, HandlerError> {
     match event::classify(payload)? {
         Event::Notification(delivery) => notification::answer(pipeline, &delivery, deadline).await,
         Event::Queue { messages, fifo } => {

@@ -16,6 +16,7 @@ pub use sweep::{Action, Span};
 pub use tally::Tally;
 
 use crate::ledger::{Ledger, LedgerError, Ticket, Verdict, Write};
+use crate::metrics::Metrics;
 use crate::plugin::Library;
 use crate::queue::{Queue, QueueError};
 use crate::report::{ObjectReport, Outcome};
@@ -44,6 +45,7 @@ pub struct Pipeline {
     ledger: Ledger,
     library: Library,
     catalog: Catalog,
+    metrics: Metrics,
     /// Where more work goes than one invocation can do.
     queue: Option<Queue>,
     /// One permit a run: the sandbox has room for so many instances.
@@ -134,6 +136,7 @@ impl Pipeline {
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
             library: Library::new(sandbox),
             catalog: Catalog::default(),
+            metrics: Metrics::new(&settings.metrics_namespace),
             runs: Arc::new(Semaphore::new(settings.concurrency)),
             settings,
         })
@@ -142,6 +145,11 @@ impl Pipeline {
     /// What the environment says.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What was counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The ledger, for what only reads it.
@@ -156,6 +164,19 @@ impl Pipeline {
     }
 
     async fn sync_in(
+        self: &Arc<Self>,
+        keys: Vec<String>,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Vec<ObjectReport> {
+        let reports = self.sync_all(keys, mode, deadline).await;
+        for report in &reports {
+            self.metrics.count(report.outcome, 1);
+        }
+        reports
+    }
+
+    async fn sync_all(
         self: &Arc<Self>,
         keys: Vec<String>,
         mode: Mode,

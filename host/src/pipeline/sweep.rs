@@ -223,6 +223,15 @@ impl Walk<'_> {
         }
     }
 
+    fn pass_over(&mut self, objects: usize) {
+        let objects = u64::try_from(objects).unwrap_or(u64::MAX);
+        self.tally.add_unchanged(objects);
+        if !matches!(self.action, Action::Preview { .. }) {
+            let metrics = &self.pipeline.metrics;
+            metrics.count(Outcome::Unchanged, objects);
+        }
+    }
+
     async fn carry_out(&mut self, candidates: Vec<Candidate>, start: &Start) -> Result<(), Stop> {
         let (Action::Sync { force } | Action::Preview { force }) = self.action else {
             return self.send(candidates, start).await;
@@ -232,7 +241,7 @@ impl Walk<'_> {
             .into_iter()
             .filter(|candidate| force || !candidate.unchanged)
             .collect();
-        self.tally.add_unchanged(all - due.len());
+        self.pass_over(all - due.len());
         let mode = if force { Mode::Rewrite } else { Mode::Normal };
         if matches!(self.action, Action::Preview { .. }) {
             return self.preview(due, mode, start).await;
@@ -279,7 +288,7 @@ impl Walk<'_> {
             .filter(|candidate| !candidate.unchanged)
             .map(|candidate| candidate.key)
             .collect();
-        self.tally.add_unchanged(all - due.len());
+        self.pass_over(all - due.len());
         let Some(queue) = &self.pipeline.queue else {
             return Ok(());
         };

@@ -37,9 +37,8 @@ impl Tally {
         }
     }
 
-    pub(super) fn add_unchanged(&mut self, objects: usize) {
-        *self.counts.entry(Outcome::Unchanged).or_default() +=
-            u64::try_from(objects).unwrap_or(u64::MAX);
+    pub(super) fn add_unchanged(&mut self, objects: u64) {
+        *self.counts.entry(Outcome::Unchanged).or_default() += objects;
     }
 }
 

@@ -128,6 +128,11 @@ pub const VARIABLES: &[Variable] = &[
         "The SQS queue that triggers this function: where a changed plugin affects objects, their keys go there instead of being synced at once.",
     ),
     variable(
+        "METRICS_NAMESPACE",
+        Some("RedisSync"),
+        "CloudWatch namespace of the metrics, which are written to the log in the embedded metric format.",
+    ),
+    variable(
         "S3_FORCE_PATH_STYLE",
         Some("false"),
         "Address S3 as `endpoint/bucket`, for S3 servers other than AWS's.",

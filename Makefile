@@ -19,6 +19,12 @@ test: setup ## unit tests and end-to-end tests
 	cargo build --workspace --bins
 	cargo test --workspace
 
+.PHONY: soak
+soak: setup ## what tests shorten, in full: 200 kills, then random histories until it is stopped
+	cargo build --workspace --bins
+	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture killed_200_times
+	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture convergence::soak
+
 .PHONY: check
 check: setup ## formatting, clippy, docs, tests: what CI runs
 	cargo fmt --all --check

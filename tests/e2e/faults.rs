@@ -223,7 +223,7 @@ async fn a_commit_whose_answer_is_lost_is_repeated_without_harm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_killed_while_writing_leaves_no_partial_object() {
-    kill_while_writing(10).await;
+    kill_while_writing(6).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,8 +151,8 @@ mod tests {
              &X-Amz-Algorithm=AWS4-HMAC-SHA256\
              &X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Felasticache%2Faws4_request\
              &X-Amz-Date=20150830T123600Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
-             &X-Amz-Security-Token=session%2Ftoken%2B%3D\
-             &X-Amz-Signature=d383c462355e961f3df84c8079e2fca647dc2a50f92939690d08307bc1c15d32"
+             &X-Amz-Signature=d383c462355e961f3df84c8079e2fca647dc2a50f92939690d08307bc1c15d32\
+             &X-Amz-Security-Token=session%2Ftoken%2B%3D"
         );
     }
 }

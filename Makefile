@@ -33,6 +33,11 @@ target/moto/.installed:
 fuzz: setup ## fuzzes the event classifier for ten minutes; installs cargo-fuzz and a nightly toolchain
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	cargo +nightly fuzz run classify -- -max_total_time=600 -max_len=8192
+.PHONY: soak
+soak: setup ## what tests shorten, in full: 200 kills, then random histories until it is stopped
+	cargo build --workspace --bins
+	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture killed_200_times
+	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture convergence::soak
 
 .PHONY: check
 check: setup ## formatting, clippy, docs, tests: what CI runs

@@ -15,6 +15,9 @@
 //! delivery writes everything. The same heals the rare conflict that comes about after step 1. Nor
 //! does anybody rely on a later ticket that has not finished ([`Verdict::Stale`]): its worker may
 //! have taken it on behalf of another object, and its event may never come again for this one.
+//!
+//! All names of keys are in KEYS, as ElastiCache Serverless wants it, and its 3,999 arguments a
+//! request are room for some 900 plain keys of one object in one hash slot; it refuses more.
 
 use super::answer::Answer;
 use super::commit::{Plan, Verdict};
@@ -22,9 +25,13 @@ use super::request::{Part, Share};
 use super::script::{ANNOUNCE, Call, FINISH};
 use super::slot::Slot;
 use super::stage::Staged;
-use super::{Ledger, LedgerError, Write};
+use super::{Ledger, LedgerError};
+use crate::entry::Entry;
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Hash slots in which the script is called at a time.
+const SLOTS_AT_ONCE: usize = 256;
 
 impl Ledger {
     /// Commits slot by slot; `None` where staged values are gone.
@@ -52,7 +59,7 @@ impl Ledger {
         Ok(applied)
     }
 
-    /// Calls the commit script in these slots, all at a time.
+    /// Calls the commit script in these slots, many at a time.
     async fn apply_in(
         &self,
         slots: &BTreeSet<Slot>,
@@ -61,16 +68,18 @@ impl Ledger {
         staged: &BTreeMap<String, Staged>,
     ) -> Result<Option<Verdict>, LedgerError> {
         let manner = &self.manner(check);
-        let calls = slots
-            .iter()
-            .map(|slot| self.apply(self.part(*slot, plans), manner, staged));
+        let mut parts = self.parts(slots, plans);
         let (mut all_written, mut all_removed) = (0, 0);
-        for verdict in try_join_all(calls).await? {
-            let Some(Verdict::Committed { written, removed }) = verdict else {
-                return Ok(verdict);
-            };
-            all_written += written;
-            all_removed += removed;
+        while !parts.is_empty() {
+            let now = parts.split_off(parts.len().saturating_sub(SLOTS_AT_ONCE));
+            let calls = now.into_iter().map(|part| self.apply(part, manner, staged));
+            for verdict in try_join_all(calls).await? {
+                let Some(Verdict::Committed { written, removed }) = verdict else {
+                    return Ok(verdict);
+                };
+                all_written += written;
+                all_removed += removed;
+            }
         }
         Ok(Some(Verdict::Committed {
             written: all_written,
@@ -78,25 +87,30 @@ impl Ledger {
         }))
     }
 
-    fn part<'a>(&self, slot: Slot, plans: &'a [Plan<'a>]) -> Part<'a> {
-        let share = |plan: &'a Plan<'a>| Share {
-            proposal: plan.proposal,
-            record: self.names.part(slot, &plan.proposal.key),
-            digest: &plan.digest,
-            keys: plan
-                .keys
-                .iter()
-                .map(String::as_str)
-                .filter(|key| Slot::of(key) == slot)
-                .collect(),
-            entries: plan.entries(|key| Slot::of(key) == slot),
+    fn parts<'a>(&self, slots: &BTreeSet<Slot>, plans: &'a [Plan<'a>]) -> Vec<Part<'a>> {
+        let mut pieces: Vec<_> = plans.iter().map(Pieces::of).collect();
+        let mut part = |slot: &Slot| {
+            let mut part = Part {
+                owners: self.names.owners(Some(*slot)),
+                index: None,
+                shares: Vec::with_capacity(plans.len()),
+                undeclared: BTreeSet::new(),
+            };
+            for (plan, pieces) in plans.iter().zip(&mut pieces) {
+                let entries = pieces.entries.remove(slot).unwrap_or_default();
+                part.shares.push(Share {
+                    proposal: plan.proposal,
+                    record: self.names.part(*slot, &plan.proposal.key),
+                    digest: &plan.digest,
+                    keys: pieces.keys.remove(slot).unwrap_or_default(),
+                    entries: plan.writes().then_some(entries),
+                });
+                part.undeclared
+                    .extend(pieces.recorded.remove(slot).unwrap_or_default());
+            }
+            part
         };
-        Part {
-            owners: self.names.owners(Some(slot)),
-            index: None,
-            shares: plans.iter().map(share).collect(),
-            undeclared: BTreeSet::new(),
-        }
+        slots.iter().map(&mut part).collect()
     }
 
     /// All slots that may hold something of the object, or why it must not be committed.
@@ -105,10 +119,9 @@ impl Ledger {
         place: usize,
         plan: &Plan<'_>,
     ) -> Result<Result<Vec<Slot>, Verdict>, LedgerError> {
-        let keep = matches!(plan.proposal.write, Write::Keep);
         let call = &self
             .at_home(Call::new(&ANNOUNCE), plan)
-            .argument(if keep { "1" } else { "0" })
+            .argument(if plan.writes() { "0" } else { "1" })
             .argument(plan.digest.as_str())
             .argument(slots_json(plan));
         let answer: Vec<Answer> = self
@@ -156,6 +169,36 @@ impl Plan<'_> {
     /// The slots of the keys.
     fn slots(&self) -> BTreeSet<Slot> {
         self.keys.iter().map(|key| Slot::of(key)).collect()
+    }
+}
+
+/// What a plan has in each slot.
+struct Pieces<'a> {
+    keys: BTreeMap<Slot, Vec<&'a str>>,
+    entries: BTreeMap<Slot, Vec<&'a Entry>>,
+    /// Keys that the record lists.
+    recorded: BTreeMap<Slot, BTreeSet<String>>,
+}
+
+impl<'a> Pieces<'a> {
+    fn of(plan: &'a Plan<'a>) -> Self {
+        let mut pieces = Self {
+            keys: BTreeMap::new(),
+            entries: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+        };
+        for key in &plan.keys {
+            pieces.keys.entry(Slot::of(key)).or_default().push(key);
+        }
+        for entry in plan.entries() {
+            let slot = Slot::of(&entry.key);
+            pieces.entries.entry(slot).or_default().push(entry);
+        }
+        for key in plan.proposal.ticket.record.keys.iter().flatten() {
+            let recorded = pieces.recorded.entry(Slot::of(key)).or_default();
+            recorded.insert(key.clone());
+        }
+        pieces
     }
 }
 

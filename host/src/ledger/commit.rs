@@ -5,7 +5,7 @@ use super::record::{Ticket, milliseconds_now};
 use super::request::{Manner, Part, Share};
 use super::stage::Staged;
 use super::{Ledger, LedgerError};
-use crate::entry::EntrySet;
+use crate::entry::{Entry, EntrySet};
 use std::collections::BTreeMap;
 
 /// How often a commit is repeated because the set of keys concerned has changed meanwhile.
@@ -156,7 +156,7 @@ impl Ledger {
             record: self.names.record(&plan.proposal.key),
             digest: &plan.digest,
             keys: plan.keys.iter().map(String::as_str).collect(),
-            entries: plan.entries(|_| true),
+            entries: plan.writes().then(|| plan.entries().iter().collect()),
         };
         let recorded = plans
             .iter()
@@ -205,19 +205,16 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The entries of some keys, where entries are to be written.
-    pub(super) fn entries(
-        &self,
-        of: impl Fn(&str) -> bool,
-    ) -> Option<Vec<&'a crate::entry::Entry>> {
+    /// Whether entries are to be written.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self.proposal.write, Write::Entries(_))
+    }
+
+    /// Those entries.
+    pub(super) fn entries(&self) -> &'a [Entry] {
         match &self.proposal.write {
-            Write::Entries(set) => Some(
-                set.entries()
-                    .iter()
-                    .filter(|entry| of(&entry.key))
-                    .collect(),
-            ),
-            Write::Keep => None,
+            Write::Entries(set) => set.entries(),
+            Write::Keep => &[],
         }
     }
 }

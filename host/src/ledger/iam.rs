@@ -115,3 +115,44 @@ fn token(
     }
     Ok(url.split_off("http://".len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    fn sign_for(cache: &str, serverless: bool, session: Option<&str>) -> String {
+        let iam = IamSettings {
+            cache_name: cache.into(),
+            serverless,
+            region: "us-east-1".into(),
+        };
+        let session = session.map(str::to_owned);
+        let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+        let credentials = Credentials::new("AKIDEXAMPLE", secret, session, None, "test");
+        // 2015-08-30T12:36:00Z, as in AWS's own examples.
+        let now = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+        token(&iam, "iam-user-01", credentials, now).unwrap()
+    }
+
+    /// The signatures were computed by the steps of AWS's documentation, with another program.
+    #[test]
+    fn a_token_has_the_documented_form() {
+        assert_eq!(
+            sign_for("My-Cache", false, None),
+            "my-cache/?Action=connect&User=iam-user-01&X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Felasticache%2Faws4_request\
+             &X-Amz-Date=20150830T123600Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature=745eca37bd260419f3bb46e440046fbce10766b85fd97a177b6b72fb319d58e8"
+        );
+        assert_eq!(
+            sign_for("my-cache", true, Some("session/token+=")),
+            "my-cache/?Action=connect&User=iam-user-01&ResourceType=ServerlessCache\
+             &X-Amz-Algorithm=AWS4-HMAC-SHA256\
+             &X-Amz-Credential=AKIDEXAMPLE%2F20150830%2Fus-east-1%2Felasticache%2Faws4_request\
+             &X-Amz-Date=20150830T123600Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
+             &X-Amz-Signature=d383c462355e961f3df84c8079e2fca647dc2a50f92939690d08307bc1c15d32\
+             &X-Amz-Security-Token=session%2Ftoken%2B%3D"
+        );
+    }
+}

@@ -87,43 +87,59 @@ local function undeclared()
   return #missing > 1 and missing or nil
 end
 
+-- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.
+local function with_owners(object, visit)
+  for from = object.first, object.last, CHUNK do
+    local to = math.min(from + CHUNK - 1, object.last)
+    local answer = visit(from, to, redis.call('HMGET', owners, unpack(KEYS, from, to)))
+    if answer then
+      return answer
+    end
+  end
+end
+
 local function changed(object, i)
   if object.write or object.done then
     return nil
   end
+  local answer = {'changed', i}
   if redis.call('HGET', object.record, 'digest') ~= object.digest then
-    return {'changed', i}
+    return answer
   end
   for _, key in ipairs(object.old) do
     if not object.new[key] then
-      return {'changed', i}
+      return answer
     end
   end
-  for key in pairs(object.new) do
-    if redis.call('EXISTS', key) == 0 or redis.call('HGET', owners, key) ~= object.name then
-      return {'changed', i}
+  return with_owners(object, function(from, to, found)
+    for place = from, to do
+      if found[place - from + 1] ~= object.name then
+        return answer
+      end
     end
-  end
+    return redis.call('EXISTS', unpack(KEYS, from, to)) < to - from + 1 and answer or nil
+  end)
 end
 
 local members, claimed = {}, {}
 
 -- An object's own keys stay its own where the owners were lost.
 local function conflict(object, i)
-  for place = object.first, object.last do
-    local key = KEYS[place]
-    if claimed[key] then
-      return {'conflict', i, key, claimed[key]}
+  return with_owners(object, function(from, to, found)
+    for place = from, to do
+      local key, owner = KEYS[place], found[place - from + 1]
+      if claimed[key] then
+        return {'conflict', i, key, claimed[key]}
+      end
+      claimed[key] = object.name
+      if owner and not members[owner] then
+        return {'conflict', i, key, owner}
+      end
+      if not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
+        return {'conflict', i, key, ''}
+      end
     end
-    claimed[key] = object.name
-    local owner = redis.call('HGET', owners, key)
-    if owner and not members[owner] then
-      return {'conflict', i, key, owner}
-    end
-    if not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
-      return {'conflict', i, key, ''}
-    end
-  end
+  end)
 end
 
 local function unstaged()
@@ -140,24 +156,50 @@ end
 
 local removed, written = {}, {}
 
-local function remove(object)
-  for _, key in ipairs(object.done and {} or object.old) do
-    if not object.new[key] and redis.call('HGET', owners, key) == object.name then
-      redis.call('UNLINK', key)
-      redis.call('HDEL', owners, key)
-      removed[#removed + 1] = key
+-- Calls a command with many of `list` at a time.
+local function in_chunks(list, command, key)
+  for from = 1, #list, CHUNK do
+    local to = math.min(from + CHUNK - 1, #list)
+    if key then
+      redis.call(command, key, unpack(list, from, to))
+    else
+      redis.call(command, unpack(list, from, to))
     end
   end
+end
+
+local function remove(object)
+  local old, gone = {}, {}
+  for _, key in ipairs(object.done and {} or object.old) do
+    if not object.new[key] then
+      old[#old + 1] = key
+    end
+  end
+  for from = 1, #old, CHUNK do
+    local to = math.min(from + CHUNK - 1, #old)
+    local found = redis.call('HMGET', owners, unpack(old, from, to))
+    for place = from, to do
+      if found[place - from + 1] == object.name then
+        gone[#gone + 1] = old[place]
+        removed[#removed + 1] = old[place]
+      end
+    end
+  end
+  in_chunks(gone, 'UNLINK')
+  in_chunks(gone, 'HDEL', owners)
 end
 
 local push = {hash = 'HSET', list = 'RPUSH', set = 'SADD', sorted_set = 'ZADD'}
 local argument = 2
 
-local function write_entry(key)
+-- Writes to a key that is free; plain strings are put on the list `strings` instead.
+local function write_entry(key, strings)
   local kind, ttl, count = ARGV[argument], ARGV[argument + 1], tonumber(ARGV[argument + 2])
   argument = argument + 3
-  redis.call('UNLINK', key)
-  if kind == 'bytes' then
+  if kind == 'bytes' and ttl == '' then
+    strings[#strings + 1] = key
+    strings[#strings + 1] = ARGV[argument]
+  elseif kind == 'bytes' then
     redis.call('SET', key, ARGV[argument])
   elseif kind == 'staged' then
     redis.call('RENAME', KEYS[tonumber(ARGV[argument])], key)
@@ -182,16 +224,25 @@ local function write(object)
   if not object.write then
     return
   end
+  local keys, owned, strings = {}, {}, {}
   for place = object.first, object.last do
-    local key = KEYS[place]
+    keys[#keys + 1] = KEYS[place]
+    owned[#owned + 1] = KEYS[place]
+    owned[#owned + 1] = object.name
+  end
+  if not object.done then
+    in_chunks(keys, 'UNLINK')
+    in_chunks(owned, 'HSET', owners)
+  end
+  for _, key in ipairs(keys) do
     if object.done then
       skip_entry()
     else
-      write_entry(key)
-      redis.call('HSET', owners, key, object.name)
+      write_entry(key, strings)
       written[#written + 1] = key
     end
   end
+  in_chunks(strings, 'MSET')
 end
 
 local function record(object)

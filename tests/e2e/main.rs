@@ -9,6 +9,7 @@ mod convergence;
 mod faults;
 mod history;
 mod ledger;
+mod hostile;
 mod lifecycle;
 mod limits;
 mod operations;

@@ -22,6 +22,12 @@ pub struct Compiled {
     bucket: Option<Bucket>,
 }
 
+/// A plugin, and where its machine code was.
+pub(super) struct Found {
+    pub(super) plugin: Plugin,
+    pub(super) place: &'static str,
+}
+
 /// A folder that was deployed together with the program.
 struct Folder {
     path: PathBuf,
@@ -45,30 +51,43 @@ impl Compiled {
         sandbox: &Sandbox,
         store: &Store,
     ) -> Result<Self, LoadError> {
-        let folder = match &settings.folder {
-            Some(path) => Some(Folder {
-                path: path.clone(),
-                host: host(&portable_engine_hash()?),
-            }),
-            None => None,
-        };
         let bucket = settings.key.clone().map(|key| Bucket {
             store: store.clone(),
             prefix: settings.prefix.clone(),
             key,
             host: host(&sandbox.engine_hash()),
         });
-        Ok(Self { folder, bucket })
+        Ok(Self {
+            bucket,
+            ..Self::folder_only(settings)?
+        })
+    }
+
+    /// The folder alone.
+    pub(super) fn folder_only(settings: &CompiledSettings) -> Result<Self, LoadError> {
+        let folder = |path: &PathBuf| {
+            Ok(Folder {
+                path: path.clone(),
+                host: host(&portable_engine_hash()?),
+            })
+        };
+        Ok(Self {
+            folder: settings.folder.as_ref().map(folder).transpose()?,
+            bucket: None,
+        })
     }
 
     /// The plugin of the module with that digest, if it is kept and can be trusted.
-    pub(super) async fn find(&self, sandbox: &Arc<Sandbox>, module: &str) -> Option<Plugin> {
+    pub(super) async fn find(&self, sandbox: &Arc<Sandbox>, module: &str) -> Option<Found> {
         if let Some(folder) = &self.folder
             && let Some(plugin) = folder.find(sandbox, module)
         {
-            return Some(plugin);
+            let place = "COMPILED_DIR";
+            return Some(Found { plugin, place });
         }
-        self.bucket.as_ref()?.find(sandbox, module).await
+        let plugin = self.bucket.as_ref()?.find(sandbox, module).await?;
+        let place = "COMPILED_PREFIX";
+        Some(Found { plugin, place })
     }
 
     /// Keeps what was compiled. That it cannot be kept fails nothing.

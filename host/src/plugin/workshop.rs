@@ -1,10 +1,12 @@
 //! Makes plugins of modules: out of what is kept compiled, or by compiling.
 
-use super::{Compiled, Loaded, Module, PluginError, bounds, component};
+use super::compiled::{Compiled, Found};
+use super::{Loaded, Module, PluginError, bounds, component};
 use crate::fingerprint::sha256;
 use crate::sandbox::{Plugin, Sandbox};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// Modules that are compiled at a time.
@@ -37,10 +39,20 @@ impl Workshop {
     pub(super) async fn make(&self, module: Module) -> Result<Loaded, PluginError> {
         let bytes = module.bytes.clone();
         let digest: Arc<str> = blocking(move || Ok(sha256(&bytes).into())).await?;
-        let plugin = match self.compiled.find(&self.sandbox, &digest).await {
-            Some(plugin) => plugin,
-            None => self.compile(&digest, module.bytes).await?,
+        let started = Instant::now();
+        let (plugin, place) = match self.compiled.find(&self.sandbox, &digest).await {
+            Some(Found { plugin, place }) => (plugin, place),
+            None => (self.compile(&digest, module.bytes).await?, "compiled"),
         };
+        let load_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let code_bytes = plugin.size();
+        tracing::info!(
+            digest = &*digest,
+            place,
+            load_ms,
+            code_bytes,
+            "module loaded"
+        );
         Ok(Loaded { plugin, digest })
     }
 

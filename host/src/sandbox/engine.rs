@@ -28,6 +28,7 @@ const MAX_MEMORY: usize = 4 << 30;
 
 /// What a module may be made of: what today's toolchains emit without being asked for more.
 const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .difference(WasmFeatures::GC_TYPES)
     .union(WasmFeatures::EXTENDED_CONST)
     .union(WasmFeatures::TAIL_CALL)
     .union(WasmFeatures::MULTI_MEMORY)

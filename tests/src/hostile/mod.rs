@@ -53,7 +53,8 @@ const ALLOCATOR: &str = r#"
 
 /// A transform whose function has this body; it leaves the address of its result.
 fn transform(name: &'static str, body: &str, reason: &'static str) -> Attack {
-    let function = format!(r#"(func (export "transform") (param i32) (result i32) {body})"#);
+    let function =
+        format!(r#"(func (export "transform") (param i32) (result i32) (local $at i32) {body})"#);
     transform_with(name, &format!("{ALLOCATOR}{function}"), reason)
 }
 
@@ -98,5 +99,19 @@ fn parse(text: &str) -> Vec<u8> {
     match wat::parse_str(text) {
         Ok(module) => module,
         Err(error) => panic!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_attack_has_a_name_of_its_own_and_a_reason() {
+        let attacks = collection();
+        let names: BTreeSet<&str> = attacks.iter().map(|attack| attack.name).collect();
+        assert_eq!(names.len(), attacks.len());
+        assert!(attacks.iter().all(|attack| !attack.reason.is_empty()));
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn attacks() -> Vec<Attack> {
             &many(
                 700,
                 &format!(
-                    "(local $at i32) (local.set $at (i32.const 131072))
+                    "(local.set $at (i32.const 131072))
                     (loop
                       (i32.store (local.get $at) (i32.const 131072)) (i32.store offset=4 (local.get $at) (i32.const 8))
                       (i32.store offset=12 (local.get $at) (i32.const 131072)) (i32.store offset=16 (local.get $at) (i32.const 40000000))
@@ -92,14 +92,24 @@ pub(super) fn attacks() -> Vec<Attack> {
             ),
             "returned more than 4194304 bytes",
         ),
-        single("more output than the limit", KEY, 0, (0, 131_072), ""),
+        transform(
+            "more output than the limit",
+            &many(
+                100,
+                &format!(
+                    "(i32.store8 (i32.const 3000) (i32.const 107)) {} {}",
+                    entry(KEY, 0, (0, 5_000_000)),
+                    result(2048, 1)
+                ),
+            ),
+            "returned more than 4194304 bytes",
+        ),
         transform(
             "a list of millions of nothings",
             &many(600, &format!("(i32.store8 (i32.const 3000) (i32.const 107)) {} {}", entry(KEY, 2, (131_072, 2_000_000)), result(2048, 1))),
             "elements",
         ),
     ];
-    attacks.retain(|attack| !attack.reason.is_empty());
     attacks.extend(programs());
     attacks.extend(allocators());
     attacks

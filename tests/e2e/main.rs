@@ -7,6 +7,7 @@ mod cluster;
 mod compiled;
 mod connections;
 mod convergence;
+mod deterministic;
 mod faults;
 mod history;
 mod hostile;

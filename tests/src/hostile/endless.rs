@@ -60,12 +60,12 @@ pub(super) fn attacks() -> Vec<Attack> {
         transform(
             "copying for ever",
             "(drop (memory.grow (i32.const 400))) (loop (memory.copy (i32.const 0) (i32.const 8) (i32.const 20000000)) (br 0)) unreachable",
-            "ran longer than 1000 ms",
+            FUEL,
         ),
         transform(
             "filling for ever",
             "(drop (memory.grow (i32.const 400))) (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 20000000)) (br 0)) unreachable",
-            "ran longer than 1000 ms",
+            FUEL,
         ),
         transform(
             "flood of log lines",

@@ -60,7 +60,17 @@ fn transform(name: &'static str, body: &str, reason: &'static str) -> Attack {
 
 /// A transform with these fields besides memory and log.
 fn transform_with(name: &'static str, fields: &str, reason: &'static str) -> Attack {
-    let mut module = parse(&format!("(module {PRELUDE} {fields})"));
+    transform_importing(name, "", fields, reason)
+}
+
+/// A transform with these imports and fields besides memory and log.
+fn transform_importing(
+    name: &'static str,
+    imports: &str,
+    fields: &str,
+    reason: &'static str,
+) -> Attack {
+    let mut module = parse(&format!("(module {imports} {PRELUDE} {fields})"));
     let mut interface = Resolve::default();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk/wit");
     let (package, _) = interface.push_dir(path).expect("the interface parses");

@@ -2,7 +2,7 @@
 //! says: at 1024 the result (0, then address and number of the entries), an entry in 40 bytes (key
 //! 8, value: kind 4 and 8, time to live 16).
 
-use super::{ALLOCATOR, Attack, command, transform, transform_with};
+use super::{ALLOCATOR, Attack, command, transform, transform_importing, transform_with};
 
 /// Stores the result: `count` entries from `address` on.
 fn result(address: u32, count: u32) -> String {
@@ -60,13 +60,13 @@ pub(super) fn attacks() -> Vec<Attack> {
         transform(
             "a million entries",
             &many(660, &result(131_072, 1_000_000)),
-            "1000000",
+            "returned more than 4194304 bytes",
         ),
         single("no key", (0, 0), 0, (0, 1), "empty"),
         single("key beyond the memory", (0xFFFF_0000, 0xFFFF), 0, (0, 1), "trapped"),
         single("value of no kind", KEY, 77, (0, 1), "trapped"),
         single("value of 4 GiB", KEY, 0, (0, u32::MAX), "trapped"),
-        single("key of a megabyte", (0, 100_000), 0, (0, 1), "key"),
+        single("key of 60,000 bytes", (4096, 60_000), 0, (0, 1), "more than 16384"),
         transform(
             "key that is not UTF-8",
             &format!(
@@ -105,8 +105,8 @@ pub(super) fn attacks() -> Vec<Attack> {
             "returned more than 4194304 bytes",
         ),
         transform(
-            "a list of millions of nothings",
-            &many(600, &format!("(i32.store8 (i32.const 3000) (i32.const 107)) {} {}", entry(KEY, 2, (131_072, 2_000_000)), result(2048, 1))),
+            "a list of a million nothings",
+            &many(600, &format!("(i32.store8 (i32.const 3000) (i32.const 107)) {} {}", entry(KEY, 2, (131_072, 1_100_000)), result(2048, 1))),
             "elements",
         ),
     ];
@@ -116,7 +116,7 @@ pub(super) fn attacks() -> Vec<Attack> {
 }
 
 /// Programs whose stdout or status is not what it should be.
-fn programs() -> [Attack; 4] {
+fn programs() -> [Attack; 5] {
     let exit = r#"(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
         (memory (export "memory") 1)"#;
     [
@@ -137,12 +137,20 @@ fn programs() -> [Attack; 4] {
             r#"(memory (export "memory") 1) (func (export "_start") unreachable)"#,
             "wasm `unreachable` instruction executed",
         ),
+        transform_importing(
+            "exit instead of a result",
+            r#"(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))"#,
+            &format!(
+                r#"{ALLOCATOR} (func (export "transform") (param i32) (result i32) (call $exit (i32.const 0)) unreachable)"#
+            ),
+            "exited with status 0 instead of returning",
+        ),
         command(
             "exit in the start function",
             &format!(
                 r#"{exit} (start $f) (func $f (call $exit (i32.const 0))) (func (export "_start"))"#
             ),
-            "exited with status 0 instead of returning",
+            "uninitialized element",
         ),
     ]
 }

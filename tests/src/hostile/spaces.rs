@@ -36,19 +36,19 @@ pub(super) fn attacks() -> Vec<Attack> {
         transform_with(
             "table as memory",
             &format!(
-                r#"{ALLOCATOR} (table $t 1 externref)
+                r#"{ALLOCATOR} (table $t 1 funcref)
                 (func (export "transform") (param i32) (result i32)
                   (drop (memory.grow (i32.const 1020)))
-                  (drop (table.grow $t (ref.null extern) (i32.const 90000))) unreachable)"#
+                  (drop (table.grow $t (ref.null func) (i32.const 90000))) unreachable)"#
             ),
             MEMORY,
         ),
         transform_with(
             "table without end",
             &format!(
-                r#"{ALLOCATOR} (table $t 1 externref)
+                r#"{ALLOCATOR} (table $t 1 funcref)
                 (func (export "transform") (param i32) (result i32)
-                  (loop (br_if 0 (i32.ne (i32.const -1) (table.grow $t (ref.null extern) (i32.const 1000))))) unreachable)"#
+                  (loop (br_if 0 (i32.ne (i32.const -1) (table.grow $t (ref.null func) (i32.const 1000))))) unreachable)"#
             ),
             "wasm `unreachable` instruction executed",
         ),
@@ -70,12 +70,12 @@ pub(super) fn attacks() -> Vec<Attack> {
         raw(
             "memory of 64 bits",
             parse(r#"(module (memory (export "memory") i64 1) (func (export "_start")))"#),
-            "memory64",
+            "mismatch in index type used for memories",
         ),
         raw(
             "memory shared with other threads",
             parse(r#"(module (memory (export "memory") 1 1 shared) (func (export "_start")))"#),
-            "threads",
+            "mismatch in the shared flag for memories",
         ),
         transform_with(
             "recursion",

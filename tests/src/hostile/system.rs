@@ -72,7 +72,7 @@ pub(super) fn attacks() -> Vec<Attack> {
                 r#"{CLOCK} (core module $memory (memory (export "memory") 1)
                   (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)))
                 (core instance $store (instantiate $memory))
-                (core func $wait_all (canon lower (func $poll "poll") (memory $store "memory") (realloc (func $store "realloc"))))
+                (core func $wait_all (canon lower (func $poll "poll") (memory (core memory $store "memory")) (realloc (core func $store "realloc"))))
                 (core module $m (import "h" "poll" (func $poll (param i32 i32 i32)))
                   (func (export "run") (result i32) (call $poll (i32.const 0) (i32.const 1000000000) (i32.const 0)) (i32.const 0)))
                 (core instance $i (instantiate $m (with "h" (instance (export "poll" (func $wait_all)))))) {ENTRANCE}"#
@@ -82,9 +82,11 @@ pub(super) fn attacks() -> Vec<Attack> {
         component(
             "zeroes by the exabyte",
             &format!(
-                r#"(import "wasi:io/streams@0.2.0" (instance $streams
+                r#"(import "wasi:io/error@0.2.0" (instance $errors (export "error" (type $error (sub resource)))))
+                (alias export $errors "error" (type $failed))
+                (import "wasi:io/streams@0.2.0" (instance $streams
                   (export "output-stream" (type $out (sub resource)))
-                  (export "error" (type $error (sub resource)))
+                  (alias outer 1 $failed (type $known)) (export "error" (type $error (eq $known)))
                   (type $why (variant (case "last-operation-failed" (own $error)) (case "closed")))
                   (export "stream-error" (type $e (eq $why)))
                   (export "[method]output-stream.write-zeroes" (func (param "self" (borrow $out)) (param "len" u64) (result (result (error $e)))))))
@@ -95,7 +97,7 @@ pub(super) fn attacks() -> Vec<Attack> {
                 (core module $memory (memory (export "memory") 1))
                 (core instance $store (instantiate $memory))
                 (core func $get (canon lower (func $stdout "get-stdout")))
-                (core func $zeroes (canon lower (func $streams "[method]output-stream.write-zeroes") (memory $store "memory")))
+                (core func $zeroes (canon lower (func $streams "[method]output-stream.write-zeroes") (memory (core memory $store "memory"))))
                 (core module $m (import "h" "get" (func $get (result i32))) (import "h" "zeroes" (func $zeroes (param i32 i64 i32)))
                   (func (export "run") (result i32) (call $zeroes (call $get) (i64.const -1) (i32.const 0)) (i32.const 0)))
                 (core instance $i (instantiate $m (with "h" (instance (export "get" (func $get)) (export "zeroes" (func $zeroes)))))) {ENTRANCE}"#

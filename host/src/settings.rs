@@ -3,36 +3,18 @@
 //! [`VARIABLES`] is the one table; the README's is checked against it. [`Settings::read`] reports
 //! every problem at once, by name, and never prints a secret.
 
+mod compiled;
+mod secret;
 mod variables;
 
+pub use compiled::CompiledSettings;
+pub use secret::Secret;
 pub use variables::{VARIABLES, Variable};
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
-
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the one place that has to send it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("(secret)")
-    }
-}
 
 /// Where Redis is and how to get in.
 #[derive(Clone, Debug)]
@@ -107,8 +89,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// Prefix of the plugins' keys.
     pub plugins_prefix: String,
-    /// Prefix of the compiled modules' keys.
-    pub compiled_prefix: String,
+    /// Where compiled modules are kept.
+    pub compiled: CompiledSettings,
     /// What happens to objects that no route takes.
     pub unmatched: Unmatched,
     /// Limits of a plugin's run.
@@ -146,7 +128,7 @@ impl Settings {
             bucket: reader.text("CONFIG_BUCKET_NAME"),
             redis: redis(&mut reader),
             plugins_prefix: reader.text("PLUGINS_PREFIX"),
-            compiled_prefix: reader.text("COMPILED_PREFIX"),
+            compiled: compiled::read(&mut reader),
             unmatched: reader.one_of(
                 "UNMATCHED",
                 &[("store", Unmatched::Store), ("skip", Unmatched::Skip)],
@@ -173,7 +155,7 @@ impl Settings {
 
     /// Whether an object of that key is configuration, and not a plugin or a compiled module.
     pub fn is_config(&self, key: &str) -> bool {
-        !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.compiled_prefix)
+        !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.compiled.prefix)
     }
 }
 
@@ -185,7 +167,7 @@ fn redis(reader: &mut Reader<'_>) -> RedisSettings {
         tls: reader.flag("REDIS_TLS"),
         ca_file: reader.optional("REDIS_CA_FILE").map(PathBuf::from),
         username: reader.optional("REDIS_USERNAME"),
-        password: reader.optional("REDIS_PASSWORD").map(Secret),
+        password: reader.optional("REDIS_PASSWORD").map(Secret::new),
         iam: iam(reader),
         cluster: reader.flag("REDIS_CLUSTER"),
         key_prefix: reader.optional("REDIS_KEY_PREFIX").unwrap_or_default(),
@@ -310,13 +292,13 @@ impl Reader<'_> {
     fn check_prefixes(&mut self, settings: &Settings) {
         for (name, prefix) in [
             ("PLUGINS_PREFIX", &settings.plugins_prefix),
-            ("COMPILED_PREFIX", &settings.compiled_prefix),
+            ("COMPILED_PREFIX", &settings.compiled.prefix),
         ] {
             if !prefix.is_empty() && !prefix.ends_with('/') {
                 self.problem(name, &format!("is `{prefix}`, which does not end with `/`"));
             }
         }
-        let (plugins, compiled) = (&settings.plugins_prefix, &settings.compiled_prefix);
+        let (plugins, compiled) = (&settings.plugins_prefix, &settings.compiled.prefix);
         if plugins.starts_with(compiled.as_str()) || compiled.starts_with(plugins.as_str()) {
             self.problem(
                 "COMPILED_PREFIX",

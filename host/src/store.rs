@@ -180,6 +180,27 @@ impl Store {
         }
     }
 
+    /// Writes an object.
+    pub async fn put(&self, key: &str, body: Vec<u8>) -> Result<(), StoreError> {
+        // An attempt ends with the answer, which comes after the whole body.
+        let timeouts = aws_config::timeout::TimeoutConfig::builder()
+            .operation_attempt_timeout(BODY_TIMEOUT)
+            .operation_timeout(BODY_TIMEOUT)
+            .build();
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .body(body.into())
+            .customize()
+            .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(unavailable("write", key, &error)),
+        }
+    }
+
     async fn get(&self, key: &str) -> Result<Option<GetObjectOutput>, StoreError> {
         match self
             .client

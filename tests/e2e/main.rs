@@ -4,10 +4,13 @@
 
 mod channels;
 mod cluster;
+mod compiled;
 mod connections;
 mod convergence;
+mod deterministic;
 mod faults;
 mod history;
+mod hostile;
 mod ledger;
 mod lifecycle;
 mod limits;

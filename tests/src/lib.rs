@@ -3,6 +3,7 @@
 
 pub mod guest;
 pub mod held;
+pub mod hostile;
 pub mod nhs;
 pub mod program;
 pub mod proxy;

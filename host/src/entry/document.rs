@@ -15,16 +15,22 @@
 use super::{Entry, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, SerializeTuple, Serializer};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::fmt;
 
-/// Reads an entries document. The error names line and column, never content.
+/// Reads an entries document. The error says where, never what.
 pub fn parse(document: &[u8]) -> Result<Vec<Entry>, String> {
-    let entries: Vec<EntryForm> =
+    let entries: Vec<EntryForm<'_>> =
         serde_json::from_slice(document).map_err(|error| describe(&error))?;
-    Ok(entries.into_iter().map(EntryForm::into_entry).collect())
+    let read = |(number, form): (usize, EntryForm<'_>)| {
+        form.into_entry()
+            .map_err(|error| format!("the value of entry {}: {}", number + 1, describe(&error)))
+    };
+    entries.into_iter().enumerate().map(read).collect()
 }
 
 /// Writes entries as a document, one entry a line.
@@ -60,76 +66,52 @@ fn describe(error: &serde_json::Error) -> String {
     )
 }
 
+/// An entry whose value is read once its type is known: without a copy of all that it holds.
 #[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-enum EntryForm {
-    Bytes {
-        key: String,
-        value: Blob,
-        ttl_seconds: Option<u64>,
-    },
-    Hash {
-        key: String,
-        value: Fields,
-        ttl_seconds: Option<u64>,
-    },
-    List {
-        key: String,
-        value: Vec<Blob>,
-        ttl_seconds: Option<u64>,
-    },
-    Set {
-        key: String,
-        value: Vec<Blob>,
-        ttl_seconds: Option<u64>,
-    },
-    SortedSet {
-        key: String,
-        value: Vec<(Blob, f64)>,
-        ttl_seconds: Option<u64>,
-    },
+#[serde(deny_unknown_fields)]
+struct EntryForm<'a> {
+    key: String,
+    r#type: Kind,
+    #[serde(borrow)]
+    value: &'a RawValue,
+    ttl_seconds: Option<u64>,
 }
 
-impl EntryForm {
-    fn into_entry(self) -> Entry {
-        let bare = |items: Vec<Blob>| items.into_iter().map(|Blob(bytes)| bytes).collect();
-        let (key, value, ttl_seconds) = match self {
-            Self::Bytes {
-                key,
-                value,
-                ttl_seconds,
-            } => (key, Value::Bytes(value.0), ttl_seconds),
-            Self::Hash {
-                key,
-                value,
-                ttl_seconds,
-            } => (key, Value::Hash(value.0), ttl_seconds),
-            Self::List {
-                key,
-                value,
-                ttl_seconds,
-            } => (key, Value::List(bare(value)), ttl_seconds),
-            Self::Set {
-                key,
-                value,
-                ttl_seconds,
-            } => (key, Value::Set(bare(value)), ttl_seconds),
-            Self::SortedSet {
-                key,
-                value,
-                ttl_seconds,
-            } => {
-                let members = value
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Bytes,
+    Hash,
+    List,
+    Set,
+    SortedSet,
+}
+
+impl EntryForm<'_> {
+    fn into_entry(self) -> serde_json::Result<Entry> {
+        let text = self.value.get();
+        let items = || -> serde_json::Result<Vec<Vec<u8>>> {
+            let items: Vec<Blob> = serde_json::from_str(text)?;
+            Ok(items.into_iter().map(|Blob(bytes)| bytes).collect())
+        };
+        let value = match self.r#type {
+            Kind::Bytes => Value::Bytes(serde_json::from_str::<Blob>(text)?.0),
+            Kind::Hash => Value::Hash(serde_json::from_str::<Fields>(text)?.0),
+            Kind::List => Value::List(items()?),
+            Kind::Set => Value::Set(items()?),
+            Kind::SortedSet => {
+                let members: Vec<(Blob, f64)> = serde_json::from_str(text)?;
+                let bare = members
                     .into_iter()
                     .map(|(Blob(member), score)| (member, score));
-                (key, Value::SortedSet(members.collect()), ttl_seconds)
+                Value::SortedSet(bare.collect())
             }
         };
-        Entry {
-            key,
+        Ok(Entry {
+            key: self.key,
             value,
-            ttl_seconds,
-        }
+            ttl_seconds: self.ttl_seconds,
+        })
     }
 }
 
@@ -139,23 +121,28 @@ struct Blob(Vec<u8>);
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Text(String),
-            Base64(Base64),
-        }
-        #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Base64 {
             base64: String,
         }
-        match Form::deserialize(deserializer)? {
-            Form::Text(text) => Ok(Self(text.into_bytes())),
-            Form::Base64(Base64 { base64 }) => STANDARD
-                .decode(base64)
-                .map(Self)
-                .map_err(|_| D::Error::custom("invalid base64")),
+        struct BlobVisitor;
+        impl<'de> Visitor<'de> for BlobVisitor {
+            type Value = Blob;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("text or base64")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Blob, E> {
+                Ok(Blob(text.as_bytes().to_vec()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Blob, A::Error> {
+                let Base64 { base64 } = Base64::deserialize(MapAccessDeserializer::new(map))?;
+                STANDARD
+                    .decode(base64)
+                    .map(Blob)
+                    .map_err(|_| A::Error::custom("invalid base64"))
+            }
         }
+        deserializer.deserialize_any(BlobVisitor)
     }
 }
 

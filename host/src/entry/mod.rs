@@ -19,6 +19,10 @@ pub const MAX_KEY_BYTES: usize = 16 * 1024;
 /// while it runs.
 pub const MAX_KEYS: usize = 100_000;
 
+/// The most elements that all entries of one object may have together: fields, items and members,
+/// which take memory of their own also where they are empty.
+pub const MAX_ELEMENTS: usize = 1_000_000;
+
 /// The longest time to live, in seconds (100 years). Redis keeps absolute milliseconds in 63 bits.
 pub const MAX_TTL_SECONDS: u64 = 100 * 365 * 24 * 60 * 60;
 
@@ -114,6 +118,9 @@ pub enum EntryError {
     /// More than [`MAX_KEYS`] entries.
     #[error("{0} entries are more than {MAX_KEYS}")]
     TooMany(usize),
+    /// More elements than may be stored at once.
+    #[error("{0} elements in all its entries, more than {MAX_ELEMENTS}")]
+    TooManyElements(usize),
     /// A time to live that Redis cannot keep.
     #[error(
         "the entry `{key}` has a time to live of {seconds} seconds; 1 to {MAX_TTL_SECONDS} is possible"
@@ -143,6 +150,10 @@ impl EntrySet {
     ) -> Result<Self, EntryError> {
         if entries.len() > MAX_KEYS {
             return Err(EntryError::TooMany(entries.len()));
+        }
+        let elements = entries.iter().map(|entry| entry.value.len()).sum();
+        if elements > MAX_ELEMENTS {
+            return Err(EntryError::TooManyElements(elements));
         }
         let mut seen = HashSet::with_capacity(entries.len());
         let mut checked = Vec::with_capacity(entries.len());
@@ -278,6 +289,18 @@ mod tests {
             ttl_seconds: None,
         };
         assert!(EntrySet::new(vec![empty], "", None).unwrap().is_empty());
+    }
+
+    #[test]
+    fn more_elements_than_may_be_stored_at_once_are_refused() {
+        let nothings = Entry {
+            value: Value::List(vec![Vec::new(); MAX_ELEMENTS + 1]),
+            ..text("l")
+        };
+        assert_eq!(
+            EntrySet::new(vec![nothings], "", None),
+            Err(EntryError::TooManyElements(MAX_ELEMENTS + 1))
+        );
     }
 
     #[test]

@@ -163,6 +163,15 @@ impl Function {
             })
     }
 
+    /// The most memory the function has held so far, in MiB: its resident set at its peak.
+    ///
+    /// # Errors
+    ///
+    /// It has ended, or this is not Linux.
+    pub fn peak_memory_mib(&self) -> Result<u64> {
+        self.process.peak_memory_mib()
+    }
+
     /// Repeats the function's output on standard error, from its start on.
     pub fn echo(&self) {
         self.process.output().echo();

@@ -93,6 +93,17 @@ impl Process {
         }
     }
 
+    /// The most memory it has held so far, in MiB: its resident set at its peak.
+    pub(super) fn peak_memory_mib(&self) -> Result<u64> {
+        let id = locked(&self.child).id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let kib = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))
+            .with_context(|| format!("process {id} has ended"))?;
+        Ok(kib.trim().parse::<u64>()? / 1024)
+    }
+
     /// Sends it a signal, unless it has ended.
     pub(super) fn signal(&self, signal: Signal) -> Result<()> {
         let mut child = locked(&self.child);

@@ -11,13 +11,14 @@ mod plugins;
 mod prepare;
 mod sweep;
 mod tally;
+mod transform;
 
 pub use sweep::{Action, Span};
 pub use tally::Tally;
 
 use crate::ledger::{Ledger, LedgerError, Ticket, Verdict, Write};
 use crate::metrics::Metrics;
-use crate::plugin::Library;
+use crate::plugin::{Compiled, Library};
 use crate::queue::{Queue, QueueError};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::Routes;
@@ -130,11 +131,13 @@ impl Pipeline {
     pub fn with_aws(settings: Settings, aws: &SdkConfig) -> Result<Self, SetupError> {
         let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
         let queue = |url: &String| Queue::new(aws, url);
+        let store = Store::new(aws, &settings.bucket, settings.s3_force_path_style);
+        let compiled = Compiled::new(&settings.compiled, &sandbox, &store)?;
         Ok(Self {
-            store: Store::new(aws, &settings.bucket, settings.s3_force_path_style),
+            store,
             queue: settings.sync_queue_url.as_ref().map(queue),
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
-            library: Library::new(sandbox),
+            library: Library::new(sandbox, compiled),
             catalog: Catalog::default(),
             metrics: Metrics::new(&settings.metrics_namespace),
             runs: Arc::new(Semaphore::new(settings.concurrency)),

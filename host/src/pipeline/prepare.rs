@@ -1,17 +1,14 @@
-//! From ticket to proposal: read the object, pick the route, run the plugins.
+//! From ticket to proposal: read the object, pick the route, have its plugins run.
 
+use super::transform::{Transform, transform_error};
 use super::{ChangeError, Pipeline};
 use crate::entry::{Entry, EntrySet, Value};
 use crate::fingerprint::Fingerprint;
 use crate::ledger::{Proposal, Source, Ticket, Write};
 use crate::object::Object;
-use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module};
 use crate::report::Outcome;
-use crate::route::{Resolution, Route, Routes};
-use crate::sandbox::{Input, Ran};
-use crate::settings::{Limits, Unmatched};
-use crate::store::StoreError;
-use std::sync::Arc;
+use crate::route::{Resolution, Routes};
+use crate::settings::Unmatched;
 
 /// Part of every fingerprint: raise it where the host makes other entries of the same object.
 const FORMAT: &str = "1";
@@ -34,20 +31,6 @@ pub(super) struct Prepared {
     pub(super) fuel: Option<u64>,
     /// Redis keys of an object that is kept as it is.
     pub(super) kept: usize,
-}
-
-/// A route with its modules loaded.
-pub(super) struct Transform<'a> {
-    route: &'a Route,
-    /// Name and plugin, in order.
-    steps: Vec<(&'a str, Loaded)>,
-    limits: Limits,
-}
-
-impl Transform<'_> {
-    fn label(&self) -> String {
-        self.route.plugins.join(",")
-    }
 }
 
 impl Pipeline {
@@ -151,171 +134,6 @@ impl Pipeline {
         })
     }
 
-    /// Loads the route's modules and checks their digests.
-    pub(super) async fn load<'a>(
-        &self,
-        key: &str,
-        route: &'a Route,
-        routes: &Routes,
-    ) -> Result<Transform<'a>, ChangeError> {
-        let mut steps = Vec::with_capacity(route.plugins.len());
-        for (name, pinned) in route.plugins.iter().zip(&route.digests) {
-            let refuse = |why: String| {
-                transform_error(
-                    Some(name.clone()),
-                    None,
-                    format!("plugin `{name}` cannot run on `{key}`: {why}"),
-                )
-            };
-            let etag = routes
-                .modules
-                .get(name)
-                .map(String::as_str)
-                .unwrap_or_default();
-            let loaded = self
-                .library
-                .load(name, etag, self.module(name))
-                .await?
-                .map_err(|error| refuse(error.to_string()))?;
-            if pinned
-                .as_deref()
-                .is_some_and(|digest| *digest != *loaded.digest)
-            {
-                return Err(refuse(format!(
-                    "its SHA-256 is {}, not the one its route names",
-                    loaded.digest
-                )));
-            }
-            steps.push((name.as_str(), loaded));
-        }
-        Ok(Transform {
-            route,
-            steps,
-            limits: self.limits(route),
-        })
-    }
-
-    async fn module(&self, name: &str) -> Result<Module, StoreError> {
-        let key = format!("{}{name}", self.settings.plugins_prefix);
-        let cause = "it is listed, but not there".to_owned();
-        match self.store.object(&key, MAX_MODULE_BYTES).await? {
-            Some(object) => Ok(Module {
-                etag: object.etag,
-                bytes: object.body,
-            }),
-            None => Err(StoreError::Unavailable {
-                action: "read",
-                key,
-                cause,
-            }),
-        }
-    }
-
-    fn limits(&self, route: &Route) -> Limits {
-        let limits = self.settings.limits;
-        Limits {
-            fuel: route.fuel.unwrap_or(limits.fuel),
-            time: route.time.unwrap_or(limits.time),
-            memory_bytes: route
-                .memory_mib
-                .and_then(|mib| usize::try_from(mib).ok())
-                .map_or(limits.memory_bytes, |mib| mib << 20),
-            output_bytes: limits.output_bytes,
-        }
-    }
-
-    /// Runs the route's plugins, each on what the one before it returned.
-    async fn run(
-        &self,
-        object: &Object,
-        transform: &Transform<'_>,
-    ) -> Result<(EntrySet, Option<u64>), ChangeError> {
-        let (mut object, mut fuel) = (object.clone(), 0);
-        let Some(((last, last_loaded), before)) = transform.steps.split_last() else {
-            return Ok((EntrySet::default(), None));
-        };
-        for (name, loaded) in before {
-            let entries = self
-                .step(&object, name, loaded, transform, &mut fuel)
-                .await?;
-            object.body = single_bytes(entries).ok_or_else(|| {
-                let why = format!("plugin `{name}` must return a single bytes entry of `{}`, since another plugin follows", object.key);
-                transform_error(Some(transform.label()), Some(fuel), why)
-            })?;
-        }
-        let entries = self
-            .step(&object, last, last_loaded, transform, &mut fuel)
-            .await?;
-        let refuse = |why: String| {
-            let message = format!(
-                "plugin `{last}` returned what cannot be stored for `{}`: {why}",
-                object.key
-            );
-            transform_error(Some(transform.label()), Some(fuel), message)
-        };
-        if let Some(globs) = &transform.route.keys
-            && let Some(entry) = entries.iter().find(|entry| !globs.allow(&entry.key))
-        {
-            return Err(refuse(format!(
-                "its route does not let it write the key `{}` (keys = {:?})",
-                entry.key, globs.patterns
-            )));
-        }
-        let set = self
-            .entry_set(entries, transform.route.ttl_seconds)
-            .map_err(|error| refuse(error.to_string()))?;
-        Ok((set, Some(fuel)))
-    }
-
-    async fn step(
-        &self,
-        object: &Object,
-        name: &str,
-        loaded: &Loaded,
-        transform: &Transform<'_>,
-        fuel: &mut u64,
-    ) -> Result<Vec<Entry>, ChangeError> {
-        let ran = self.run_sandboxed(object, name, loaded, transform).await;
-        *fuel = fuel.saturating_add(ran.fuel);
-        ran.result.map_err(|failure| {
-            let message = failure.describe(name, &object.key);
-            transform_error(Some(transform.label()), Some(*fuel), message)
-        })
-    }
-
-    async fn run_sandboxed(
-        &self,
-        object: &Object,
-        name: &str,
-        loaded: &Loaded,
-        transform: &Transform<'_>,
-    ) -> Ran {
-        // The semaphore is never closed. The run itself holds the permit: it goes on, until its own
-        // limits end it, when whoever waits for it gives up.
-        let permit = Arc::clone(&self.runs).acquire_owned().await;
-        let (object, name, loaded) = (object.clone(), name.to_owned(), loaded.clone());
-        let (settings, output, limits) = (
-            Arc::new(transform.route.settings.clone()),
-            transform.route.output,
-            transform.limits,
-        );
-        let run = move || {
-            let _permit = permit;
-            loaded.plugin.run(&Input {
-                plugin: &name,
-                digest: &loaded.digest,
-                object: &object,
-                settings: &settings,
-                output,
-                limits,
-            })
-        };
-        match tokio::task::spawn_blocking(run).await {
-            Ok(ran) => ran,
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
-    }
-
     fn unmatched(&self, object: &Object) -> Result<EntrySet, ChangeError> {
         let entries = match self.settings.unmatched {
             Unmatched::Skip => Vec::new(),
@@ -335,7 +153,7 @@ impl Pipeline {
         self.entry_set(entries, None).map_err(refuse)
     }
 
-    fn entry_set(
+    pub(super) fn entry_set(
         &self,
         entries: Vec<Entry>,
         ttl_seconds: Option<u64>,
@@ -406,25 +224,4 @@ fn fingerprint(object: &Object, basis: &str) -> String {
                 .flat_map(|(name, value)| [name, value]),
         )
         .hex()
-}
-
-fn single_bytes(entries: Vec<Entry>) -> Option<bytes::Bytes> {
-    let [
-        Entry {
-            value: Value::Bytes(bytes),
-            ..
-        },
-    ] = <[Entry; 1]>::try_from(entries).ok()?
-    else {
-        return None;
-    };
-    Some(bytes.into())
-}
-
-fn transform_error(plugin: Option<String>, fuel: Option<u64>, message: String) -> ChangeError {
-    ChangeError::Transform {
-        plugin,
-        fuel,
-        message,
-    }
 }

@@ -12,6 +12,12 @@ use wit_component::ComponentEncoder;
 /// The custom section in which the SDK (any `wit-bindgen`) states the interface of a core module.
 const INTERFACE_SECTION: &str = "component-type";
 
+/// What core modules are linked with.
+pub(super) const ADAPTERS: [&[u8]; 2] = [
+    WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+    WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
+];
+
 /// A component as it is; a core module with the adapter that its kind needs.
 pub(super) fn from_module(module: &[u8]) -> Result<Cow<'_, [u8]>, PluginError> {
     if Parser::is_component(module) {

@@ -1,22 +1,39 @@
 //! Modules, from the bytes in the bucket to something that runs.
 //!
-//! The host runs one kind of thing, components. [`component`] turns the core modules that the SDK
-//! and WASI toolchains build into components; [`Library`] compiles each module once however many
-//! objects wait for it, and keeps the compiled code of the most recently used ones.
+//! The host runs one kind of thing, components: the core modules that the SDK and WASI toolchains
+//! build are turned into components. [`Library`] loads each module once however many objects wait
+//! for it, and keeps the most recently used ones. [`Compiled`] is where machine code outlives the
+//! process.
 
+mod bounds;
+mod compiled;
 mod component;
+#[cfg(test)]
+mod tests;
+mod workshop;
 
-use crate::fingerprint::sha256;
+pub use compiled::{Compiled, precompile};
+
 use crate::sandbox::{LoadError, Plugin, Sandbox};
 use bytes::Bytes;
 use moka::future::Cache;
-use std::sync::Arc;
+use moka::policy::EvictionPolicy;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use workshop::Workshop;
 
 /// The largest module that is loaded, in bytes.
 pub const MAX_MODULE_BYTES: u64 = 64 << 20;
 
-/// Machine code that is kept, in bytes.
-const MAX_COMPILED_BYTES: u64 = 512 << 20;
+/// Machine code that is kept in memory, in bytes.
+const MAX_COMPILED_BYTES: u64 = 256 << 20;
+
+/// How long objects wait for a module that is being read and compiled. A JavaScript engine takes
+/// 8 s on one processor.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Why a module cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -27,6 +44,12 @@ pub enum PluginError {
     /// Compiling it came down.
     #[error("it crashes the compiler")]
     Crashed,
+    /// It takes longer than anything waits for it.
+    #[error(
+        "it is not compiled after {} s; that goes on, and a later attempt will find it done",
+        MAX_WAIT.as_secs()
+    )]
+    Slow,
 }
 
 impl From<LoadError> for PluginError {
@@ -51,70 +74,118 @@ pub struct Loaded {
     pub plugin: Plugin,
     /// SHA-256 of the module, in hexadecimal.
     pub digest: Arc<str>,
-    /// Entity tag of the module it was made from.
-    etag: Arc<str>,
 }
 
 /// A module by name and entity tag.
 type Key = (String, String);
 
-/// The compiled plugins.
+/// What came of reading a module.
+#[derive(Clone)]
+struct Made {
+    /// Entity tag of what was read.
+    etag: Arc<str>,
+    /// The plugin; a module that is invalid is not tried again.
+    result: Result<Loaded, PluginError>,
+}
+
+/// The plugins that are loaded.
 pub struct Library {
-    sandbox: Arc<Sandbox>,
-    /// What came of each module; a module that is invalid is not tried again.
-    plugins: Cache<Key, Result<Loaded, PluginError>>,
+    workshop: Arc<Workshop>,
+    plugins: Cache<Key, Made>,
+    /// What is being loaded, and until when it is waited for.
+    loading: Arc<Mutex<HashMap<Key, Instant>>>,
 }
 
 impl Library {
     /// An empty library.
-    pub fn new(sandbox: Arc<Sandbox>) -> Self {
+    pub fn new(sandbox: Arc<Sandbox>, compiled: Compiled) -> Self {
+        Self::with_room(sandbox, compiled, MAX_COMPILED_BYTES)
+    }
+
+    fn with_room(sandbox: Arc<Sandbox>, compiled: Compiled, bytes: u64) -> Self {
         let plugins = Cache::builder()
-            .max_capacity(MAX_COMPILED_BYTES)
-            .weigher(|_, loaded: &Result<Loaded, PluginError>| {
-                let size = loaded.as_ref().map_or(1024, |loaded| loaded.plugin.size());
+            .max_capacity(bytes)
+            .eviction_policy(EvictionPolicy::lru())
+            .weigher(|_, made: &Made| {
+                let size = made.result.as_ref().map_or(1024, |made| made.plugin.size());
                 u32::try_from(size).unwrap_or(u32::MAX)
             })
             .build();
-        Self { sandbox, plugins }
+        Self {
+            workshop: Arc::new(Workshop::new(sandbox, compiled)),
+            plugins,
+            loading: Arc::default(),
+        }
     }
 
     /// The plugin `name` as a listing showed it with `etag`. `fetch` reads the module where it is
     /// not here yet; it may find a newer one than the listing showed, which is then what runs.
-    pub async fn load<E>(
+    pub async fn load<E, F>(
         &self,
         name: &str,
         etag: &str,
-        fetch: impl Future<Output = Result<Module, E>>,
+        fetch: impl Fn() -> F,
     ) -> Result<Result<Loaded, PluginError>, Arc<E>>
     where
         E: Send + Sync + 'static,
+        F: Future<Output = Result<Module, E>> + Send + 'static,
     {
         let key = (name.to_owned(), etag.to_owned());
-        let compile = async {
-            let module = fetch.await?;
-            Ok(self.compile(module).await)
-        };
-        let loaded = self.plugins.try_get_with_by_ref(&key, compile).await?;
-        if loaded.as_ref().is_ok_and(|loaded| *loaded.etag != *etag) {
+        loop {
+            let fetched = Arc::new(AtomicBool::new(false));
+            let made = match self.plugins.get(&key).await {
+                Some(made) => made,
+                None => match self.make(&key, fetch(), &fetched).await? {
+                    Ok(made) => made,
+                    Err(error) => return Ok(Err(error)),
+                },
+            };
+            if *made.etag == *etag {
+                return Ok(made.result);
+            }
+            // The module was replaced after a listing. What was read for another object may be
+            // older than this one's listing, what was read for this one is not.
             self.plugins.invalidate(&key).await;
+            if fetched.load(Ordering::Relaxed) {
+                return Ok(made.result);
+            }
         }
-        Ok(loaded)
     }
 
-    async fn compile(&self, module: Module) -> Result<Loaded, PluginError> {
-        let sandbox = Arc::clone(&self.sandbox);
-        let compile = move || {
-            let component = component::from_module(&module.bytes)?;
-            let plugin = sandbox.prepare(&component)?;
-            Ok(Loaded {
-                plugin,
-                digest: sha256(&module.bytes).into(),
-                etag: module.etag.into(),
-            })
-        };
-        // A module that makes the compiler panic fails the objects that need it, no others.
-        tokio::task::spawn_blocking(compile)
-            .await
-            .unwrap_or(Err(PluginError::Crashed))
+    /// Makes the plugin, or waits for whoever does. It goes on where the caller gives up, so that
+    /// a module which takes long is there in the end.
+    async fn make<E: Send + Sync + 'static>(
+        &self,
+        key: &Key,
+        fetch: impl Future<Output = Result<Module, E>> + Send + 'static,
+        fetched: &Arc<AtomicBool>,
+    ) -> Result<Result<Made, PluginError>, Arc<E>> {
+        let deadline = *lock(&self.loading)
+            .entry(key.clone())
+            .or_insert_with(|| Instant::now() + MAX_WAIT);
+        let (plugins, workshop) = (self.plugins.clone(), Arc::clone(&self.workshop));
+        let (loading, fetched, key) = (Arc::clone(&self.loading), Arc::clone(fetched), key.clone());
+        let making = tokio::spawn(async move {
+            let make = async {
+                fetched.store(true, Ordering::Relaxed);
+                let module = fetch.await?;
+                Ok(Made {
+                    etag: module.etag.as_str().into(),
+                    result: workshop.make(module).await,
+                })
+            };
+            let made = plugins.try_get_with_by_ref(&key, make).await;
+            lock(&loading).remove(&key);
+            made
+        });
+        match tokio::time::timeout_at(deadline, making).await {
+            Ok(Ok(made)) => made.map(Ok),
+            Ok(Err(_panic)) => Ok(Err(PluginError::Crashed)),
+            Err(_) => Ok(Err(PluginError::Slow)),
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

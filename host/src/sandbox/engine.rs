@@ -1,9 +1,11 @@
 //! The engine's configuration.
 
-use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result};
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result, WasmFeatures,
+};
 
 /// Native stack a guest may use, in bytes; a quarter of what its thread has.
-const MAX_WASM_STACK: usize = 1 << 20;
+pub(super) const MAX_WASM_STACK: usize = 1 << 20;
 
 /// Core instances in one component. A Rust plugin has 3, one made by `componentize-py` about 30.
 const MAX_CORE_INSTANCES: u32 = 64;
@@ -24,18 +26,40 @@ const KEEP_RESIDENT: usize = 2 << 20;
 /// The largest linear memory: all that 32 bits address. The memory limit of a run is usually lower.
 const MAX_MEMORY: usize = 4 << 30;
 
+/// What a module may be made of: what today's toolchains emit without being asked for more.
+const FEATURES: WasmFeatures = WasmFeatures::WASM2
+    .difference(WasmFeatures::GC_TYPES)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::COMPONENT_MODEL);
+
+/// The engine of this machine.
 pub(super) fn new(concurrency: usize) -> Result<Engine> {
+    Engine::new(&config(concurrency))
+}
+
+/// An engine whose machine code runs on every machine of this architecture.
+pub(super) fn portable() -> Result<Engine> {
+    let mut config = config(1);
+    config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+    Engine::new(&config)
+}
+
+fn config(concurrency: usize) -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
         .epoch_interruption(true)
         .max_wasm_stack(MAX_WASM_STACK)
-        .wasm_memory64(false)
+        .wasm_features(WasmFeatures::all(), false)
+        .wasm_features(FEATURES, true)
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_backtrace_max_frames(None)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(concurrency)));
-    Engine::new(&config)
+    config
 }
 
 fn pool(concurrency: usize) -> PoolingAllocationConfig {
@@ -47,9 +71,11 @@ fn pool(concurrency: usize) -> PoolingAllocationConfig {
         .max_core_instance_size(4 << 20)
         .total_core_instances(components.saturating_mul(MAX_CORE_INSTANCES))
         .max_memories_per_component(MAX_MEMORIES)
+        .max_memories_per_module(MAX_MEMORIES)
         .total_memories(components.saturating_mul(MAX_MEMORIES))
         .max_memory_size(MAX_MEMORY)
         .max_tables_per_component(MAX_TABLES)
+        .max_tables_per_module(MAX_TABLES)
         .total_tables(components.saturating_mul(MAX_TABLES))
         .table_elements(MAX_TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)

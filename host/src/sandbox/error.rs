@@ -1,5 +1,8 @@
 //! Why a module cannot be loaded, and why a run failed.
 
+use super::engine::MAX_WASM_STACK;
+use super::state::MAX_HANDLES;
+use super::wasi::MAX_RANDOM_BYTES;
 use std::time::Duration;
 
 /// Why a component cannot be used.
@@ -41,11 +44,23 @@ pub enum Failure {
     #[error("returned more than {0} bytes")]
     OutputTooLarge(usize),
     /// The call stack is exhausted.
-    #[error("exhausted its call stack")]
+    #[error("exhausted its call stack of {} KiB", MAX_WASM_STACK >> 10)]
     StackOverflow,
+    /// It holds more streams, pollables and other handles than it may.
+    #[error("has more than {MAX_HANDLES} handles open at a time")]
+    TooManyHandles,
+    /// It asked for more random bytes than it may.
+    #[error("asked for more than {MAX_RANDOM_BYTES} random bytes at a time")]
+    TooRandom,
     /// It has more instances, memories or tables than there is room for.
     #[error("cannot be instantiated")]
     Instantiate(String),
+    /// It exited where it should have returned.
+    #[error("exited with status {0} instead of returning")]
+    Exited(i32),
+    /// It went on in the host after its time was over.
+    #[error("did not stop when its {} ms were over, and was left to itself", .0.as_millis())]
+    Stuck(Duration),
     /// It trapped.
     #[error("trapped")]
     Trapped(String),
@@ -64,7 +79,11 @@ impl Failure {
             Self::OutputTooLarge(_) => {
                 return format!("plugin `{plugin}` {self} on `{object}` (raise MAX_OUTPUT_BYTES)");
             }
-            Self::StackOverflow => return format!("plugin `{plugin}` {self} on `{object}`"),
+            Self::StackOverflow
+            | Self::TooManyHandles
+            | Self::TooRandom
+            | Self::Exited(_)
+            | Self::Stuck(_) => return format!("plugin `{plugin}` {self} on `{object}`"),
             Self::Instantiate(why) | Self::Trapped(why) | Self::Returned(why) => {
                 return format!("plugin `{plugin}` {self} on `{object}`: {why}");
             }

@@ -11,6 +11,7 @@
 //! Deterministic: fuel counts instructions, clocks and random numbers are derived from the object
 //! and the module, NaNs are canonical.
 
+mod compiled;
 mod engine;
 mod error;
 mod guest_log;
@@ -21,6 +22,7 @@ mod state;
 mod stdio;
 mod wasi;
 
+pub use compiled::{Identity, Unusable, compile_portable, portable_engine_hash};
 pub use error::{Failure, LoadError};
 pub use plugin::{Kind, Plugin};
 pub use run::{Input, Ran};
@@ -41,8 +43,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Sets up an engine for `concurrency` runs at a time, none of which has a memory limit above
-    /// `largest_memory_bytes`.
+    /// Sets up an engine with room for `concurrency` runs at a time.
     pub fn new(concurrency: usize) -> Result<Self, LoadError> {
         let engine = engine::new(concurrency).map_err(LoadError::engine)?;
         let linker = wasi::linker(&engine).map_err(LoadError::engine)?;

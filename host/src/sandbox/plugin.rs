@@ -47,7 +47,7 @@ impl Plugin {
         Self::link(engine, linker, &component)
     }
 
-    fn link(
+    pub(super) fn link(
         engine: &Engine,
         linker: &Linker<State>,
         component: &Component,
@@ -67,6 +67,14 @@ impl Plugin {
             entrance,
             size,
         })
+    }
+
+    /// The compiled component.
+    pub(super) fn component(&self) -> &Component {
+        match &self.entrance {
+            Entrance::Transform(transform) => transform.instance_pre().component(),
+            Entrance::Command(command) => command.instance_pre().component(),
+        }
     }
 
     /// What it is.

@@ -4,9 +4,10 @@ use super::error::Failure;
 use super::guest_log::clip;
 use super::limits::MemoryLimit;
 use super::plugin::{Entrance, Plugin, bindings};
-use super::state::State;
+use super::state::{MAX_HANDLES, State};
 use super::stdio::{OutputLimit, lock};
 use super::ticks;
+use super::wasi::RandomLimit;
 use crate::entry::{Entry, Value, document, total_size};
 use crate::object::Object;
 use crate::route::Output;
@@ -14,6 +15,7 @@ use crate::settings::Limits;
 use bindings::redis_sync::transform::types;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
@@ -58,6 +60,7 @@ impl Plugin {
         let mut store = Store::new(&self.engine, State::new(input, self.kind()));
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(ticks(limits));
+        store.set_max_component_handles(MAX_HANDLES);
         // Room for the entries' own structure beside their content; what counts is checked below.
         store.set_hostcall_fuel(
             limits
@@ -173,7 +176,13 @@ fn other(error: &wasmtime::Error, limits: &Limits) -> Failure {
         return Failure::OutputTooLarge(limits.output_bytes);
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
-        return Failure::Trapped(format!("exited with status {status} instead of returning"));
+        return Failure::Exited(*status);
+    }
+    if error.is::<RandomLimit>() {
+        return Failure::TooRandom;
+    }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return Failure::TooManyHandles;
     }
     if error.is::<wasmtime::PoolConcurrencyLimitError>() {
         return Failure::Instantiate(root);

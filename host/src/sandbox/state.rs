@@ -5,7 +5,7 @@ use super::limits::MemoryBudget;
 use super::plugin::{Kind, bindings::redis_sync::transform as host};
 use super::run::Input;
 use super::stdio::{Stream, lock};
-use super::wasi::StandingClock;
+use super::wasi::{Seeded, StandingClock};
 use crate::fingerprint::Fingerprint;
 use crate::object::Object;
 use rand::SeedableRng;
@@ -19,10 +19,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 /// Handles a guest may have open at a time: streams, pollables, errors.
-const MAX_HANDLES: usize = 10_000;
-
-/// Random bytes a guest may ask for at a time.
-const MAX_RANDOM_BYTES: u64 = 1 << 20;
+pub(super) const MAX_HANDLES: usize = 10_000;
 
 /// The state of a store.
 pub(super) struct State {
@@ -31,6 +28,8 @@ pub(super) struct State {
     pub(super) memory: MemoryBudget,
     /// The monotonic clock, in nanoseconds.
     pub(super) monotonic: u64,
+    /// Seeded by object and module.
+    pub(super) random: Seeded,
     settings: Arc<BTreeMap<String, String>>,
     pub(super) log: Arc<Mutex<GuestLog>>,
     pub(super) stdout: Stream,
@@ -51,11 +50,13 @@ impl State {
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
+        let seed = seed(input.object, input.digest);
         Self {
-            wasi: context(input, kind, &stdout, &stderr),
+            wasi: context(input, kind, &seed, &stdout, &stderr),
             table,
             memory: MemoryBudget::new(input.limits.memory_bytes),
             monotonic: 0,
+            random: Seeded(ChaCha8Rng::from_seed(seed)),
             settings: Arc::clone(input.settings),
             log,
             stdout,
@@ -64,11 +65,13 @@ impl State {
     }
 }
 
-fn context(input: &Input<'_>, kind: Kind, stdout: &Stream, stderr: &Stream) -> WasiCtx {
-    let seed = seed(input.object, input.digest);
-    let random = ChaCha8Rng::from_seed(seed);
-    let mut insecure = ChaCha8Rng::from_seed(seed);
-    insecure.set_stream(1);
+fn context(
+    input: &Input<'_>,
+    kind: Kind,
+    seed: &[u8; 32],
+    stdout: &Stream,
+    stderr: &Stream,
+) -> WasiCtx {
     let hash_seed = u128::from_le_bytes(std::array::from_fn(|index| seed[index]));
     let mut builder = WasiCtxBuilder::new();
     builder
@@ -80,10 +83,7 @@ fn context(input: &Input<'_>, kind: Kind, stdout: &Stream, stderr: &Stream) -> W
         .wall_clock(StandingClock(Duration::from_millis(
             input.object.last_modified,
         )))
-        .secure_random(random)
-        .insecure_random(insecure)
-        .insecure_random_seed(hash_seed)
-        .max_random_size(MAX_RANDOM_BYTES);
+        .insecure_random_seed(hash_seed);
     if kind == Kind::Command {
         builder
             .stdin(MemoryInputPipe::new(input.object.body.clone()))

@@ -7,11 +7,14 @@
 
 use super::plugin::bindings::redis_sync::transform as host;
 use super::state::State;
+use rand::Rng;
+use rand::rngs::ChaCha8Rng;
 use std::time::Duration;
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, Result};
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
+use wasmtime_wasi::p2::bindings::random::{insecure, random};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::{HostWallClock, WasiView};
 
@@ -23,6 +26,8 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
         nanoseconds: &mut state.monotonic,
         table: &mut state.table,
     })?;
+    random::add_to_linker::<State, Seeded>(&mut linker, |state| &mut state.random)?;
+    insecure::add_to_linker::<State, Seeded>(&mut linker, |state| &mut state.random)?;
     linker.allow_shadowing(false);
     host::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
     host::log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
@@ -95,6 +100,52 @@ struct Over;
 #[async_trait]
 impl Pollable for Over {
     async fn ready(&mut self) {}
+}
+
+/// Random bytes a guest may ask for at a time.
+pub(super) const MAX_RANDOM_BYTES: u64 = 1 << 20;
+
+/// Raised where a guest asks for more random bytes at a time.
+#[derive(Debug, thiserror::Error)]
+#[error("too many random bytes at a time")]
+pub(super) struct RandomLimit;
+
+/// The random numbers of a run: one sequence, whichever interface they are drawn through.
+pub(super) struct Seeded(pub(super) ChaCha8Rng);
+
+impl HasData for Seeded {
+    type Data<'a> = &'a mut Self;
+}
+
+impl Seeded {
+    fn bytes(&mut self, length: u64) -> Result<Vec<u8>> {
+        if length > MAX_RANDOM_BYTES {
+            return Err(RandomLimit.into());
+        }
+        let mut bytes = vec![0; usize::try_from(length)?];
+        self.0.fill_bytes(&mut bytes);
+        Ok(bytes)
+    }
+}
+
+impl random::Host for Seeded {
+    fn get_random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
+        self.bytes(length)
+    }
+
+    fn get_random_u64(&mut self) -> Result<u64> {
+        Ok(self.0.next_u64())
+    }
+}
+
+impl insecure::Host for Seeded {
+    fn get_insecure_random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
+        self.bytes(length)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> Result<u64> {
+        Ok(self.0.next_u64())
+    }
 }
 
 impl WasiView for State {

@@ -82,6 +82,16 @@ pub const VARIABLES: &[Variable] = &[
         "Prefix of compiled modules in the bucket; never config objects.",
     ),
     variable(
+        "COMPILED_CACHE_KEY",
+        None,
+        "Turns on the compiled modules in the bucket: the secret that seals them, 32 bytes or more. Never printed.",
+    ),
+    variable(
+        "COMPILED_DIR",
+        None,
+        "Folder of modules that were compiled before the deployment; trusted, never written to.",
+    ),
+    variable(
         "UNMATCHED",
         Some("store"),
         "What happens to an object that no route takes: `store` its bytes at its key, or `skip` it.",

@@ -1,0 +1,3 @@
+module dotenv
+
+go 1.24

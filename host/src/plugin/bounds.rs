@@ -1,0 +1,120 @@
+//! What a module may have before it is compiled. Compiling takes time and memory in proportion to
+//! the code, and more than that for a single large function, and it cannot be interrupted.
+
+use super::PluginError;
+use wasmparser::{FunctionBody, Operator, Parser, Payload};
+
+/// The largest function, in bytes. The largest of CPython has 430 KB, of a JavaScript engine 170 KB.
+const MAX_FUNCTION_BYTES: usize = 1 << 20;
+
+/// Code of all functions together, in bytes. A JavaScript engine has 9 MB, CPython 7 MB.
+const MAX_CODE_BYTES: usize = 32 << 20;
+
+/// Functions of all core modules together. CPython and a JavaScript engine have 13,000 each.
+const MAX_FUNCTIONS: usize = 100_000;
+
+/// Blocks within one another in a function: a `switch` has one a case. The time to compile them
+/// grows with the square.
+const MAX_BLOCKS: usize = 10_000;
+
+/// Core modules and components within one another.
+const MAX_NESTED: usize = 1000;
+
+/// Refuses a module that has more than that.
+pub(super) fn check(module: &[u8]) -> Result<(), PluginError> {
+    if !Parser::is_component(module) && !Parser::is_core_wasm(module) {
+        return Err(invalid("it is not a WebAssembly module".to_owned()));
+    }
+    let (mut code, mut functions, mut nested) = (0_usize, 0_usize, 0_usize);
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.map_err(malformed)? {
+            Payload::CodeSectionEntry(body) => {
+                let range = body.range();
+                let bytes = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+                at_most("bytes in one function", bytes, MAX_FUNCTION_BYTES)?;
+                code = code.saturating_add(bytes);
+                at_most("bytes of code", code, MAX_CODE_BYTES)?;
+                functions += 1;
+                at_most("functions", functions, MAX_FUNCTIONS)?;
+                at_most("blocks within one another", depth(&body)?, MAX_BLOCKS)?;
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                nested += 1;
+                at_most("modules and components inside", nested, MAX_NESTED)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// How deep the blocks of a function lie within one another.
+fn depth(body: &FunctionBody<'_>) -> Result<usize, PluginError> {
+    let (mut depth, mut deepest) = (0_usize, 0_usize);
+    for operator in body.get_operators_reader().map_err(malformed)? {
+        match operator.map_err(malformed)? {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            Operator::End => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(deepest)
+}
+
+fn malformed(error: impl std::fmt::Display) -> PluginError {
+    invalid(format!("it is not valid WebAssembly: {error}"))
+}
+
+fn at_most(what: &str, number: usize, limit: usize) -> Result<(), PluginError> {
+    if number > limit {
+        return Err(invalid(format!(
+            "it has more {what} than the {limit} that are compiled"
+        )));
+    }
+    Ok(())
+}
+
+fn invalid(why: String) -> PluginError {
+    PluginError::Invalid(why.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        check(&wat::parse_str(text).unwrap())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn a_small_module_passes() {
+        assert!(check(&wat::parse_str("(module (func))").unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_function_of_megabytes_is_refused() {
+        let text = format!("(module (func {}))", "nop ".repeat(MAX_FUNCTION_BYTES));
+        assert!(refusal(&text).contains("more bytes in one function than the 1048576"));
+    }
+
+    #[test]
+    fn blocks_deep_within_one_another_are_refused() {
+        let blocks = |depth| format!("{}{}", "block ".repeat(depth), "end ".repeat(depth));
+        let module = |depth| format!("(module (func {}))", blocks(depth));
+        assert!(check(&wat::parse_str(module(MAX_BLOCKS)).unwrap()).is_ok());
+        assert!(refusal(&module(MAX_BLOCKS + 1)).contains("blocks within one another"));
+    }
+
+    #[test]
+    fn more_functions_or_nested_modules_than_are_compiled_are_refused() {
+        let functions = format!("(module {})", "(func)".repeat(MAX_FUNCTIONS + 1));
+        assert!(refusal(&functions).contains("more functions than the 100000"));
+        let nested = format!("(component {})", "(core module)".repeat(MAX_NESTED + 1));
+        assert!(refusal(&nested).contains("modules and components inside"));
+    }
+}

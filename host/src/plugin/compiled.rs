@@ -1,0 +1,211 @@
+//! Where compiled modules are kept: a folder of the deployment, and the bucket.
+
+use super::PluginError;
+use super::component;
+use crate::fingerprint::{Fingerprint, sha256};
+use crate::sandbox::{
+    Identity, LoadError, Plugin, Sandbox, compile_portable, portable_engine_hash,
+};
+use crate::settings::{CompiledSettings, Secret};
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest artefact that is read or written, in bytes: a few times the machine code of the
+/// largest modules that are loaded.
+const MAX_ARTEFACT_BYTES: u64 = 256 << 20;
+
+/// The compiled modules.
+#[derive(Default)]
+pub struct Compiled {
+    folder: Option<Folder>,
+    bucket: Option<Bucket>,
+}
+
+/// A plugin, and where its machine code was.
+pub(super) struct Found {
+    pub(super) plugin: Plugin,
+    pub(super) place: &'static str,
+}
+
+/// A folder that was deployed together with the program.
+struct Folder {
+    path: PathBuf,
+    /// See [`Identity::host`]; of the engine that compiles for every machine.
+    host: String,
+}
+
+/// Sealed artefacts in the bucket.
+struct Bucket {
+    store: Store,
+    prefix: String,
+    key: Secret,
+    /// See [`Identity::host`]; of the engine of this machine.
+    host: String,
+}
+
+impl Compiled {
+    /// What the settings say of it.
+    pub fn new(
+        settings: &CompiledSettings,
+        sandbox: &Sandbox,
+        store: &Store,
+    ) -> Result<Self, LoadError> {
+        let bucket = settings.key.clone().map(|key| Bucket {
+            store: store.clone(),
+            prefix: settings.prefix.clone(),
+            key,
+            host: host(&sandbox.engine_hash()),
+        });
+        Ok(Self {
+            bucket,
+            ..Self::folder_only(settings)?
+        })
+    }
+
+    /// The folder alone.
+    pub(super) fn folder_only(settings: &CompiledSettings) -> Result<Self, LoadError> {
+        let folder = |path: &PathBuf| {
+            Ok(Folder {
+                path: path.clone(),
+                host: host(&portable_engine_hash()?),
+            })
+        };
+        Ok(Self {
+            folder: settings.folder.as_ref().map(folder).transpose()?,
+            bucket: None,
+        })
+    }
+
+    /// The plugin of the module with that digest, if it is kept and can be trusted.
+    pub(super) async fn find(&self, sandbox: &Arc<Sandbox>, module: &str) -> Option<Found> {
+        if let Some(folder) = &self.folder
+            && let Some(plugin) = folder.find(sandbox, module)
+        {
+            let place = "COMPILED_DIR";
+            return Some(Found { plugin, place });
+        }
+        let plugin = self.bucket.as_ref()?.find(sandbox, module).await?;
+        let place = "COMPILED_PREFIX";
+        Some(Found { plugin, place })
+    }
+
+    /// Keeps what was compiled. That it cannot be kept fails nothing.
+    pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, module: &str, plugin: &Plugin) {
+        if let Some(bucket) = &self.bucket {
+            bucket.keep(sandbox, module, plugin).await;
+        }
+    }
+}
+
+impl Folder {
+    fn find(&self, sandbox: &Sandbox, module: &str) -> Option<Plugin> {
+        let file = self.path.join(file_name(&self.host, module));
+        if !file.exists() {
+            return None;
+        }
+        sandbox
+            .map(&file)
+            .inspect_err(|error| {
+                tracing::warn!(
+                    file = %file.display(),
+                    error = %error,
+                    "a file of COMPILED_DIR is not used, the module is compiled"
+                );
+            })
+            .ok()
+    }
+}
+
+impl Bucket {
+    fn name(&self, module: &str) -> String {
+        format!("{}{}/{module}", self.prefix, self.host)
+    }
+
+    async fn find(&self, sandbox: &Arc<Sandbox>, module: &str) -> Option<Plugin> {
+        let name = self.name(module);
+        let unused = |error: &dyn std::fmt::Display| {
+            tracing::warn!(
+                artefact = name,
+                error = %error,
+                "a compiled module is not used, it is compiled afresh"
+            );
+        };
+        let artefact = self
+            .store
+            .object(&name, MAX_ARTEFACT_BYTES)
+            .await
+            .inspect_err(|error| unused(error))
+            .ok()??;
+        let open = {
+            let (sandbox, key) = (Arc::clone(sandbox), self.key.clone());
+            let (host, module) = (self.host.clone(), module.to_owned());
+            move || {
+                let (host, module) = (&*host, &*module);
+                sandbox.open(&artefact.body, &key, Identity { host, module })
+            }
+        };
+        tokio::task::spawn_blocking(open)
+            .await
+            .inspect_err(|error| unused(error))
+            .ok()?
+            .inspect_err(|error| unused(error))
+            .ok()
+    }
+
+    async fn keep(&self, sandbox: &Arc<Sandbox>, module: &str, plugin: &Plugin) {
+        let name = self.name(module);
+        let seal = {
+            let (sandbox, plugin, key) = (Arc::clone(sandbox), plugin.clone(), self.key.clone());
+            let (host, module) = (self.host.clone(), module.to_owned());
+            move || {
+                let (host, module) = (&*host, &*module);
+                sandbox.seal(&plugin, &key, Identity { host, module })
+            }
+        };
+        let kept = match tokio::task::spawn_blocking(seal).await {
+            Ok(Ok(artefact)) => self
+                .store
+                .put(&name, artefact)
+                .await
+                .map_err(|error| error.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(panic) => Err(panic.to_string()),
+        };
+        match kept {
+            Ok(()) => tracing::info!(artefact = name, "compiled module kept"),
+            Err(error) => tracing::warn!(artefact = name, error, "compiled module not kept"),
+        }
+    }
+}
+
+/// Compiles a module into `folder`, for deployments that set `COMPILED_DIR` to it. The file is for
+/// hosts of this release and this architecture. Returns where it is.
+pub fn precompile(module: &[u8], folder: &Path) -> Result<PathBuf, PluginError> {
+    super::bounds::check(module)?;
+    let component = component::from_module(module)?;
+    let code = compile_portable(&component)?;
+    let name = file_name(&host(&portable_engine_hash()?), &sha256(module));
+    let (file, unfinished) = (folder.join(&name), folder.join(format!(".{name}")));
+    // A file that is being mapped is never written to.
+    std::fs::write(&unfinished, code)
+        .and_then(|()| std::fs::rename(&unfinished, &file))
+        .map_err(|error| {
+            PluginError::Invalid(format!("{} cannot be written: {error}", file.display()).into())
+        })?;
+    Ok(file)
+}
+
+fn file_name(host: &str, module: &str) -> String {
+    format!("{module}-{}.cwasm", host.get(..16).unwrap_or(host))
+}
+
+/// Everything besides the module that decides its machine code: the engine, and what makes a
+/// component of a core module.
+fn host(engine: &str) -> String {
+    Fingerprint::new()
+        .part(env!("CARGO_PKG_VERSION"))
+        .part(engine)
+        .parts(component::ADAPTERS)
+        .hex()
+}

@@ -1,0 +1,158 @@
+//! Compiled plugins that outlive the process. They are machine code, so what is mapped must come
+//! from somewhere that is trusted as the program itself is:
+//!
+//! - a file of a folder that was deployed together with the program;
+//! - an artefact sealed with a secret key. The seal binds it to the engine and to the module, so a
+//!   valid artefact of another module, or of another release, is worth nothing under this name.
+
+use super::error::LoadError;
+use super::plugin::Plugin;
+use super::{Sandbox, engine};
+use crate::fingerprint::Fingerprint;
+use crate::settings::Secret;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// What a sealed artefact begins with; the digit is raised with the format.
+const MAGIC: &[u8; 8] = b"RSYNC-1\n";
+
+/// Bytes of the seal, which is an HMAC-SHA256.
+const SEAL_BYTES: usize = 32;
+
+/// What an artefact was made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity<'a> {
+    /// Digest of everything besides the module that decides its machine code.
+    pub host: &'a str,
+    /// Digest of the module.
+    pub module: &'a str,
+}
+
+/// Why an artefact is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It does not begin as an artefact does, or ends before its seal does.
+    #[error("it is not an artefact, or it is cut short")]
+    Form,
+    /// The seal is not that of the key over this module and this engine.
+    #[error("its seal does not verify")]
+    Seal,
+    /// The engine does not take it.
+    #[error("the engine does not take it: {0}")]
+    Engine(String),
+    /// It does not fit to what plugins are linked against.
+    #[error(transparent)]
+    Link(#[from] LoadError),
+}
+
+impl Sandbox {
+    /// Digest of everything in the engine that decides the machine code of a module, the
+    /// processor's features among it.
+    pub fn engine_hash(&self) -> String {
+        engine_hash(&self.engine)
+    }
+
+    /// A plugin's machine code under its seal.
+    pub fn seal(
+        &self,
+        plugin: &Plugin,
+        key: &Secret,
+        identity: Identity<'_>,
+    ) -> Result<Vec<u8>, LoadError> {
+        let code = plugin.component().serialize().map_err(LoadError::engine)?;
+        let seal = mac(key, identity, &code).finalize().into_bytes();
+        Ok([MAGIC.as_slice(), &seal, &code].concat())
+    }
+
+    /// Takes an artefact whose seal is that of `key` over it and `identity`.
+    pub fn open(
+        &self,
+        artefact: &[u8],
+        key: &Secret,
+        identity: Identity<'_>,
+    ) -> Result<Plugin, Unusable> {
+        let sealed = artefact.strip_prefix(MAGIC).ok_or(Unusable::Form)?;
+        let (seal, code) = sealed.split_at_checked(SEAL_BYTES).ok_or(Unusable::Form)?;
+        mac(key, identity, code)
+            .verify_slice(seal)
+            .map_err(|_| Unusable::Seal)?;
+        #[expect(
+            unsafe_code,
+            reason = "machine code, sealed by a host that compiled it"
+        )]
+        // SAFETY: the seal shows that a host with the same key got these bytes from
+        // `Component::serialize`, with an engine of the same hash.
+        let component = unsafe { Component::deserialize(&self.engine, code) };
+        self.take(component)
+    }
+
+    /// Maps a file of a folder that was deployed together with the program.
+    pub fn map(&self, file: &Path) -> Result<Plugin, Unusable> {
+        #[expect(unsafe_code, reason = "machine code, deployed like the program itself")]
+        // SAFETY: whoever can write to the folder of a deployment can replace the program too, and
+        // the folder of a Lambda layer or image is read only, so nobody changes a mapped file.
+        let component = unsafe { Component::deserialize_file(&self.engine, file) };
+        self.take(component)
+    }
+
+    fn take(&self, component: wasmtime::Result<Component>) -> Result<Plugin, Unusable> {
+        let component = component.map_err(|error| Unusable::Engine(format!("{error:#}")))?;
+        Ok(Plugin::link(&self.engine, &self.linker, &component)?)
+    }
+}
+
+/// Compiles a component for every machine of this architecture, for a deployed folder.
+pub fn compile_portable(component: &[u8]) -> Result<Vec<u8>, LoadError> {
+    engine::portable()
+        .map_err(LoadError::engine)?
+        .precompile_component(component)
+        .map_err(|error| LoadError::Compile(format!("{error:#}")))
+}
+
+/// Digest of the engine that [`compile_portable`] compiles with.
+pub fn portable_engine_hash() -> Result<String, LoadError> {
+    engine::portable()
+        .map(|engine| engine_hash(&engine))
+        .map_err(LoadError::engine)
+}
+
+fn engine_hash(engine: &Engine) -> String {
+    let mut collector = Collector::default();
+    engine.precompile_compatibility_hash().hash(&mut collector);
+    collector.0.hex()
+}
+
+fn mac(key: &Secret, identity: Identity<'_>, code: &[u8]) -> Hmac<Sha256> {
+    #[expect(clippy::unwrap_used, reason = "an HMAC takes keys of every length")]
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).unwrap();
+    for part in [
+        MAGIC,
+        identity.host.as_bytes(),
+        identity.module.as_bytes(),
+        code,
+    ] {
+        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        mac.update(&length.to_le_bytes());
+        mac.update(part);
+    }
+    mac
+}
+
+/// Collects what is hashed; its own 64 bits would be too few to name anything by.
+#[derive(Default)]
+struct Collector(Fingerprint);
+
+impl Hasher for Collector {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = std::mem::take(&mut self.0).part(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0.clone().bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}

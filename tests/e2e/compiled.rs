@@ -1,0 +1,216 @@
+//! Compiled modules outlive the function, and none is used that a host with the key did not make.
+
+use redis_sync::local::{BUCKET, Environment, Function, Operation, event};
+use redis_sync_tests::held::held;
+use redis_sync_tests::{guest, program};
+use serde_json::json;
+
+/// The secret of a function.
+const KEY: (&str, &str) = ("COMPILED_CACHE_KEY", "0123456789abcdef0123456789abcdef");
+
+/// The secret of another.
+const FOREIGN: (&str, &str) = ("COMPILED_CACHE_KEY", "fedcba9876543210fedcba9876543210");
+
+/// What is logged where an artefact is not used.
+const REFUSED: &str = "a compiled module is not used, it is compiled afresh";
+
+async fn start(key: (&'static str, &'static str)) -> Environment {
+    let environment = Environment::start_with(program::bootstrap(), [key])
+        .await
+        .unwrap();
+    let module = guest::module("scenario");
+    environment.s3.put("plugins/p.wasm", module);
+    environment
+}
+
+/// Syncs the object `p/NAME` and returns where its plugin came from.
+async fn sync(environment: &Environment, function: &Function, name: &str) -> String {
+    let (key, entries) = (format!("p/{name}"), json!({name: {"bytes": "here"}}));
+    let object = json!({"do": "yield", "entries": entries});
+    environment.s3.put(&key, object.to_string());
+    function.invoke(event::created(BUCKET, &key)).await.unwrap();
+    assert_eq!(held(&environment.redis).await[name], "here");
+    place(&function.logs())
+}
+
+fn place(logs: &[String]) -> String {
+    let loaded = |line: &serde_json::Value| line["message"] == "module loaded";
+    let mut lines = logs
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let line = lines.find(loaded).unwrap();
+    line["place"].as_str().unwrap().to_owned()
+}
+
+fn refusals(function: &Function) -> usize {
+    function
+        .logs()
+        .iter()
+        .filter(|line| line.contains(REFUSED))
+        .count()
+}
+
+/// The one artefact in the bucket.
+fn artefact(environment: &Environment) -> (String, Vec<u8>) {
+    let keys = environment.s3.keys();
+    let kept: Vec<&String> = keys
+        .iter()
+        .filter(|key| key.starts_with("compiled/"))
+        .collect();
+    assert_eq!(kept.len(), 1, "{keys:?}");
+    let object = environment.s3.get(kept[0]).unwrap();
+    (kept[0].clone(), object.body.to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_function_finds_what_the_first_one_compiled() {
+    let environment = start(KEY).await;
+    assert_eq!(
+        sync(&environment, &environment.function, "first").await,
+        "compiled"
+    );
+    let (key, _) = artefact(&environment);
+
+    let next = environment.another_function().await.unwrap();
+    assert_eq!(sync(&environment, &next, "second").await, "COMPILED_PREFIX");
+    assert_eq!(environment.s3.count_of(Operation::PutObject, &key), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artefact_that_does_not_verify_is_never_used_and_is_replaced() {
+    let environment = start(KEY).await;
+    sync(&environment, &environment.function, "first").await;
+    let (key, good) = artefact(&environment);
+    let foreign = foreign_artefact().await;
+    let other = artefact_of_another_module(&environment, &key).await;
+
+    let mut corrupt = good.clone();
+    let middle = corrupt.len() / 2;
+    corrupt[middle] ^= 1;
+    let unsealed = good[40..].to_vec();
+    let cases = [
+        ("corrupt", corrupt),
+        ("truncated", good[..middle].to_vec()),
+        ("empty", Vec::new()),
+        ("unsealed", unsealed),
+        ("foreign", foreign),
+        ("swapped", other),
+    ];
+    for (name, bytes) in cases {
+        environment.s3.put(&key, &bytes);
+        let function = environment.another_function().await.unwrap();
+        assert_eq!(
+            sync(&environment, &function, name).await,
+            "compiled",
+            "{name}"
+        );
+        assert_eq!(refusals(&function), 1, "{name}");
+        let (_, replaced) = artefact(&environment);
+        assert!(replaced != bytes, "{name} is still there");
+    }
+    let function = environment.another_function().await.unwrap();
+    assert_eq!(
+        sync(&environment, &function, "last").await,
+        "COMPILED_PREFIX"
+    );
+}
+
+/// What a function with another key makes of the same module.
+async fn foreign_artefact() -> Vec<u8> {
+    let environment = start(FOREIGN).await;
+    sync(&environment, &environment.function, "x").await;
+    artefact(&environment).1
+}
+
+/// An artefact of another module, which the same function sealed: what the name of the plugin held
+/// before it was replaced. It is taken away again.
+async fn artefact_of_another_module(environment: &Environment, key: &str) -> Vec<u8> {
+    environment
+        .s3
+        .put("plugins/q.wasm", guest::scenario_variant("old:"));
+    environment
+        .s3
+        .put("q/x", json!({"do": "yield", "entries": {}}).to_string());
+    let uploaded = event::created(BUCKET, "q/x");
+    environment.function.invoke(uploaded).await.unwrap();
+    let keys = environment.s3.keys();
+    let other = keys
+        .iter()
+        .find(|name| name.starts_with("compiled/") && *name != key)
+        .unwrap();
+    let bytes = environment.s3.get(other).unwrap().body.to_vec();
+    environment.s3.delete(other);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_functions_fill_the_cache_at_once() {
+    let environment = start(KEY).await;
+    let another = || environment.another_function();
+    let (a, b, c) = tokio::try_join!(another(), another(), another()).unwrap();
+    let places = tokio::join!(
+        sync(&environment, &a, "a"),
+        sync(&environment, &b, "b"),
+        sync(&environment, &c, "c"),
+    );
+    for place in [places.0, places.1, places.2] {
+        assert!(place == "compiled" || place == "COMPILED_PREFIX", "{place}");
+    }
+    let next = environment.another_function().await.unwrap();
+    assert_eq!(sync(&environment, &next, "next").await, "COMPILED_PREFIX");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_cannot_be_written_fails_nothing() {
+    let environment = start(KEY).await;
+    environment.s3.fail(Operation::PutObject, 100, 403);
+    assert_eq!(
+        sync(&environment, &environment.function, "x").await,
+        "compiled"
+    );
+    let logs = environment.function.logs();
+    assert!(
+        logs.iter()
+            .any(|line| line.contains("compiled module not kept"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_compiled_into_the_deployment_is_mapped() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
+    std::fs::create_dir_all(&folder).unwrap();
+    redis_sync::plugin::precompile(&guest::module("scenario"), &folder).unwrap();
+    let variables = [("COMPILED_DIR", folder.display().to_string())];
+    let environment = Environment::start_with(program::bootstrap(), variables)
+        .await
+        .unwrap();
+    environment
+        .s3
+        .put("plugins/p.wasm", guest::module("scenario"));
+    assert_eq!(
+        sync(&environment, &environment.function, "x").await,
+        "COMPILED_DIR"
+    );
+    assert!(
+        environment
+            .s3
+            .keys()
+            .iter()
+            .all(|key| !key.starts_with("compiled/"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_key_is_a_problem_at_the_start() {
+    let variables = [("COMPILED_CACHE_KEY", "short-secret")];
+    let environment = Environment::start_with(program::bootstrap(), variables)
+        .await
+        .unwrap();
+    let ended = environment.function.wait_exit().await.unwrap();
+    assert!(
+        ended
+            .output
+            .contains("COMPILED_CACHE_KEY is shorter than 32 bytes")
+    );
+    assert!(!ended.output.contains("short-secret"));
+}

@@ -1,0 +1,99 @@
+//! The hostile collection, all of it in one invocation among healthy objects.
+
+use redis_sync::local::{BUCKET, Environment, event};
+use redis_sync_tests::held::held;
+use redis_sync_tests::hostile::{Attack, collection};
+use redis_sync_tests::{guest, program};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Healthy objects, between which the others are.
+const HEALTHY: usize = 40;
+
+/// What the process may hold at its peak, in MiB: 4 runs with 64 MiB and as much again on its way
+/// in and out, two modules that are compiled, and the program itself.
+const PEAK_MIB: u64 = 768;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_collection_harms_no_neighbour_and_each_one_is_named_with_its_reason() {
+    let variables = [
+        ("CONCURRENCY", "4"),
+        ("FUEL_LIMIT", "100000000"),
+        ("TIME_LIMIT_MS", "1000"),
+        ("MEMORY_LIMIT_MIB", "64"),
+        ("MAX_OUTPUT_BYTES", "4194304"),
+    ];
+    let environment = Environment::start_with(program::bootstrap(), variables)
+        .await
+        .unwrap();
+    let attacks = collection();
+    assert!(attacks.len() >= 40, "{} attacks", attacks.len());
+    let keys = upload(&environment, &attacks);
+
+    let failed = environment
+        .function
+        .invoke_within(
+            event::batch(keys.iter().map(|key| event::created(BUCKET, key))),
+            Duration::from_secs(240),
+        )
+        .await
+        .unwrap_err();
+    assert!(failed.to_string().contains("ObjectsFailed"), "{failed}");
+
+    let errors = errors(&environment.function.logs());
+    let wrong: Vec<String> = attacks
+        .iter()
+        .enumerate()
+        .filter_map(|(number, attack)| {
+            let said = errors.get(&key(number)).map_or("nothing", String::as_str);
+            let (name, reason) = (attack.name, attack.reason);
+            (!said.contains(reason)).then(|| format!("{name}: `{reason}` is not in `{said}`"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+
+    let expected: serde_json::Map<String, Value> = (0..HEALTHY)
+        .map(|number| (format!("healthy:{number}"), json!("well")))
+        .collect();
+    assert_eq!(held(&environment.redis).await, Value::Object(expected));
+    let peak = environment.function.peak_memory_mib().unwrap();
+    assert!(peak < PEAK_MIB, "{peak} MiB");
+}
+
+fn key(number: usize) -> String {
+    format!("attack-{number}/object")
+}
+
+/// Uploads every attack with its object, and the healthy ones; returns the objects' keys, mixed.
+fn upload(environment: &Environment, attacks: &[Attack]) -> Vec<String> {
+    environment
+        .s3
+        .put("plugins/healthy.wasm", guest::module("scenario"));
+    let mut keys = Vec::new();
+    for (number, attack) in attacks.iter().enumerate() {
+        let plugin = format!("plugins/attack-{number}.wasm");
+        environment.s3.put(&plugin, &attack.module);
+        environment.s3.put(&key(number), "{}");
+        keys.push(key(number));
+    }
+    for number in 0..HEALTHY {
+        let key = format!("healthy/{number}");
+        let entries = json!({format!("healthy:{number}"): {"bytes": "well"}});
+        let object = json!({"do": "yield", "entries": entries});
+        environment.s3.put(&key, object.to_string());
+        keys.insert(number * 2, key);
+    }
+    keys
+}
+
+/// The reason of each object that failed, as it was logged.
+fn errors(logs: &[String]) -> BTreeMap<String, String> {
+    logs.iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|line| {
+            let object = line["object"].as_str()?.to_owned();
+            Some((object, line["error"].as_str()?.to_owned()))
+        })
+        .collect()
+}

@@ -123,7 +123,7 @@ async fn what_does_not_fit_fails_the_event_and_the_retry_goes_on() {
         .put("plugins/flags.wasm", guest::scenario_variant("2"));
     let changed = event::created("config", "plugins/flags.wasm");
     let parked = world.s3.park(Operation::GetObject, "flags/b.json");
-    let limit = Duration::from_secs(4);
+    let limit = Duration::from_secs(8);
     let why = message(world.function.invoke_within(&changed, limit).await);
     assert!(why.contains("call again for the rest"), "{why}");
     drop(parked);

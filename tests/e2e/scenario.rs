@@ -3,6 +3,7 @@
 use redis_sync::local::{Environment, Redis, S3};
 use redis_sync_tests::{guest, program};
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 
 /// An object that yields `bytes` entries.
 pub(crate) fn texts(entries: &[(&str, &str)]) -> String {
@@ -44,5 +45,8 @@ pub(crate) fn outcome(report: &Value) -> &str {
 /// A connection of the test's own.
 pub(crate) async fn connect(redis: &Redis) -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(redis.url()).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    let config = redis::AsyncConnectionConfig::new();
+    let config = config.set_response_timeout(Some(Duration::from_secs(30)));
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    connecting.await.unwrap()
 }

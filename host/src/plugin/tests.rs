@@ -270,6 +270,8 @@ async fn a_deployed_file_is_mapped_and_one_that_is_damaged_is_not() {
     assert!(run(&found.plugin, "o").result.is_ok());
     assert!(compiled.find(&sandbox, "another module").await.is_none());
 
+    // Not in place: the file is still mapped.
+    std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, b"damaged").unwrap();
     assert!(compiled.find(&sandbox, &digest).await.is_none());
     let library = library(Some(folder.path()), 1 << 30);

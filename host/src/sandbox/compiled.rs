@@ -156,3 +156,23 @@ impl Hasher for Collector {
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_code_of_another_engine_is_refused_also_under_a_good_seal() {
+        let component = wat::parse_str("(component)").unwrap();
+        let code = Engine::default().precompile_component(&component).unwrap();
+        let key = Secret::new("k".repeat(32));
+        let identity = Identity {
+            host: "h",
+            module: "m",
+        };
+        let seal = mac(&key, identity, &code).finalize().into_bytes();
+        let artefact = [MAGIC.as_slice(), &seal, &code].concat();
+        let refused = Sandbox::new(1).unwrap().open(&artefact, &key, identity);
+        assert!(matches!(refused, Err(Unusable::Engine(_))));
+    }
+}

@@ -22,6 +22,10 @@ pub(crate) async fn world_with(variables: &[(&str, &str)]) -> Environment {
 }
 
 /// An object of the scenario guest that yields these entries.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "every caller makes the value for it"
+)]
 pub(crate) fn yields(entries: Value) -> String {
     json!({"do": "yield", "entries": entries}).to_string()
 }

@@ -45,7 +45,7 @@ LANGUAGES := target/languages
 .PHONY: test-languages
 test-languages: setup languages ## end-to-end tests of plugins in JavaScript, Python, Go and Rust for wasip2
 	cargo build --workspace --bins
-	cargo test --package redis-sync-tests --features languages --test languages
+	cargo test --package redis-sync-tests --features languages --test languages -- --test-threads 1
 
 .PHONY: languages
 languages: ## builds the examples in other languages, with toolchains of their own under target/

@@ -11,7 +11,7 @@ from wit_world.imports.types import Entry, Value_SortedSet
 
 class WitWorld(wit_world.WitWorld):
     def transform(self, object):
-        text = bytes(object.body).decode("utf-8-sig")
+        text = bytes(object.body).decode()
         try:
             scores = [(name.encode(), float(score)) for name, score in csv.reader(io.StringIO(text))]
         except ValueError:

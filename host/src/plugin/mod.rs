@@ -32,8 +32,8 @@ pub const MAX_MODULE_BYTES: u64 = 64 << 20;
 const MAX_COMPILED_BYTES: u64 = 256 << 20;
 
 /// How long objects wait for a module that is being read and compiled. A JavaScript engine takes
-/// 8 s on one processor.
-const MAX_WAIT: Duration = Duration::from_secs(30);
+/// 8 s on two idle processors, and a small function has a fraction of one.
+const MAX_WAIT: Duration = Duration::from_secs(120);
 
 /// Why a module cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]

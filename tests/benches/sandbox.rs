@@ -6,7 +6,7 @@
 
 use divan::{Bencher, black_box};
 use redis_sync::object::Object;
-use redis_sync::plugin::{Library, Loaded, Module};
+use redis_sync::plugin::{Compiled, Library, Loaded, Module};
 use redis_sync::route::Output;
 use redis_sync::sandbox::{Input, Sandbox};
 use redis_sync::settings::Limits;
@@ -51,15 +51,14 @@ fn sandboxed(bencher: Bencher<'_, '_>, suppliers: usize) {
 
 fn loaded() -> Loaded {
     let sandbox = Sandbox::new(1).expect("the engine starts");
-    let bytes = guest::module("supplier-permissions").into();
-    let module = async {
+    let module = || async {
         Ok::<_, Infallible>(Module {
             etag: String::new(),
-            bytes,
+            bytes: guest::module("supplier-permissions").into(),
         })
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let library = Library::new(Arc::new(sandbox));
+    let library = Library::new(Arc::new(sandbox), Compiled::default());
     let loaded = runtime.block_on(library.load("permissions_config.json.wasm", "", module));
     loaded
         .expect("the module is there")

@@ -44,21 +44,22 @@ async fn connect(redis: &Redis) -> redis::aio::MultiplexedConnection {
 }
 
 /// All that Redis holds, bookkeeping too, as it would be dumped.
-async fn everything(redis: &Redis) -> BTreeMap<Vec<u8>, Vec<u8>> {
+async fn everything(redis: &Redis) -> BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut link = connect(redis).await;
-    let keys: Vec<Vec<u8>> = redis::cmd("KEYS")
-        .arg("*")
-        .query_async(&mut link)
-        .await
-        .unwrap();
+    let command = |name: &str, key: &str| redis::cmd(name).arg(key).to_owned();
+    let keys: Vec<String> = command("KEYS", "*").query_async(&mut link).await.unwrap();
     let mut all = BTreeMap::new();
     for key in keys {
-        let dump = redis::cmd("DUMP")
-            .arg(&key)
-            .query_async(&mut link)
-            .await
-            .unwrap();
-        all.insert(key, dump);
+        let kind: String = command("TYPE", &key).query_async(&mut link).await.unwrap();
+        // A hash is dumped in the order of its table, which Redis changes as it likes.
+        let content = if kind == "hash" {
+            let fields = command("HGETALL", &key).query_async(&mut link).await;
+            fields.unwrap()
+        } else {
+            let dump = command("DUMP", &key).query_async(&mut link).await.unwrap();
+            BTreeMap::from([(Vec::new(), dump)])
+        };
+        all.insert(key, content);
     }
     all
 }

@@ -4,6 +4,7 @@
 //! every problem at once, by name, and never prints a secret.
 
 mod compiled;
+mod reader;
 mod secret;
 mod variables;
 
@@ -11,9 +12,8 @@ pub use compiled::CompiledSettings;
 pub use secret::Secret;
 pub use variables::{VARIABLES, Variable};
 
-use std::fmt;
+use reader::Reader;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 /// Where Redis is and how to get in.
@@ -219,100 +219,6 @@ fn iam(reader: &mut Reader<'_>) -> Option<IamSettings> {
         serverless,
         region,
     })
-}
-
-/// Reads variables and collects what is wrong with them.
-struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
-    problems: Vec<String>,
-}
-
-impl Reader<'_> {
-    fn problem(&mut self, name: &str, what: &str) {
-        self.problems.push(format!("{name} {what}"));
-    }
-
-    fn optional(&self, name: &str) -> Option<String> {
-        let default = VARIABLES
-            .iter()
-            .find(|variable| variable.name == name)
-            .and_then(|variable| variable.default);
-        (self.lookup)(name)
-            .filter(|value| !value.is_empty())
-            .or(default.map(str::to_owned))
-    }
-
-    fn text(&mut self, name: &str) -> String {
-        self.optional(name).unwrap_or_else(|| {
-            self.problem(name, "is missing");
-            String::new()
-        })
-    }
-
-    fn number<T>(&mut self, name: &str, least: T, most: T) -> T
-    where
-        T: FromStr + PartialOrd + Copy + fmt::Display,
-    {
-        let text = self.text(name);
-        match text.parse::<T>() {
-            Ok(number) if number >= least && number <= most => number,
-            _ if text.is_empty() => least,
-            _ => {
-                self.problem(
-                    name,
-                    &format!("is `{text}`, not a whole number from {least} to {most}"),
-                );
-                least
-            }
-        }
-    }
-
-    fn flag(&mut self, name: &str) -> bool {
-        self.one_of(
-            name,
-            &[("true", true), ("false", false), ("1", true), ("0", false)],
-        )
-    }
-
-    fn one_of<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> T {
-        let text = self.text(name);
-        let chosen = choices
-            .iter()
-            .find(|(choice, _)| text.eq_ignore_ascii_case(choice));
-        if chosen.is_none() && !text.is_empty() {
-            let names: Vec<&str> = choices.iter().map(|(choice, _)| *choice).collect();
-            self.problem(
-                name,
-                &format!("is `{text}`, not one of: {}", names.join(", ")),
-            );
-        }
-        chosen.unwrap_or(&choices[0]).1
-    }
-
-    fn check_prefixes(&mut self, settings: &Settings) {
-        for (name, prefix) in [
-            ("PLUGINS_PREFIX", &settings.plugins_prefix),
-            ("COMPILED_PREFIX", &settings.compiled.prefix),
-        ] {
-            if !prefix.is_empty() && !prefix.ends_with('/') {
-                self.problem(name, &format!("is `{prefix}`, which does not end with `/`"));
-            }
-        }
-        let (plugins, compiled) = (&settings.plugins_prefix, &settings.compiled.prefix);
-        if plugins.starts_with(compiled.as_str()) || compiled.starts_with(plugins.as_str()) {
-            self.problem(
-                "COMPILED_PREFIX",
-                "and PLUGINS_PREFIX lie within each other",
-            );
-        }
-        let prefix = &settings.redis.key_prefix;
-        if prefix.starts_with(crate::entry::RESERVED_PREFIX) {
-            self.problem(
-                "REDIS_KEY_PREFIX",
-                "begins with `redis-sync:`, which is reserved for bookkeeping",
-            );
-        }
-    }
 }
 
 #[cfg(test)]

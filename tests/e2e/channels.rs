@@ -1,6 +1,6 @@
 //! Every channel by its real payloads, and the exact answer each of them gets.
 
-use crate::world::{assert_held, message, outcome, world, world_with, yields};
+use crate::world::{assert_held, message, one, outcome, world, world_with};
 use redis_sync::local::{Environment, Operation, event};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -9,11 +9,6 @@ use std::time::{Duration, Instant};
 fn fixture(name: &str) -> Value {
     let path = format!("{}/fixtures/events/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// An object that yields the key `key`.
-fn one(key: &str) -> String {
-    yields(json!({key: {"bytes": "v"}}))
 }
 
 fn failing() -> String {

@@ -1,16 +1,11 @@
 //! What an operator calls directly.
 
-use crate::world::{assert_held, message, outcome, world, world_with, yields};
+use crate::world::{assert_held, message, one, outcome, world, world_with, yields};
 use redis_sync::local::{Environment, Operation, Redis, event};
 use redis_sync_tests::guest;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// An object that yields the key `key`.
-fn one(key: &str) -> String {
-    yields(json!({key: {"bytes": "v"}}))
-}
 
 async fn sync(world: &Environment, request: Value) -> Value {
     world

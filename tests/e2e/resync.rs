@@ -1,16 +1,11 @@
 //! A plugin or the manifest changes, and the objects it affects follow.
 
-use crate::world::{assert_held, message, outcome, world, world_with, yields};
+use crate::world::{assert_held, message, one, outcome, world, world_with};
 use redis_sync::local::{Environment, Function, Operation, Queue, event};
 use redis_sync_tests::guest;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// An object that yields the key `key`.
-fn one(key: &str) -> String {
-    yields(json!({key: {"bytes": "v"}}))
-}
 
 /// Uploads a variant of the scenario guest, which puts `letters` before its keys.
 async fn publish(world: &Environment, name: &str, letters: &str) -> Value {

@@ -1,7 +1,8 @@
 //! What objects say to the `scenario` guest, and an environment that has it.
 
+use crate::world::world_with;
 use redis_sync::local::{Environment, Redis, S3};
-use redis_sync_tests::{guest, program};
+use redis_sync_tests::guest;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -26,10 +27,7 @@ pub(crate) fn many(key: &str, count: usize, value: &str) -> String {
 
 /// A bucket with the guest for everything under `flags/`, Redis and a function.
 pub(crate) async fn environment(more: &[(&str, &str)]) -> Environment {
-    let environment = Environment::start_with(program::bootstrap(), more.iter().copied());
-    let environment = environment.await.unwrap();
-    upload_guest(&environment.s3);
-    environment
+    world_with(more).await
 }
 
 /// Puts the guest where it transforms everything under `flags/`.

@@ -1,8 +1,9 @@
 //! What every test starts from.
 
+use crate::scenario;
 use redis_sync::local::{Environment, InvokeError, event};
 use redis_sync_tests::held::held;
-use redis_sync_tests::{guest, program};
+use redis_sync_tests::program;
 use serde_json::{Value, json};
 
 /// An environment in which `flags.wasm` is the scenario guest.
@@ -15,9 +16,7 @@ pub(crate) async fn world_with(variables: &[(&str, &str)]) -> Environment {
     let world = Environment::start_with(program::bootstrap(), variables.iter().copied())
         .await
         .unwrap();
-    world
-        .s3
-        .put("plugins/flags.wasm", guest::module("scenario"));
+    scenario::upload_guest(&world.s3);
     world
 }
 
@@ -27,7 +26,12 @@ pub(crate) async fn world_with(variables: &[(&str, &str)]) -> Environment {
     reason = "every caller makes the value for it"
 )]
 pub(crate) fn yields(entries: Value) -> String {
-    json!({"do": "yield", "entries": entries}).to_string()
+    scenario::yields(&entries)
+}
+
+/// An object of the scenario guest that yields one entry, `v` under this key.
+pub(crate) fn one(key: &str) -> String {
+    yields(json!({key: {"bytes": "v"}}))
 }
 
 /// The outcome of the only object of a report.

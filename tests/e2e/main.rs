@@ -14,6 +14,7 @@ mod hostile;
 mod ledger;
 mod lifecycle;
 mod limits;
+mod loss;
 mod operations;
 mod order;
 mod ownership;

@@ -42,11 +42,12 @@ impl Pipeline {
         routes: &Routes,
         mode: Mode,
     ) -> Result<Prepared, ChangeError> {
-        let Some(object) = self
-            .store
-            .object(key, self.settings.max_object_bytes)
-            .await?
-        else {
+        // What has come to lie under a prefix of ours is no config object any more.
+        if !self.settings.is_config(key) {
+            return Ok(gone(key, ticket));
+        }
+        let object = self.store.object(key, self.settings.max_object_bytes);
+        let Some(object) = object.await? else {
             return Ok(gone(key, ticket));
         };
         let resolution = routes.resolve(key);

@@ -9,6 +9,7 @@ use crate::settings::{CompiledSettings, Limits, Secret};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 /// A program that writes 16 random bytes and the monotonic clock, in a loop that costs fuel.
 const PROGRAM: &str = r#"(module

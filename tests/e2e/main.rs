@@ -17,6 +17,7 @@ mod limits;
 mod operations;
 mod order;
 mod ownership;
+mod reach;
 mod readers;
 mod resync;
 mod routing;

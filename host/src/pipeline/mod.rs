@@ -140,9 +140,9 @@ impl Pipeline {
             store,
             queue: settings.sync_queue_url.as_ref().map(queue),
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
+            metrics: Metrics::new(&settings.metrics_namespace, compiled.refused()),
             library: Library::new(sandbox, compiled),
             catalog: Catalog::default(),
-            metrics: Metrics::new(&settings.metrics_namespace),
             runs: Arc::new(Semaphore::new(settings.concurrency)),
             settings,
         })

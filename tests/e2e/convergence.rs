@@ -29,17 +29,17 @@ fn play(cases: u32, world: impl Future<Output = World>) {
 
 #[test]
 fn any_history_on_hosts_in_one_process_converges() {
-    play(100, World::of_pipelines(3));
+    play(220, World::of_pipelines(3));
 }
 
 #[test]
 fn any_history_on_several_processes_converges() {
-    play(8, World::of_functions(3));
+    play(10, World::of_functions(3));
 }
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(25, World::of_cluster(3));
+    play(40, World::of_cluster(3));
 }
 
 #[test]

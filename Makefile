@@ -14,10 +14,13 @@ run: setup ## the main job, locally: uploads plugins and real config files, show
 	@cargo build --workspace --bins
 	@cargo run --quiet --package redis-sync-tests --bin main-job
 
+# Many tests wait: for a time limit, a server that starts, one that is down.
+TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+
 .PHONY: test
 test: setup ## unit tests and end-to-end tests
 	cargo build --workspace --bins
-	cargo test --workspace
+	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace
 
 .PHONY: test-moto
 test-moto: setup target/moto/.installed ## end-to-end with moto's S3, SQS, SNS and EventBridge, which it installs (Python)

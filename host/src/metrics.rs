@@ -5,6 +5,7 @@
 use crate::report::Outcome;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +19,26 @@ const OBJECTS: [(Outcome, &str); 6] = [
     (Outcome::Failed, "ObjectsFailed"),
 ];
 
+/// A number that is added to in one place and written in another; clones are the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// Adds one.
+    pub fn count(&self) {
+        self.add(1);
+    }
+
+    /// What it has come to; it begins at zero again.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+
+    fn add(&self, number: u64) {
+        self.0.fetch_add(number, Ordering::Relaxed);
+    }
+}
+
 /// Counts since the last line. Invocations that run at the same time share them: whichever ends
 /// first writes them, and their sum is right.
 #[derive(Debug)]
@@ -26,16 +47,19 @@ pub struct Metrics {
     /// The only dimension.
     function: String,
     /// In the order of [`OBJECTS`].
-    objects: [AtomicU64; 6],
+    objects: [Counter; 6],
+    /// Compiled modules that were there and were not used.
+    refused: Counter,
 }
 
 impl Metrics {
-    /// Nothing counted yet.
-    pub fn new(namespace: &str) -> Self {
+    /// Nothing counted yet; `refused` counts the compiled modules that are not used.
+    pub fn new(namespace: &str, refused: Counter) -> Self {
         Self {
             namespace: namespace.to_owned(),
             function: std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             objects: Default::default(),
+            refused,
         }
     }
 
@@ -43,7 +67,7 @@ impl Metrics {
     pub fn count(&self, outcome: Outcome, objects: u64) {
         let counters = OBJECTS.iter().zip(&self.objects);
         for (_, counter) in counters.filter(|((counted, _), _)| *counted == outcome) {
-            counter.fetch_add(objects, Ordering::Relaxed);
+            counter.add(objects);
         }
     }
 
@@ -65,9 +89,10 @@ impl Metrics {
             "Duration": duration.as_secs_f64() * 1000.0,
             "InvocationsFailed": u8::from(failed),
         });
-        for ((_, name), counter) in OBJECTS.iter().zip(&self.objects) {
+        let objects = OBJECTS.iter().map(|(_, name)| *name).zip(&self.objects);
+        for (name, counter) in objects.chain([("CompiledRefused", &self.refused)]) {
             metrics.push(json!({"Name": name, "Unit": "Count"}));
-            line[*name] = counter.swap(0, Ordering::Relaxed).into();
+            line[name] = counter.take().into();
         }
         line["_aws"] = json!({
             "Timestamp": u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
@@ -87,10 +112,12 @@ mod tests {
 
     #[test]
     fn a_line_has_what_the_format_wants_and_counts_once() {
+        let refused = Counter::default();
         let metrics = Metrics {
             function: "f".into(),
-            ..Metrics::new("RedisSync")
+            ..Metrics::new("RedisSync", refused.clone())
         };
+        refused.count();
         metrics.count(Outcome::Synced, 2);
         metrics.count(Outcome::Failed, 1);
         let now = UNIX_EPOCH + Duration::from_millis(7);
@@ -104,12 +131,13 @@ mod tests {
                     {"Name": "Duration", "Unit": "Milliseconds"},
                     count("InvocationsFailed"), count("ObjectsSynced"), count("ObjectsUnchanged"),
                     count("ObjectsDeleted"), count("ObjectsSuperseded"), count("ObjectsSkipped"),
-                    count("ObjectsFailed"),
+                    count("ObjectsFailed"), count("CompiledRefused"),
                 ],
             }]},
             "FunctionName": "f", "Duration": 5.0, "InvocationsFailed": 1,
             "ObjectsSynced": 2, "ObjectsUnchanged": 0, "ObjectsDeleted": 0,
             "ObjectsSuperseded": 0, "ObjectsSkipped": 0, "ObjectsFailed": 1,
+            "CompiledRefused": 1,
         });
         assert_eq!(line, expected);
         let next = metrics.line(now, Duration::ZERO, false);

@@ -105,6 +105,8 @@ async fn an_artefact_that_does_not_verify_is_never_used_and_is_replaced() {
             "{name}"
         );
         assert_eq!(refusals(&function), 1, "{name}");
+        let counted = function.wait_for_log("\"CompiledRefused\":1").await;
+        assert!(counted.is_ok(), "{name}");
         let (_, replaced) = artefact(&environment);
         assert!(replaced != bytes, "{name} is still there");
     }

@@ -34,17 +34,17 @@ fn play(
 
 #[test]
 fn any_history_on_hosts_in_one_process_converges() {
-    play(100, histories(), World::of_pipelines(3));
+    play(200, histories(), World::of_pipelines(3));
 }
 
 #[test]
 fn any_history_on_several_processes_converges() {
-    play(8, histories(), World::of_functions(3));
+    play(10, histories(), World::of_functions(3));
 }
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(25, histories(), World::of_cluster(3));
+    play(30, histories(), World::of_cluster(3));
 }
 
 #[test]

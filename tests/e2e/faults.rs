@@ -1,8 +1,8 @@
 //! What happens when Redis, the way to it or the host fails: reported, never half done, healed by
 //! the next delivery.
 
-use super::scenario::{connect, environment, many, outcome, texts, upload_guest};
-use redis_sync::local::{BUCKET, Function, Operation, Redis, RedisOptions, S3, event, variables};
+use super::scenario::{connect, environment, many, outcome, texts, upload_guest, variables};
+use redis_sync::local::{BUCKET, Function, Operation, Redis, RedisOptions, S3, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
 use redis_sync_tests::proxy::Proxy;

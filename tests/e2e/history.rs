@@ -1,9 +1,10 @@
 //! Histories: what happens to a bucket, and how its events are delivered meanwhile.
 
+use super::scenario::{self, variables};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use redis_sync::local::{
-    BUCKET, Effect, Fault, Function, Operation, Redis, RedisCluster, S3, event, host, variables,
+    BUCKET, Effect, Fault, Function, Operation, Redis, RedisCluster, S3, event, host,
 };
 use redis_sync::pipeline::{Action, Pipeline, Span};
 use redis_sync_tests::held::{held, held_by_cluster};
@@ -224,9 +225,7 @@ impl World {
             }
             Step::Plugin(variant) => {
                 match variant {
-                    Some(variant) => self
-                        .s3
-                        .put(PLUGIN, guest::scenario_variant(letter(*variant))),
+                    Some(variant) => self.s3.put(PLUGIN, scenario::variant(letter(*variant))),
                     None => {
                         self.s3.delete(PLUGIN);
                         String::new()

@@ -19,8 +19,8 @@ const PEAK_MIB: u64 = 768;
 async fn a_hostile_collection_harms_no_neighbour_and_each_one_is_named_with_its_reason() {
     let variables = [
         ("CONCURRENCY", "4"),
-        ("FUEL_LIMIT", "100000000"),
-        ("TIME_LIMIT_MS", "1000"),
+        ("FUEL_LIMIT", "20000000"),
+        ("TIME_LIMIT_MS", "2000"),
         ("MEMORY_LIMIT_MIB", "64"),
         ("MAX_OUTPUT_BYTES", "4194304"),
     ];

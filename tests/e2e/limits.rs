@@ -1,8 +1,12 @@
 //! What a plugin does wrong fails its object, leaves the old entries and stops nobody else.
 
 use crate::world::{assert_held, message, upload_all, world_with, yields};
-use redis_sync_tests::guest;
+use redis_sync::local::Environment;
+use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// Old entries of the object that fails, and a healthy neighbour in the same event.
 async fn fails(variables: &[(&str, &str)], body: &Value, reason: &str) {
@@ -235,4 +239,38 @@ async fn a_command_that_floods_stdout_is_stopped() {
         message.contains("plugin `command.wasm` returned more than 1000000 bytes"),
         "{message}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_that_the_host_has_not_is_never_the_guests_affair() {
+    // A shell in between, which lets the function have less than the plugin's limit allows.
+    let (folder, bootstrap) = (env!("CARGO_TARGET_TMPDIR"), program::bootstrap());
+    let little = Path::new(folder).join("bootstrap-with-little-memory");
+    let script = format!(
+        "#!/bin/sh\nulimit -d 1500000\nexec {}\n",
+        bootstrap.display()
+    );
+    std::fs::write(&little, script).unwrap();
+    std::fs::set_permissions(&little, Permissions::from_mode(0o755)).unwrap();
+    let world = Environment::start_with(&little, [("MEMORY_LIMIT_MIB", "4096")])
+        .await
+        .unwrap();
+    let takes_two_gigabytes = r#"(module (memory (export "memory") 1)
+        (func (export "_start") (drop (memory.grow (i32.const 32768)))))"#;
+    world.s3.put(
+        "plugins/big.wasm",
+        wat::parse_str(takes_two_gigabytes).unwrap(),
+    );
+    world.s3.put("big", "");
+    let job = json!({
+        "invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"},
+        "tasks": [{"taskId": "t", "s3Key": "big", "s3VersionId": null, "s3BucketArn": "arn:aws:s3:::config"}],
+    });
+    let answer = world.function.invoke(job).await.unwrap();
+    let result = &answer["results"][0];
+    assert_eq!(result["resultCode"], "TemporaryFailure", "{answer}");
+    let why = result["resultString"].as_str().unwrap();
+    let expected = "plugin `big.wasm` could not be given what it needs by the host on `big`: ";
+    assert!(why.starts_with(expected), "{why}");
+    assert_held(&world, json!({})).await;
 }

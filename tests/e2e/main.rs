@@ -18,6 +18,7 @@ mod loss;
 mod operations;
 mod order;
 mod ownership;
+mod reach;
 mod readers;
 mod resync;
 mod routing;

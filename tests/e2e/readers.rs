@@ -1,7 +1,7 @@
 //! G2: a reader sees all of an object's old entries or all of its new ones.
 
-use super::scenario::{connect, many, upload_guest};
-use redis_sync::local::{BUCKET, Redis, S3, host, variables};
+use super::scenario::{connect, many, upload_guest, variables};
+use redis_sync::local::{BUCKET, Redis, S3, host};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! A plugin or the manifest changes, and the objects it affects follow.
 
+use crate::scenario;
 use crate::world::{assert_held, message, one, outcome, world, world_with};
 use redis_sync::local::{Environment, Function, Operation, Queue, event};
-use redis_sync_tests::guest;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Uploads a variant of the scenario guest, which puts `letters` before its keys.
 async fn publish(world: &Environment, name: &str, letters: &str) -> Value {
     world
-        .upload(&format!("plugins/{name}"), guest::scenario_variant(letters))
+        .upload(&format!("plugins/{name}"), scenario::variant(letters))
         .await
         .unwrap()
 }
@@ -113,9 +113,7 @@ async fn what_does_not_fit_fails_the_event_and_the_retry_goes_on() {
     for key in ["flags/a.json", "flags/b.json"] {
         world.upload(key, one(key)).await.unwrap();
     }
-    world
-        .s3
-        .put("plugins/flags.wasm", guest::scenario_variant("2"));
+    world.s3.put("plugins/flags.wasm", scenario::variant("2"));
     // Compiles the plugin, which would use up the time below.
     world.upload("flags/c.json", one("c")).await.unwrap();
     let changed = event::created("config", "plugins/flags.wasm");
@@ -195,7 +193,7 @@ async fn a_queue_that_refuses_fails_the_event() {
     world.upload("flags/x.json", one("x")).await.unwrap();
     let why = message(
         world
-            .upload("plugins/flags.wasm", guest::scenario_variant("2"))
+            .upload("plugins/flags.wasm", scenario::variant("2"))
             .await,
     );
     assert!(

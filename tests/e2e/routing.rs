@@ -1,5 +1,6 @@
 //! Which plugin takes an object, and what happens where none can.
 
+use crate::scenario;
 use crate::world::{assert_held, message, outcome, world, world_with, yields};
 use redis_sync_tests::guest;
 use serde_json::json;
@@ -33,7 +34,7 @@ async fn the_longest_prefix_wins_and_a_flagship_is_no_flag() {
     let world = world().await;
     world
         .s3
-        .put("plugins/flags/eu.wasm", guest::scenario_variant("eu."));
+        .put("plugins/flags/eu.wasm", scenario::variant("eu."));
     world
         .upload("flags/us.json", yields(json!({"us": {"bytes": "1"}})))
         .await
@@ -53,9 +54,7 @@ async fn the_longest_prefix_wins_and_a_flagship_is_no_flag() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_wins_over_convention() {
     let world = world().await;
-    world
-        .s3
-        .put("plugins/other.wasm", guest::scenario_variant("M"));
+    world.s3.put("plugins/other.wasm", scenario::variant("M"));
     world.s3.put(
         "plugins/routes.toml",
         "[[route]]\nprefix = \"flags/\"\nplugin = \"other.wasm\"\nttl_seconds = 500\n",

@@ -1,8 +1,9 @@
 //! What objects say to the `scenario` guest, and an environment that has it.
 
+pub(crate) use crate::world::outcome;
 use crate::world::world_with;
-use redis_sync::local::{Environment, Redis, S3};
-use redis_sync_tests::guest;
+use redis_sync::local::{self, Environment, Redis, S3};
+use redis_sync_tests::{compiled, guest};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -35,9 +36,24 @@ pub(crate) fn upload_guest(s3: &S3) {
     s3.put("plugins/flags.wasm", guest::module("scenario"));
 }
 
-/// The outcome of the only object of a report.
-pub(crate) fn outcome(report: &Value) -> &str {
-    report["objects"][0]["outcome"].as_str().unwrap_or_default()
+/// The guest in the variant that puts `letters` before its keys.
+pub(crate) fn variant(letters: &str) -> Vec<u8> {
+    let module = guest::scenario_variant(letters);
+    compiled::folder_with(&module);
+    module
+}
+
+/// The variables that lead a function to a bucket, a Redis server, and the guest's machine code.
+pub(crate) fn variables(s3: &S3, redis: &Redis) -> Vec<(String, String)> {
+    let mut variables = local::variables(s3, redis);
+    variables.push(compiled_guest());
+    variables
+}
+
+/// The variable that leads a function to the guest's machine code.
+pub(crate) fn compiled_guest() -> (String, String) {
+    let folder = compiled::folder_with(&guest::module("scenario"));
+    ("COMPILED_DIR".to_owned(), folder.display().to_string())
 }
 
 /// A connection of the test's own.

@@ -1,8 +1,8 @@
 //! What is unchanged is neither run nor written again; whatever can change the result, is.
 
 use super::scenario::{environment, outcome, texts, yields};
+use crate::scenario;
 use redis_sync::local::{BUCKET, Environment, event};
-use redis_sync_tests::guest;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ async fn another_module_setting_or_limit_runs_it_again() {
     let s3 = &environment.s3;
     let route = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\n";
     let changes: [(&str, Vec<u8>); 5] = [
-        ("plugins/flags.wasm", guest::scenario_variant("A")),
+        ("plugins/flags.wasm", scenario::variant("A")),
         (
             "plugins/routes.toml",
             format!("{route}settings = {{ a = \"1\" }}\n").into(),

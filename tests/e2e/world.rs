@@ -13,7 +13,11 @@ pub(crate) async fn world() -> Environment {
 
 /// The same with more variables for the function.
 pub(crate) async fn world_with(variables: &[(&str, &str)]) -> Environment {
-    let world = Environment::start_with(program::bootstrap(), variables.iter().copied())
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables = std::iter::once(scenario::compiled_guest()).chain(variables);
+    let world = Environment::start_with(program::bootstrap(), variables)
         .await
         .unwrap();
     scenario::upload_guest(&world.s3);

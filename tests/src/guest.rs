@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Where the build script put them.
-const GUESTS: &str = env!("GUESTS");
+pub(crate) const FOLDER: &str = env!("GUESTS");
 
 /// The compiled module of a guest, by its package's name.
 ///
@@ -16,7 +16,7 @@ pub fn module(package: &str) -> Vec<u8> {
 }
 
 fn path(package: &str) -> PathBuf {
-    Path::new(GUESTS).join(format!("{}.wasm", package.replace('-', "_")))
+    Path::new(FOLDER).join(format!("{}.wasm", package.replace('-', "_")))
 }
 
 /// The `scenario` guest in a variant that puts `letters`, up to four, before every key it yields.

@@ -1,6 +1,7 @@
 //! The harness of the end-to-end tests: guests compiled from source, the real `bootstrap` binary,
 //! and what Redis holds in the end.
 
+pub mod compiled;
 pub mod guest;
 pub mod held;
 pub mod hostile;

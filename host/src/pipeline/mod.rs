@@ -78,6 +78,8 @@ enum ChangeError {
         plugin: Option<String>,
         fuel: Option<u64>,
         message: String,
+        /// Whether it was the host that could not run it.
+        temporary: bool,
     },
     /// A key it yields is not free.
     #[error("{0}")]
@@ -92,8 +94,8 @@ enum ChangeError {
 
 impl ChangeError {
     /// Whether a repetition may mend it, all else being equal: what S3 or Redis did not answer is
-    /// worth one, what they refuse is not. A transform comes to the same end every time, and a key
-    /// stays taken until its owner changes.
+    /// worth one, what they refuse is not. A transform comes to the same end every time, unless it
+    /// was the host that could not run it, and a key stays taken until its owner changes.
     fn is_temporary(&self) -> bool {
         match self {
             Self::Store(error) => matches!(**error, StoreError::Unavailable { .. }),
@@ -102,7 +104,8 @@ impl ChangeError {
                 LedgerError::Unavailable { .. } | LedgerError::Contended(_)
             ),
             Self::Restless | Self::Queue(_) => true,
-            Self::Transform { .. } | Self::Conflict(_) => false,
+            Self::Transform { temporary, .. } => *temporary,
+            Self::Conflict(_) => false,
         }
     }
 
@@ -138,9 +141,9 @@ impl Pipeline {
             store,
             queue: settings.sync_queue_url.as_ref().map(queue),
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
+            metrics: Metrics::new(&settings.metrics_namespace, compiled.refused()),
             library: Library::new(sandbox, compiled),
             catalog: Catalog::default(),
-            metrics: Metrics::new(&settings.metrics_namespace),
             runs: Arc::new(Semaphore::new(settings.concurrency)),
             settings,
         })

@@ -160,9 +160,11 @@ impl Pipeline {
     ) -> Result<Vec<Entry>, ChangeError> {
         let ran = self.run_sandboxed(object, name, loaded, transform).await;
         *fuel = fuel.saturating_add(ran.fuel);
-        ran.result.map_err(|failure| {
-            let message = failure.describe(name, &object.key);
-            transform_error(Some(transform.label()), Some(*fuel), message)
+        ran.result.map_err(|failure| ChangeError::Transform {
+            plugin: Some(transform.label()),
+            fuel: Some(*fuel),
+            message: failure.describe(name, &object.key),
+            temporary: failure.is_temporary(),
         })
     }
 
@@ -241,6 +243,7 @@ pub(super) fn transform_error(
         plugin,
         fuel,
         message,
+        temporary: false,
     }
 }
 

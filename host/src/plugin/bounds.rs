@@ -23,11 +23,11 @@ const MAX_NESTED: usize = 1000;
 /// Refuses a module that has more than that.
 pub(super) fn check(module: &[u8]) -> Result<(), PluginError> {
     if !Parser::is_component(module) && !Parser::is_core_wasm(module) {
-        return Err(invalid("it is not a WebAssembly module".to_owned()));
+        return Err(PluginError::invalid("it is not a WebAssembly module"));
     }
     let (mut code, mut functions, mut nested) = (0_usize, 0_usize, 0_usize);
     for payload in Parser::new(0).parse_all(module) {
-        match payload.map_err(malformed)? {
+        match payload.map_err(PluginError::malformed)? {
             Payload::CodeSectionEntry(body) => {
                 let range = body.range();
                 let bytes = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
@@ -51,8 +51,11 @@ pub(super) fn check(module: &[u8]) -> Result<(), PluginError> {
 /// How deep the blocks of a function lie within one another.
 fn depth(body: &FunctionBody<'_>) -> Result<usize, PluginError> {
     let (mut depth, mut deepest) = (0_usize, 0_usize);
-    for operator in body.get_operators_reader().map_err(malformed)? {
-        match operator.map_err(malformed)? {
+    for operator in body
+        .get_operators_reader()
+        .map_err(PluginError::malformed)?
+    {
+        match operator.map_err(PluginError::malformed)? {
             Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
                 depth += 1;
                 deepest = deepest.max(depth);
@@ -64,21 +67,13 @@ fn depth(body: &FunctionBody<'_>) -> Result<usize, PluginError> {
     Ok(deepest)
 }
 
-fn malformed(error: impl std::fmt::Display) -> PluginError {
-    invalid(format!("it is not valid WebAssembly: {error}"))
-}
-
 fn at_most(what: &str, number: usize, limit: usize) -> Result<(), PluginError> {
     if number > limit {
-        return Err(invalid(format!(
+        return Err(PluginError::invalid(format!(
             "it has more {what} than the {limit} that are compiled"
         )));
     }
     Ok(())
-}
-
-fn invalid(why: String) -> PluginError {
-    PluginError::Invalid(why.into())
 }
 
 #[cfg(test)]

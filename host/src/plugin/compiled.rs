@@ -3,6 +3,7 @@
 use super::PluginError;
 use super::component;
 use crate::fingerprint::{Fingerprint, sha256};
+use crate::metrics::Counter;
 use crate::sandbox::{
     Identity, LoadError, Plugin, Sandbox, compile_portable, portable_engine_hash,
 };
@@ -20,6 +21,8 @@ const MAX_ARTEFACT_BYTES: u64 = 256 << 20;
 pub struct Compiled {
     folder: Option<Folder>,
     bucket: Option<Bucket>,
+    /// What was there and is not used.
+    refused: Counter,
 }
 
 /// A plugin, and where its machine code was.
@@ -74,18 +77,25 @@ impl Compiled {
         Ok(Self {
             folder: settings.folder.as_ref().map(folder).transpose()?,
             bucket: None,
+            refused: Counter::default(),
         })
+    }
+
+    /// Counts what was there and is not used, since it does not verify or does not fit.
+    pub fn refused(&self) -> Counter {
+        self.refused.clone()
     }
 
     /// The plugin of the module with that digest, if it is kept and can be trusted.
     pub(super) async fn find(&self, sandbox: &Arc<Sandbox>, module: &str) -> Option<Found> {
         if let Some(folder) = &self.folder
-            && let Some(plugin) = folder.find(sandbox, module)
+            && let Some(plugin) = folder.find(sandbox, module, &self.refused)
         {
             let place = "COMPILED_DIR";
             return Some(Found { plugin, place });
         }
-        let plugin = self.bucket.as_ref()?.find(sandbox, module).await?;
+        let bucket = self.bucket.as_ref()?;
+        let plugin = bucket.find(sandbox, module, &self.refused).await?;
         let place = "COMPILED_PREFIX";
         Some(Found { plugin, place })
     }
@@ -99,7 +109,7 @@ impl Compiled {
 }
 
 impl Folder {
-    fn find(&self, sandbox: &Sandbox, module: &str) -> Option<Plugin> {
+    fn find(&self, sandbox: &Sandbox, module: &str, refused: &Counter) -> Option<Plugin> {
         let file = self.path.join(file_name(&self.host, module));
         if !file.exists() {
             return None;
@@ -107,6 +117,7 @@ impl Folder {
         sandbox
             .map(&file)
             .inspect_err(|error| {
+                refused.count();
                 tracing::warn!(
                     file = %file.display(),
                     error = %error,
@@ -122,7 +133,12 @@ impl Bucket {
         format!("{}{}/{module}", self.prefix, self.host)
     }
 
-    async fn find(&self, sandbox: &Arc<Sandbox>, module: &str) -> Option<Plugin> {
+    async fn find(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        module: &str,
+        refused: &Counter,
+    ) -> Option<Plugin> {
         let name = self.name(module);
         let unused = |error: &dyn std::fmt::Display| {
             tracing::warn!(
@@ -149,7 +165,10 @@ impl Bucket {
             .await
             .inspect_err(|error| unused(error))
             .ok()?
-            .inspect_err(|error| unused(error))
+            .inspect_err(|error| {
+                refused.count();
+                unused(error);
+            })
             .ok()
     }
 
@@ -182,7 +201,6 @@ impl Bucket {
 /// Compiles a module into `folder`, for deployments that set `COMPILED_DIR` to it. The file is for
 /// hosts of this release and this architecture. Returns where it is.
 pub fn precompile(module: &[u8], folder: &Path) -> Result<PathBuf, PluginError> {
-    super::bounds::check(module)?;
     let component = component::from_module(module)?;
     let code = compile_portable(&component)?;
     let name = file_name(&host(&portable_engine_hash()?), &sha256(module));
@@ -191,7 +209,7 @@ pub fn precompile(module: &[u8], folder: &Path) -> Result<PathBuf, PluginError> 
     std::fs::write(&unfinished, code)
         .and_then(|()| std::fs::rename(&unfinished, &file))
         .map_err(|error| {
-            PluginError::Invalid(format!("{} cannot be written: {error}", file.display()).into())
+            PluginError::invalid(format!("{} cannot be written: {error}", file.display()))
         })?;
     Ok(file)
 }

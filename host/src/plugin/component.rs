@@ -1,6 +1,6 @@
 //! Core modules into components.
 
-use super::PluginError;
+use super::{PluginError, bounds};
 use std::borrow::Cow;
 use wasi_preview1_component_adapter_provider::{
     WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
@@ -18,19 +18,18 @@ pub(super) const ADAPTERS: [&[u8]; 2] = [
     WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
 ];
 
-/// A component as it is; a core module with the adapter that its kind needs.
+/// A component as it is; a core module with the adapter that its kind needs. What is too large to
+/// be compiled is refused.
 pub(super) fn from_module(module: &[u8]) -> Result<Cow<'_, [u8]>, PluginError> {
+    bounds::check(module)?;
     if Parser::is_component(module) {
         return Ok(Cow::Borrowed(module));
-    }
-    if !Parser::is_core_wasm(module) {
-        return Err(invalid("it is not a WebAssembly module"));
     }
     let adapter = match kind(module)? {
         Kind::Reactor => WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
         Kind::Command => WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER,
         Kind::Neither => {
-            return Err(invalid(
+            return Err(PluginError::invalid(
                 "it is neither built with redis-sync-guest (no `component-type` section) nor a WASI program (no `_start`)",
             ));
         }
@@ -47,15 +46,13 @@ enum Kind {
 fn kind(module: &[u8]) -> Result<Kind, PluginError> {
     let mut command = false;
     for payload in Parser::new(0).parse_all(module) {
-        match payload.map_err(|error| invalid(format!("it is not valid WebAssembly: {error}")))? {
+        match payload.map_err(PluginError::malformed)? {
             Payload::CustomSection(section) if section.name().starts_with(INTERFACE_SECTION) => {
                 return Ok(Kind::Reactor);
             }
             Payload::ExportSection(exports) => {
                 for export in exports {
-                    let export = export.map_err(|error| {
-                        invalid(format!("it is not valid WebAssembly: {error}"))
-                    })?;
+                    let export = export.map_err(PluginError::malformed)?;
                     command |= export.name == "_start";
                 }
             }
@@ -76,11 +73,7 @@ fn encode(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, PluginError> {
         .module(module)
         .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter))
         .and_then(ComponentEncoder::encode)
-        .map_err(|error| invalid(format!("it cannot be made a component: {error:#}")))
-}
-
-fn invalid(why: impl Into<String>) -> PluginError {
-    PluginError::Invalid(why.into().into())
+        .map_err(|error| PluginError::invalid(format!("it cannot be made a component: {error:#}")))
 }
 
 #[cfg(test)]

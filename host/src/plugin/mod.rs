@@ -6,22 +6,25 @@
 //! process.
 
 mod bounds;
+mod compile;
 mod compiled;
 mod component;
+mod error;
 #[cfg(test)]
 mod tests;
 mod workshop;
 
 pub use compiled::{Compiled, precompile};
+pub use error::PluginError;
 
-use crate::sandbox::{LoadError, Plugin, Sandbox};
+use crate::sandbox::{Plugin, Sandbox};
 use bytes::Bytes;
+use error::MAX_WAIT;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::time::Instant;
 use workshop::Workshop;
 
@@ -30,33 +33,6 @@ pub const MAX_MODULE_BYTES: u64 = 64 << 20;
 
 /// Machine code that is kept in memory, in bytes.
 const MAX_COMPILED_BYTES: u64 = 256 << 20;
-
-/// How long objects wait for a module that is being read and compiled. A JavaScript engine takes
-/// 8 s on two idle processors, and a small function has a fraction of one.
-const MAX_WAIT: Duration = Duration::from_secs(120);
-
-/// Why a module cannot be used.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum PluginError {
-    /// It is no WebAssembly, or none that is taken.
-    #[error("{0}")]
-    Invalid(Arc<str>),
-    /// Compiling it came down.
-    #[error("it crashes the compiler")]
-    Crashed,
-    /// It takes longer than anything waits for it.
-    #[error(
-        "it is not compiled after {} s; that goes on, and a later attempt will find it done",
-        MAX_WAIT.as_secs()
-    )]
-    Slow,
-}
-
-impl From<LoadError> for PluginError {
-    fn from(error: LoadError) -> Self {
-        Self::Invalid(error.to_string().into())
-    }
-}
 
 /// A module as the bucket has it.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use crate::settings::{CompiledSettings, Limits, Secret};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 /// A program that writes 16 random bytes and the monotonic clock, in a loop that costs fuel.
 const PROGRAM: &str = r#"(module
@@ -256,6 +257,7 @@ async fn a_deployed_file_is_mapped_and_one_that_is_damaged_is_not() {
     std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, b"damaged").unwrap();
     assert!(compiled.find(&sandbox, &digest).await.is_none());
+    assert_eq!(compiled.refused().take(), 1);
     let library = library(Some(folder.path()), 1 << 30);
     assert!(
         load(&library, "p.wasm", &module).await.is_ok(),

@@ -1,7 +1,8 @@
 //! Makes plugins of modules: out of what is kept compiled, or by compiling.
 
+use super::compile::compile;
 use super::compiled::{Compiled, Found};
-use super::{Loaded, Module, PluginError, bounds, component};
+use super::{Loaded, Module, PluginError};
 use crate::fingerprint::sha256;
 use crate::sandbox::{Plugin, Sandbox};
 use bytes::Bytes;
@@ -11,13 +12,6 @@ use tokio::sync::Semaphore;
 
 /// Modules that are compiled at a time.
 const MAX_COMPILING: usize = 2;
-
-/// Threads that compile one module. They are its own, so that a module which takes long shares the
-/// processor with others instead of standing before them in a queue.
-const MAX_THREADS: usize = 4;
-
-/// Native stack of such a thread, in bytes.
-const STACK: usize = 8 << 20;
 
 /// Makes plugins.
 pub(super) struct Workshop {
@@ -68,21 +62,6 @@ impl Workshop {
         self.compiled.keep(&self.sandbox, digest, &plugin).await;
         Ok(plugin)
     }
-}
-
-fn compile(sandbox: &Sandbox, module: &[u8]) -> Result<Plugin, PluginError> {
-    bounds::check(module)?;
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.min(MAX_THREADS))
-        .thread_name(|number| format!("compile-{number}"))
-        .stack_size(STACK)
-        .build()
-        .map_err(|error| PluginError::Invalid(error.to_string().into()))?;
-    pool.install(|| {
-        let component = component::from_module(module)?;
-        Ok(sandbox.prepare(&component)?)
-    })
 }
 
 /// A module that makes the compiler panic fails the objects that need it, no others.

@@ -65,7 +65,9 @@ fn config(concurrency: usize) -> Config {
 fn pool(concurrency: usize) -> PoolingAllocationConfig {
     let components = u32::try_from(concurrency).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(components)
+    // Stacks are for guests that wait while others run on their thread, which none of ours does.
+    pool.total_stacks(0)
+        .total_component_instances(components)
         .max_component_instance_size(4 << 20)
         .max_core_instances_per_component(MAX_CORE_INSTANCES)
         .max_core_instance_size(4 << 20)

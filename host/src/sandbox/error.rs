@@ -52,9 +52,9 @@ pub enum Failure {
     /// It asked for more random bytes than it may.
     #[error("asked for more than {MAX_RANDOM_BYTES} random bytes at a time")]
     TooRandom,
-    /// It has more instances, memories or tables than there is room for.
-    #[error("cannot be instantiated")]
-    Instantiate(String),
+    /// The host has not what the plugin may use: memory, or room for one more instance.
+    #[error("could not be given what it needs by the host")]
+    Host(String),
     /// It exited where it should have returned.
     #[error("exited with status {0} instead of returning")]
     Exited(i32),
@@ -70,6 +70,11 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Whether a repetition may come to another end: only where it was not the plugin that failed.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Host(_))
+    }
+
     /// The whole message: which plugin, on which object, and where a limit is raised.
     pub fn describe(&self, plugin: &str, object: &str) -> String {
         let (limit, key) = match self {
@@ -84,7 +89,7 @@ impl Failure {
             | Self::TooRandom
             | Self::Exited(_)
             | Self::Stuck(_) => return format!("plugin `{plugin}` {self} on `{object}`"),
-            Self::Instantiate(why) | Self::Trapped(why) | Self::Returned(why) => {
+            Self::Host(why) | Self::Trapped(why) | Self::Returned(why) => {
                 return format!("plugin `{plugin}` {self} on `{object}`: {why}");
             }
         };

@@ -1,6 +1,10 @@
 //! The memory limit of a run: all linear memories and tables of its instances together.
 
-use wasmtime::{ResourceLimiter, Result};
+use wasmtime::{Error, ResourceLimiter, Result};
+
+/// What wasmtime says where a memory would grow past all that its addresses reach. That error has
+/// no type of its own; a test holds the two together.
+const BEYOND_ADDRESSES: &str = "memory growth exceeds memory type's limits";
 
 /// What a table's element takes on the host, in bytes.
 const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
@@ -9,6 +13,11 @@ const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
 #[derive(Debug, thiserror::Error)]
 #[error("the memory limit is reached")]
 pub(super) struct MemoryLimit;
+
+/// Raised where the host cannot give what the limit allows.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct HostLimit(String);
 
 /// Counts what a run holds.
 #[derive(Debug)]
@@ -39,6 +48,14 @@ impl ResourceLimiter for MemoryBudget {
             return Ok(false);
         }
         self.take(desired.saturating_sub(current))
+    }
+
+    /// A guest that was told could go on and yield something else than on another host.
+    fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
+        if error.to_string() == BEYOND_ADDRESSES {
+            return Ok(());
+        }
+        Err(HostLimit(format!("{error:#}")).into())
     }
 
     fn table_growing(
@@ -82,5 +99,14 @@ mod tests {
                 .memory_growing(0, 600, Some(500))
                 .unwrap()
         );
+        let beyond = Error::msg(BEYOND_ADDRESSES);
+        assert!(MemoryBudget::new(1000).memory_grow_failed(beyond).is_ok());
+    }
+
+    #[test]
+    fn a_growth_that_the_host_refuses_ends_the_run() {
+        let refused = std::io::Error::from(std::io::ErrorKind::OutOfMemory);
+        let ended = MemoryBudget::new(1000).memory_grow_failed(refused.into());
+        assert!(ended.unwrap_err().is::<HostLimit>());
     }
 }

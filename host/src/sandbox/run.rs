@@ -2,7 +2,7 @@
 
 use super::error::Failure;
 use super::guest_log::clip;
-use super::limits::MemoryLimit;
+use super::limits::{HostLimit, MemoryLimit};
 use super::plugin::{Entrance, Plugin, bindings};
 use super::state::{MAX_HANDLES, State};
 use super::stdio::{OutputLimit, lock};
@@ -184,10 +184,18 @@ fn other(error: &wasmtime::Error, limits: &Limits) -> Failure {
     if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         return Failure::TooManyHandles;
     }
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-        return Failure::Instantiate(root);
+    if is_of_host(error) {
+        return Failure::Host(root);
     }
     Failure::Trapped(clip(&root, MAX_MESSAGE_BYTES).to_owned())
+}
+
+/// Whether it was the host that had no memory or no room, and not the guest that failed. Nothing
+/// else of a run comes from the operating system: the guest's own calls end in codes, not errors.
+fn is_of_host(error: &wasmtime::Error) -> bool {
+    error.is::<HostLimit>()
+        || error.is::<wasmtime::PoolConcurrencyLimitError>()
+        || error.chain().any(|cause| cause.is::<std::io::Error>())
 }
 
 fn object_for_guest(object: &Object) -> types::Object {

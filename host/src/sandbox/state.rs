@@ -8,8 +8,6 @@ use super::stdio::{Stream, lock};
 use super::wasi::{Seeded, StandingClock};
 use crate::fingerprint::Fingerprint;
 use crate::object::Object;
-use rand::SeedableRng;
-use rand::rngs::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -50,13 +48,12 @@ impl State {
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let seed = seed(input.object, input.digest);
         Self {
-            wasi: context(input, kind, &seed, &stdout, &stderr),
+            wasi: context(input, kind, &stdout, &stderr),
             table,
             memory: MemoryBudget::new(input.limits.memory_bytes),
             monotonic: 0,
-            random: Seeded(ChaCha8Rng::from_seed(seed)),
+            random: Seeded::new(seed(input.object, input.digest)),
             settings: Arc::clone(input.settings),
             log,
             stdout,
@@ -65,14 +62,7 @@ impl State {
     }
 }
 
-fn context(
-    input: &Input<'_>,
-    kind: Kind,
-    seed: &[u8; 32],
-    stdout: &Stream,
-    stderr: &Stream,
-) -> WasiCtx {
-    let hash_seed = u128::from_le_bytes(std::array::from_fn(|index| seed[index]));
+fn context(input: &Input<'_>, kind: Kind, stdout: &Stream, stderr: &Stream) -> WasiCtx {
     let mut builder = WasiCtxBuilder::new();
     builder
         .stdout(stdout.clone())
@@ -82,8 +72,7 @@ fn context(
         .allow_ip_name_lookup(false)
         .wall_clock(StandingClock(Duration::from_millis(
             input.object.last_modified,
-        )))
-        .insecure_random_seed(hash_seed);
+        )));
     if kind == Kind::Command {
         builder
             .stdin(MemoryInputPipe::new(input.object.body.clone()))

@@ -1,38 +1,107 @@
 //! Everything a plugin can import, in one place. What is not here is refused when it is loaded.
 //!
-//! WASI 0.2 is linked whole, since the runtimes of Rust, Go, C, JavaScript and Python need parts of
-//! each of its interfaces, but behind it there is nothing: no directory is opened, sockets cannot
-//! be made, names are not resolved, and the environment is what the contract says. Clocks stand
-//! still or count, and waiting is over at once.
+//! The runtimes of Rust, Go, C, JavaScript and Python need parts of every interface of WASI 0.2, but
+//! behind them there is nothing: no directory is opened, sockets cannot be made, names are not
+//! resolved, and the environment is what the contract says. Clocks stand still or count, and
+//! waiting is over at once.
 
 use super::plugin::bindings::redis_sync::transform as host;
 use super::state::State;
-use rand::Rng;
 use rand::rngs::ChaCha8Rng;
+use rand::{Rng, SeedableRng};
 use std::time::Duration;
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, Result};
 use wasmtime_wasi::async_trait;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
-use wasmtime_wasi::p2::bindings::random::{insecure, random};
+use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+use wasmtime_wasi::p2::bindings::sync::{filesystem, io, sockets as waiting_sockets};
+use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem::preopens, sockets};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi::{HostWallClock, WasiView};
+use wasmtime_wasi_io::bindings::wasi::io::error as io_error;
 
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-    linker.allow_shadowing(true);
-    monotonic_clock::add_to_linker::<State, CountingClock>(&mut linker, |state| ClockView {
+    link_interface(&mut linker)?;
+    link_streams(&mut linker)?;
+    link_program(&mut linker)?;
+    link_clocks_and_random(&mut linker)?;
+    link_files(&mut linker)?;
+    link_sockets(&mut linker)?;
+    Ok(linker)
+}
+
+/// Our own interface.
+fn link_interface(linker: &mut Linker<State>) -> Result<()> {
+    host::types::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    host::log::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    host::settings::add_to_linker::<State, HasSelf<State>>(linker, |state| state)
+}
+
+/// Streams and waiting for them: there are stdin, stdout and stderr, which are always ready.
+fn link_streams(linker: &mut Linker<State>) -> Result<()> {
+    io_error::add_to_linker::<State, Table>(linker, |state| &mut state.table)?;
+    io::poll::add_to_linker::<State, Table>(linker, |state| &mut state.table)?;
+    io::streams::add_to_linker::<State, Table>(linker, |state| &mut state.table)
+}
+
+/// What a program is started with, and how it ends.
+fn link_program(linker: &mut Linker<State>) -> Result<()> {
+    cli::environment::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::exit::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::stdin::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::stdout::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::stderr::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::terminal_input::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::terminal_output::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<State, WasiCli>(linker, State::cli)
+}
+
+/// All of these are derived from the object and the module.
+fn link_clocks_and_random(linker: &mut Linker<State>) -> Result<()> {
+    clocks::wall_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;
+    monotonic_clock::add_to_linker::<State, CountingClock>(linker, |state| ClockView {
         nanoseconds: &mut state.monotonic,
         table: &mut state.table,
     })?;
-    random::add_to_linker::<State, Seeded>(&mut linker, |state| &mut state.random)?;
-    insecure::add_to_linker::<State, Seeded>(&mut linker, |state| &mut state.random)?;
-    linker.allow_shadowing(false);
-    host::types::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-    host::log::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-    host::settings::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;
-    Ok(linker)
+    random::add_to_linker::<State, Seeded>(linker, |state| &mut state.random)?;
+    insecure::add_to_linker::<State, Seeded>(linker, |state| &mut state.random)?;
+    insecure_seed::add_to_linker::<State, Seeded>(linker, |state| &mut state.random)
+}
+
+/// A file is opened through a directory, and there is none.
+fn link_files(linker: &mut Linker<State>) -> Result<()> {
+    preopens::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
+    filesystem::types::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)
+}
+
+/// The context denies making a socket and resolving a name, so nothing has a socket to go on with.
+fn link_sockets(linker: &mut Linker<State>) -> Result<()> {
+    let options = sockets::network::LinkOptions::default();
+    sockets::instance_network::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    sockets::network::add_to_linker::<State, WasiSockets>(linker, &options, State::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    waiting_sockets::tcp::add_to_linker::<State, WasiSockets>(linker, State::sockets)?;
+    waiting_sockets::udp_create_socket::add_to_linker::<State, WasiSockets>(
+        linker,
+        State::sockets,
+    )?;
+    waiting_sockets::udp::add_to_linker::<State, WasiSockets>(linker, State::sockets)
+}
+
+/// The table of handles.
+struct Table;
+
+impl HasData for Table {
+    type Data<'a> = &'a mut ResourceTable;
 }
 
 /// The wall clock of a run: it stands at the object's last-modified time.
@@ -111,19 +180,32 @@ pub(super) const MAX_RANDOM_BYTES: u64 = 1 << 20;
 pub(super) struct RandomLimit;
 
 /// The random numbers of a run: one sequence, whichever interface they are drawn through.
-pub(super) struct Seeded(pub(super) ChaCha8Rng);
+pub(super) struct Seeded {
+    numbers: ChaCha8Rng,
+    /// What a guest's hash maps start from.
+    hash_seed: (u64, u64),
+}
 
 impl HasData for Seeded {
     type Data<'a> = &'a mut Self;
 }
 
 impl Seeded {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        let word =
+            |start: usize| u64::from_le_bytes(std::array::from_fn(|byte| seed[start + byte]));
+        Self {
+            numbers: ChaCha8Rng::from_seed(seed),
+            hash_seed: (word(0), word(8)),
+        }
+    }
+
     fn bytes(&mut self, length: u64) -> Result<Vec<u8>> {
         if length > MAX_RANDOM_BYTES {
             return Err(RandomLimit.into());
         }
         let mut bytes = vec![0; usize::try_from(length)?];
-        self.0.fill_bytes(&mut bytes);
+        self.numbers.fill_bytes(&mut bytes);
         Ok(bytes)
     }
 }
@@ -134,7 +216,7 @@ impl random::Host for Seeded {
     }
 
     fn get_random_u64(&mut self) -> Result<u64> {
-        Ok(self.0.next_u64())
+        Ok(self.numbers.next_u64())
     }
 }
 
@@ -144,7 +226,13 @@ impl insecure::Host for Seeded {
     }
 
     fn get_insecure_random_u64(&mut self) -> Result<u64> {
-        Ok(self.0.next_u64())
+        Ok(self.numbers.next_u64())
+    }
+}
+
+impl insecure_seed::Host for Seeded {
+    fn insecure_seed(&mut self) -> Result<(u64, u64)> {
+        Ok(self.hash_seed)
     }
 }
 

@@ -41,6 +41,18 @@ pub(super) fn attacks() -> Vec<Attack> {
             "wasm `unreachable`",
         ),
         command(
+            "sending through every descriptor",
+            r#"(import "wasi_snapshot_preview1" "sock_send" (func $send (param i32 i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 0) "\10\00\00\00\04\00\00\00")
+            (func (export "_start") (local $descriptor i32)
+              (loop
+                (if (i32.eqz (call $send (local.get $descriptor) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 8)))
+                  (then (return)))
+                (br_if 0 (i32.lt_u (local.tee $descriptor (i32.add (local.get $descriptor) (i32.const 1))) (i32.const 1000))))
+              unreachable)"#,
+            "wasm `unreachable`",
+        ),
+        command(
             "random numbers by the megabyte",
             r#"(import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
             (memory (export "memory") 200)

@@ -295,7 +295,7 @@ mod tests {
             None => format!("| `{name}` | | {meaning} |\n"),
         };
         let table: String = VARIABLES.iter().map(row).collect();
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         assert!(
             readme.contains(&format!("| --- | --- | --- |\n{table}\n")),
             "the README's table must be:\n{table}"

@@ -1,0 +1,44 @@
+//! Why a module cannot be used.
+
+use crate::sandbox::LoadError;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long objects wait for a module that is being read and compiled. A JavaScript engine takes
+/// 8 s on two idle processors, and a small function has a fraction of one.
+pub(super) const MAX_WAIT: Duration = Duration::from_secs(120);
+
+/// Why a module cannot be used.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PluginError {
+    /// It is no WebAssembly, or none that is taken.
+    #[error("{0}")]
+    Invalid(Arc<str>),
+    /// Compiling it came down.
+    #[error("it crashes the compiler")]
+    Crashed,
+    /// It takes longer than anything waits for it.
+    #[error(
+        "it is not compiled after {} s; that goes on, and a later attempt will find it done",
+        MAX_WAIT.as_secs()
+    )]
+    Slow,
+}
+
+impl PluginError {
+    /// It is refused, for this reason.
+    pub(super) fn invalid(why: impl Into<Arc<str>>) -> Self {
+        Self::Invalid(why.into())
+    }
+
+    /// It is not WebAssembly, for this reason.
+    pub(super) fn malformed(error: impl std::fmt::Display) -> Self {
+        Self::invalid(format!("it is not valid WebAssembly: {error}"))
+    }
+}
+
+impl From<LoadError> for PluginError {
+    fn from(error: LoadError) -> Self {
+        Self::invalid(error.to_string())
+    }
+}

@@ -1,0 +1,26 @@
+//! Machine code of the guests, made once for all functions of a test run: an unoptimised host takes
+//! more than a second to compile one, which is most of what most tests would do.
+
+use redis_sync::{fingerprint::sha256, plugin::precompile};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+/// The modules that were compiled by this process, by their digests.
+static COMPILED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
+/// A folder for `COMPILED_DIR` that has the machine code of this module, and of others.
+///
+/// # Panics
+///
+/// Where the module cannot be compiled.
+pub fn folder_with(module: &[u8]) -> PathBuf {
+    let folder = Path::new(crate::guest::FOLDER).join("compiled");
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if compiled.insert(sha256(module)) {
+        std::fs::create_dir_all(&folder)
+            .unwrap_or_else(|error| panic!("no folder {}: {error}", folder.display()));
+        precompile(module, &folder).unwrap_or_else(|error| panic!("not compiled: {error}"));
+    }
+    folder
+}

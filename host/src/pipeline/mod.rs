@@ -45,6 +45,8 @@ pub struct Pipeline {
     store: Store,
     ledger: Ledger,
     library: Library,
+    /// The same, for whoever must not write.
+    reading: Library,
     catalog: Catalog,
     metrics: Metrics,
     /// Where more work goes than one invocation can do.
@@ -133,11 +135,13 @@ impl Pipeline {
         let queue = |url: &String| Queue::new(aws, url);
         let store = Store::new(aws, &settings.bucket, settings.s3_force_path_style);
         let compiled = Compiled::new(&settings.compiled, &sandbox, &store)?;
+        let library = Library::new(sandbox, compiled);
         Ok(Self {
             store,
             queue: settings.sync_queue_url.as_ref().map(queue),
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
-            library: Library::new(sandbox, compiled),
+            reading: library.reading(),
+            library,
             catalog: Catalog::default(),
             metrics: Metrics::new(&settings.metrics_namespace),
             runs: Arc::new(Semaphore::new(settings.concurrency)),

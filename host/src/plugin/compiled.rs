@@ -16,10 +16,12 @@ use std::sync::Arc;
 const MAX_ARTEFACT_BYTES: u64 = 256 << 20;
 
 /// The compiled modules.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Compiled {
     folder: Option<Folder>,
     bucket: Option<Bucket>,
+    /// Whether they are only read.
+    reading: bool,
 }
 
 /// A plugin, and where its machine code was.
@@ -29,6 +31,7 @@ pub(super) struct Found {
 }
 
 /// A folder that was deployed together with the program.
+#[derive(Clone)]
 struct Folder {
     path: PathBuf,
     /// See [`Identity::host`]; of the engine that compiles for every machine.
@@ -36,6 +39,7 @@ struct Folder {
 }
 
 /// Sealed artefacts in the bucket.
+#[derive(Clone)]
 struct Bucket {
     store: Store,
     prefix: String,
@@ -74,7 +78,16 @@ impl Compiled {
         Ok(Self {
             folder: settings.folder.as_ref().map(folder).transpose()?,
             bucket: None,
+            reading: false,
         })
+    }
+
+    /// The same, for whoever must not write.
+    pub(super) fn reading(&self) -> Self {
+        Self {
+            reading: true,
+            ..self.clone()
+        }
     }
 
     /// The plugin of the module with that digest, if it is kept and can be trusted.
@@ -92,7 +105,9 @@ impl Compiled {
 
     /// Keeps what was compiled. That it cannot be kept fails nothing.
     pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, module: &str, plugin: &Plugin) {
-        if let Some(bucket) = &self.bucket {
+        if let Some(bucket) = &self.bucket
+            && !self.reading
+        {
             bucket.keep(sandbox, module, plugin).await;
         }
     }

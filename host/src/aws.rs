@@ -81,7 +81,7 @@ mod tests {
     struct Cause {
         words: &'static str,
         #[source]
-        behind: Option<Box<Cause>>,
+        behind: Option<Box<Self>>,
     }
 
     fn cause(words: &'static str, behind: Option<Cause>) -> Cause {

@@ -18,6 +18,7 @@ mod large;
 mod ledger;
 mod lifecycle;
 mod limits;
+mod loss;
 mod operations;
 mod order;
 mod ownership;

@@ -9,6 +9,7 @@ mod conflict;
 mod passing;
 mod plugins;
 mod prepare;
+mod reclaim;
 mod sweep;
 mod tally;
 mod transform;

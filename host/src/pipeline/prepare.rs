@@ -55,6 +55,10 @@ impl Pipeline {
         routes: &Routes,
         mode: Mode,
     ) -> Result<Prepared, ChangeError> {
+        // What has come to lie under a prefix of ours is no config object any more.
+        if !self.settings.is_config(key) {
+            return Ok(gone(key, ticket));
+        }
         let limit = SizeLimit::of("MAX_OBJECT_BYTES", self.settings.max_object_bytes);
         let Some(object) = self.store.object(key, limit).await? else {
             return Ok(gone(key, ticket));

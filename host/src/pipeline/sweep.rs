@@ -69,7 +69,7 @@ impl Span {
         }
     }
 
-    fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         if self.exact {
             key == self.prefix
         } else {
@@ -127,7 +127,12 @@ impl Pipeline {
 
     /// What would become of an object, with its record as it was looked up. Whether its keys are
     /// free is not known before they are written.
-    async fn preview(&self, candidate: Candidate, routes: &Routes, mode: Mode) -> ObjectReport {
+    pub(super) async fn preview(
+        &self,
+        candidate: Candidate,
+        routes: &Routes,
+        mode: Mode,
+    ) -> ObjectReport {
         let Candidate {
             key, seen, intact, ..
         } = candidate;
@@ -316,7 +321,7 @@ impl Walk<'_> {
 /// Why nothing more is started.
 const OUT_OF_TIME: &str = "the invocation's time is nearly over";
 
-async fn in_time<T, E>(
+pub(super) async fn in_time<T, E>(
     deadline: Instant,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, String>

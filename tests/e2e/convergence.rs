@@ -34,27 +34,27 @@ fn play(
 
 #[test]
 fn any_history_on_hosts_in_one_process_converges() {
-    play(200, histories(), World::of_pipelines(3));
+    play(150, histories(), World::of_pipelines(3));
 }
 
 #[test]
 fn any_history_on_several_processes_converges() {
-    play(10, histories(), World::of_functions(3));
+    play(8, histories(), World::of_functions(3));
 }
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(30, histories(), World::of_cluster(3));
+    play(40, histories(), World::of_cluster(3));
 }
 
 #[test]
 fn whatever_redis_loses_the_next_sync_brings_back() {
-    play(50, histories_with_losses(), World::of_pipelines(3));
+    play(70, histories_with_losses(), World::of_pipelines(3));
 }
 
 #[test]
 fn whatever_a_cluster_loses_the_next_sync_brings_back() {
-    play(15, histories_with_losses(), World::of_cluster(3));
+    play(30, histories_with_losses(), World::of_cluster(3));
 }
 
 #[test]

@@ -73,7 +73,10 @@ impl Pipeline {
             .read(&self.store, &self.settings.plugins_prefix)
             .await?;
         for candidate in self.gone(lost).await? {
-            tally.add(self.preview(candidate, &routes, Mode::Normal).await);
+            tally.add(
+                self.preview(candidate, &routes, Mode::Preview { force: false })
+                    .await,
+            );
         }
         Ok(())
     }

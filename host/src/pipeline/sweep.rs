@@ -171,7 +171,7 @@ impl Walk<'_> {
             };
             let listed: Vec<Listed> = listing.objects.into_iter().filter(is_wanted).collect();
             let there: BTreeSet<String> = listed.iter().map(|object| object.key.clone()).collect();
-            let candidates = self.pipeline.candidates(listed, &self.routes);
+            let candidates = self.pipeline.candidates(listed, &self.routes, self.mode());
             let candidates = in_time(self.deadline, candidates).await;
             let candidates = candidates.map_err(|why| stopped(&start, &why))?;
             self.carry_out(candidates, &start).await?;
@@ -228,6 +228,14 @@ impl Walk<'_> {
         }
     }
 
+    fn mode(&self) -> Mode {
+        match self.action {
+            Action::Preview { force } => Mode::Preview { force },
+            Action::Sync { force: true } => Mode::Rewrite,
+            Action::Sync { force: false } | Action::Queue => Mode::Normal,
+        }
+    }
+
     fn pass_over(&mut self, objects: usize) {
         let objects = u64::try_from(objects).unwrap_or(u64::MAX);
         self.tally.add_unchanged(objects);
@@ -247,7 +255,7 @@ impl Walk<'_> {
             .filter(|candidate| force || !candidate.unchanged)
             .collect();
         self.pass_over(all - due.len());
-        let mode = if force { Mode::Rewrite } else { Mode::Normal };
+        let mode = self.mode();
         if matches!(self.action, Action::Preview { .. }) {
             return self.preview(due, mode, start).await;
         }

@@ -28,8 +28,9 @@ test-moto: setup target/moto/.installed ## end-to-end with moto's S3, SQS, SNS a
 	cargo test --package redis-sync-tests --test moto
 
 target/moto/.installed:
+	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
 	python3 -m venv target/moto
-	target/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.*'
+	target/moto/bin/pip install --quiet --disable-pip-version-check 'moto[events,s3,sns,sqs]==5.2.*' flask flask-cors
 	@touch $@
 
 .PHONY: fuzz

@@ -44,17 +44,17 @@ fn any_history_on_several_processes_converges() {
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(40, histories(), World::of_cluster(3));
+    play(30, histories(), World::of_cluster(3));
 }
 
 #[test]
 fn whatever_redis_loses_the_next_sync_brings_back() {
-    play(70, histories_with_losses(), World::of_pipelines(3));
+    play(90, histories_with_losses(), World::of_pipelines(3));
 }
 
 #[test]
 fn whatever_a_cluster_loses_the_next_sync_brings_back() {
-    play(30, histories_with_losses(), World::of_cluster(3));
+    play(6, histories_with_losses(), World::of_cluster(3));
 }
 
 #[test]

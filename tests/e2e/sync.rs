@@ -54,7 +54,7 @@ async fn sync_finds_what_no_event_told_of() {
     let expected = json!({
         "status": "success", "message": "6 objects: 3 synced, 1 unchanged, 2 deleted", "dry_run": false,
         "counts": {"synced": 3, "unchanged": 1, "deleted": 2, "superseded": 0, "skipped": 0, "failed": 0},
-        "stray_keys": 0, "failed": [],
+        "failed": [], "stray_keys": 0,
     });
     assert_eq!(report, expected);
     assert_held(

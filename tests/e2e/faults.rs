@@ -1,7 +1,9 @@
 //! What happens when Redis, the way to it or the host fails: reported, never half done, healed by
 //! the next delivery.
 
-use super::scenario::{connect, environment, many, outcome, texts, upload_guest, variables};
+use super::scenario::{
+    connect, environment, many, outcome, texts, upload, upload_guest, variables,
+};
 use redis_sync::local::{BUCKET, Function, Operation, Redis, RedisOptions, S3, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
@@ -13,10 +15,7 @@ use std::time::{Duration, Instant};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_redis_is_reported_and_one_restarted_empty_is_filled() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
     environment.redis.kill().await;
     let error = environment
         .upload("flags/a", texts(&[("k", "2")]))
@@ -53,10 +52,7 @@ async fn a_redis_restarted_empty_in_the_middle_is_filled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_stands_still_is_waited_for() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
     environment.redis.pause().unwrap();
     let (report, ()) = tokio::join!(environment.upload("flags/a", texts(&[("k", "2")])), async {
         let line = environment.function.wait_for_log("Redis did not answer");
@@ -71,10 +67,7 @@ async fn a_redis_that_stands_still_is_waited_for() {
 async fn a_flushed_script_cache_is_filled_again() {
     let environment = environment(&[]).await;
     for value in ["1", "2"] {
-        environment
-            .upload("flags/a", texts(&[("k", value)]))
-            .await
-            .unwrap();
+        upload(&environment, "flags/a", &[("k", value)]).await;
         environment
             .redis
             .command(&["SCRIPT", "FLUSH"])
@@ -121,14 +114,8 @@ async fn a_read_only_replica_is_not_written_to() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_redis_keeps_the_old_entries_and_takes_deletions() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
-    environment
-        .upload("flags/b", texts(&[("l", "1"), ("m", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
+    upload(&environment, "flags/b", &[("l", "1"), ("m", "1")]).await;
     environment
         .redis
         .command(&["CONFIG", "SET", "maxmemory", "1"])

@@ -1,6 +1,6 @@
 //! Redis evicts what it likes, the bookkeeping too: the next sync heals it, and nothing is left over.
 
-use super::scenario::{environment, texts};
+use super::scenario::{environment, texts, upload};
 use redis_sync::local::Environment;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
@@ -26,10 +26,7 @@ async fn keys_of_an_evicted_record_are_removed_by_the_next_sync() {
     let neighbour = texts(&[("m", "1")]);
     environment.upload("flags/b", neighbour).await.unwrap();
     lose(&environment, &["DEL", RECORD]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "2")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "2")]).await;
     let stale = json!({"k": "2", "l": "1", "m": "1"});
     assert_eq!(held(&environment.redis).await, stale);
 
@@ -44,10 +41,7 @@ async fn keys_of_an_evicted_record_are_removed_by_the_next_sync() {
     let report = sync(&environment, json!({})).await;
     assert_eq!(report["message"], "2 objects: 2 unchanged");
     // Who wants the key now finds it free.
-    environment
-        .upload("flags/b", texts(&[("l", "b")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/b", &[("l", "b")]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,24 +66,15 @@ async fn an_object_that_no_index_lists_is_missed_by_the_next_sync() {
         assert_eq!(held(&environment.redis).await, json!({"l": "1"}));
         let again = sync(&environment, json!({})).await;
         assert_eq!(again["message"], "1 object: 1 unchanged");
-        environment
-            .upload("flags/a", texts(&[("k", "1")]))
-            .await
-            .unwrap();
+        upload(&environment, "flags/a", &[("k", "1")]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_owners_a_deletion_still_removes_and_a_sync_notes_them_again() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
-    environment
-        .upload("flags/b", texts(&[("l", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
+    upload(&environment, "flags/b", &[("l", "1")]).await;
     lose(&environment, &["DEL", "redis-sync:owners"]).await;
     environment.remove("flags/a").await.unwrap();
     assert_eq!(held(&environment.redis).await, json!({"l": "1"}));
@@ -108,16 +93,10 @@ async fn without_owners_a_deletion_still_removes_and_a_sync_notes_them_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_that_a_failover_lost_is_written_again() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
     let mark = ["HGET", "redis-sync:owners", "k"];
     let mark = environment.redis.command(&mark).await.unwrap();
-    environment
-        .upload("flags/a", texts(&[("k", "2")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "2")]).await;
     lose(&environment, &["SET", "k", "1"]).await;
     lose(&environment, &["HSET", "redis-sync:owners", "k", &mark]).await;
     let report = sync(&environment, json!({})).await;
@@ -129,10 +108,7 @@ async fn a_write_that_a_failover_lost_is_written_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_fails_keeps_its_keys_though_its_record_is_gone() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
     lose(&environment, &["DEL", RECORD, "redis-sync:index:config"]).await;
     environment.s3.put("flags/a", "not for this plugin");
     let request = json!({"sync": {}});
@@ -145,10 +121,7 @@ async fn an_object_that_fails_keeps_its_keys_though_its_record_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flush_heals() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
     lose(&environment, &["FLUSHALL"]).await;
     let report = sync(&environment, json!({})).await;
     assert_eq!(report["counts"]["synced"], 1, "{report}");

@@ -1,6 +1,6 @@
 //! G5: no two objects write one Redis key.
 
-use super::scenario::{connect, environment, outcome, texts, yields};
+use super::scenario::{connect, environment, outcome, texts, upload, yields};
 use redis_sync::local::{BUCKET, event};
 use redis_sync_tests::held::held;
 use serde_json::json;
@@ -8,10 +8,7 @@ use serde_json::json;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claimed_key_is_refused_and_its_owner_named_until_that_is_deleted() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "a")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "a")]).await;
     let second = texts(&[("k", "b"), ("other", "b")]);
     let error = environment.upload("flags/b", &second).await.unwrap_err();
     let message = error.to_string();
@@ -32,14 +29,8 @@ async fn a_claimed_key_is_refused_and_its_owner_named_until_that_is_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_claimant_is_named_to_the_owner_that_claims_the_key_too() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "a")]))
-        .await
-        .unwrap();
-    environment
-        .upload("flags/b", texts(&[("l", "b")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "a")]).await;
+    upload(&environment, "flags/b", &[("l", "b")]).await;
     // Both claim what the other has, and keep what they have.
     environment
         .s3
@@ -66,10 +57,7 @@ async fn a_rename_works_in_either_order_of_its_events() {
     let environment = environment(&[]).await;
     let (s3, function) = (&environment.s3, &environment.function);
     let mut old = String::from("flags/0");
-    environment
-        .upload(&old, texts(&[("k", "0")]))
-        .await
-        .unwrap();
+    upload(&environment, &old, &[("k", "0")]).await;
     for (round, new_first) in [(1, true), (2, false)] {
         let new = format!("flags/{round}");
         let value = round.to_string();
@@ -94,14 +82,8 @@ async fn a_rename_works_in_either_order_of_its_events() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_objects_swap_their_keys() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "a")]))
-        .await
-        .unwrap();
-    environment
-        .upload("flags/b", texts(&[("l", "b")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "a")]).await;
+    upload(&environment, "flags/b", &[("l", "b")]).await;
     environment.s3.put("flags/a", texts(&[("l", "a")]));
     environment.s3.put("flags/b", texts(&[("k", "b")]));
     let report = environment
@@ -139,10 +121,7 @@ async fn keys_of_others_are_adopted_unless_that_is_forbidden() {
         .command(&["HSET", "k", "f", "live"])
         .await
         .unwrap();
-    adopting
-        .upload("flags/a", texts(&[("k", "a")]))
-        .await
-        .unwrap();
+    upload(&adopting, "flags/a", &[("k", "a")]).await;
     assert_eq!(held(&adopting.redis).await, json!({"k": "a"}));
 
     let strict = environment(&[("ADOPT_KEYS", "false")]).await;
@@ -164,10 +143,7 @@ async fn keys_of_others_are_adopted_unless_that_is_forbidden() {
         .command(&["DEL", "redis-sync:owners"])
         .await
         .unwrap();
-    strict
-        .upload("flags/a", texts(&[("k", "b"), ("l", "b")]))
-        .await
-        .unwrap();
+    upload(&strict, "flags/a", &[("k", "b"), ("l", "b")]).await;
     assert_eq!(held(&strict.redis).await, json!({"k": "b", "l": "b"}));
 }
 
@@ -176,10 +152,7 @@ async fn a_route_bounds_the_keys_and_none_is_ever_bookkeeping() {
     let environment = environment(&[]).await;
     let routes = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nkeys = [\"flags:*\", \"redis-sync:*\"]\n";
     environment.s3.put("plugins/routes.toml", routes);
-    environment
-        .upload("flags/a", texts(&[("flags:a", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("flags:a", "1")]).await;
     for (key, why) in [
         ("other", "does not let it write the key `other`"),
         ("redis-sync:owners", "reserved for bookkeeping"),
@@ -222,14 +195,8 @@ async fn changed_keys_are_published_after_their_commit() {
     let client = redis::Client::open(environment.redis.url()).unwrap();
     let (mut sink, mut messages) = client.get_async_pubsub().await.unwrap().split();
     sink.subscribe("changes").await.unwrap();
-    environment
-        .upload("flags/a", texts(&[("k", "1"), ("l", "1")]))
-        .await
-        .unwrap();
-    environment
-        .upload("flags/a", texts(&[("l", "2")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1"), ("l", "1")]).await;
+    upload(&environment, "flags/a", &[("l", "2")]).await;
     let mut link = connect(&environment.redis).await;
     let mut published = Vec::new();
     for (place, state) in ["1", "1", "2", "2"].into_iter().enumerate() {

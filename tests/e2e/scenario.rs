@@ -16,6 +16,15 @@ pub(crate) fn texts(entries: &[(&str, &str)]) -> String {
     yields(&Value::Object(entries))
 }
 
+/// Puts an object that yields `bytes` entries, and delivers its event.
+pub(crate) async fn upload(
+    environment: &Environment,
+    key: &str,
+    entries: &[(&str, &str)],
+) -> Value {
+    environment.upload(key, texts(entries)).await.unwrap()
+}
+
 /// An object that yields these entries.
 pub(crate) fn yields(entries: &Value) -> String {
     json!({"do": "yield", "entries": entries}).to_string()

@@ -1,6 +1,6 @@
 //! What is unchanged is neither run nor written again; whatever can change the result, is.
 
-use super::scenario::{environment, outcome, texts, yields};
+use super::scenario::{environment, outcome, upload, yields};
 use crate::scenario;
 use redis_sync::local::{BUCKET, Environment, event};
 use redis_sync_tests::held::held;
@@ -15,10 +15,7 @@ async fn deliver(environment: &Environment) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unchanged_object_is_neither_run_nor_written() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
     // Whoever wrote the entries again would overwrite this.
     environment
         .redis
@@ -40,10 +37,7 @@ async fn an_unchanged_object_is_neither_run_nor_written() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_module_setting_or_limit_runs_it_again() {
     let environment = environment(&[]).await;
-    environment
-        .upload("flags/a", texts(&[("k", "1")]))
-        .await
-        .unwrap();
+    upload(&environment, "flags/a", &[("k", "1")]).await;
     let s3 = &environment.s3;
     let route = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\n";
     let changes: [(&str, Vec<u8>); 5] = [

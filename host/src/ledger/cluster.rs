@@ -125,10 +125,7 @@ impl Ledger {
             .argument(if plan.writes() { "0" } else { "1" })
             .argument(plan.digest.as_str())
             .argument(slots_json(plan));
-        let answer: Vec<Answer> = self
-            .link
-            .run(|mut link| async move { call.invoke(&mut link).await })
-            .await?;
+        let answer: Vec<Answer> = self.call(call).await?;
         let slots = answer.iter().skip(1).map(Answer::number);
         let slots = slots.filter_map(Slot::from_number).collect();
         Ok(match answer.first().map(Answer::text).as_deref() {
@@ -157,9 +154,7 @@ impl Ledger {
             .argument("keys")
             .argument(keys)
             .arguments(written.into_iter().flatten());
-        self.link
-            .run(|mut link| async move { call.invoke(&mut link).await })
-            .await
+        self.call(call).await
     }
 
     fn at_home(&self, call: Call, plan: &Plan<'_>) -> Call {

@@ -178,10 +178,7 @@ impl Ledger {
     ) -> Result<Option<Verdict>, LedgerError> {
         for _ in 0..ATTEMPTS {
             let call = &part.call(&self.names, manner, staged);
-            let answer: Vec<Answer> = self
-                .link
-                .run(|mut link| async move { call.invoke(&mut link).await })
-                .await?;
+            let answer: Vec<Answer> = self.call(call).await?;
             match Reply::read(&answer, &self.names) {
                 Reply::Verdict(verdict) => return Ok(Some(verdict)),
                 Reply::Unstaged => return Ok(None),

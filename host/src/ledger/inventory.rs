@@ -131,8 +131,7 @@ impl Ledger {
             "written",
             "keys",
         ]);
-        let fields: Vec<[Option<String>; 4]> = self.read_each(vec![command]).await?;
-        let [ticket, announced, written, keys] = fields.into_iter().next().unwrap_or_default();
+        let [ticket, announced, written, keys]: [Option<String>; 4] = self.ask(&command).await?;
         let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
         let (ticket, announced, written): (u64, u64, u64) =
             (number(ticket), number(announced), number(written));
@@ -157,10 +156,7 @@ impl Ledger {
         let mut removed = 0;
         for (slot, keys) in by_slot {
             let call = &self.reclaim_call(strays, slot, &keys);
-            removed += self
-                .link
-                .run(|mut link| async move { call.invoke::<u64>(&mut link).await })
-                .await?;
+            removed += self.call::<u64>(call).await?;
         }
         Ok(removed)
     }

@@ -48,6 +48,8 @@ pub use record::{Explanation, Problem, Record, Ticket};
 use crate::settings::RedisSettings;
 use connection::Link;
 use names::Names;
+use redis::{Cmd, FromRedisValue};
+use script::Call;
 use std::time::Duration;
 
 /// The ledger of one bucket.
@@ -103,5 +105,19 @@ impl Ledger {
             changes_channel: settings.changes_channel.clone(),
             tombstone: settings.tombstone,
         })
+    }
+
+    /// Calls a script, and again where Redis did not answer.
+    async fn call<T: FromRedisValue>(&self, call: &Call) -> Result<T, LedgerError> {
+        self.link
+            .run(|mut link| async move { call.invoke(&mut link).await })
+            .await
+    }
+
+    /// The answer of a command that only reads.
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, LedgerError> {
+        self.link
+            .run(|mut link| async move { command.query_async(&mut link).await })
+            .await
     }
 }

@@ -103,54 +103,31 @@ impl Ledger {
             .argument(key)
             .argument(&reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON_BYTES)])
             .argument(milliseconds_now().to_string());
-        let call = &call;
-        self.link
-            .run(|mut link| async move { call.invoke::<()>(&mut link).await })
-            .await
+        self.call(&call).await
     }
 
     /// All Redis keys that the object's record lists.
     pub async fn recorded_keys(&self, key: &str) -> Result<Vec<String>, LedgerError> {
         let record = &self.names.record(key);
-        let keys: Option<String> = self
-            .link
-            .run(|mut link| async move {
-                redis::cmd("HGET")
-                    .arg(record)
-                    .arg("keys")
-                    .query_async(&mut link)
-                    .await
-            })
-            .await?;
+        let keys: Option<String> = self.ask(redis::cmd("HGET").arg(record).arg("keys")).await?;
         Ok(keys.map(|keys| list(&keys)).unwrap_or_default())
     }
 
     /// Who wrote a Redis key; `None` where Redis Sync did not.
     pub async fn explain(&self, key: &str) -> Result<Option<Explanation>, LedgerError> {
         let owners = &self.names.owners_of(key);
-        let noted: Option<String> = self
-            .link
-            .run(|mut link| async move {
-                redis::cmd("HGET")
-                    .arg(owners)
-                    .arg(key)
-                    .query_async(&mut link)
-                    .await
-            })
-            .await?;
+        let noted: Option<String> = self.ask(redis::cmd("HGET").arg(owners).arg(key)).await?;
         let Some(Mark { object, .. }) = noted.as_deref().and_then(Mark::parse) else {
             return Ok(None);
         };
         let record = &self.names.record_of(&object);
         let fields: [Option<String>; 4] = self
-            .link
-            .run(|mut link| async move {
-                redis::cmd("HMGET")
-                    .arg(record)
-                    .arg(&["etag", "version_id", "plugins", "written_at"])
-                    .query_async(&mut link)
-                    .await
-            })
+            .ask(redis::cmd("HMGET").arg(record).arg(&[
+                "etag",
+                "version_id",
+                "plugins",
+                "written_at",
+            ]))
             .await?;
         let [etag, version_id, plugins, written_at] = fields;
         Ok(Some(Explanation {

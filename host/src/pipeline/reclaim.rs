@@ -3,6 +3,9 @@
 //! Where Redis has evicted an object's record, its next commit does not know which keys it had; where
 //! it has evicted the index, nobody misses an object that is gone. Each key still says which object
 //! wrote it, so all of them are gone through, after the walk has given every object a record again.
+//!
+//! A key whose owner and whose object's record were both lost between two syncs is like any that
+//! somebody else has written: it stays.
 
 use super::Pipeline;
 use super::prepare::Mode;

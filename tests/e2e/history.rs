@@ -277,7 +277,7 @@ impl World {
             Loss::Index => "redis-sync:*index:*".to_owned(),
             Loss::Record(object) => format!("redis-sync:*object:{BUCKET}/{}", OBJECTS[object]),
             Loss::Parts(object) => format!("redis-sync:*part:{BUCKET}/{}", OBJECTS[object]),
-            Loss::Everything => "*".to_owned(),
+            Loss::Everything => return self.flush().await,
         };
         for node in self.nodes() {
             let names = node.command(&["KEYS", &pattern]).await.unwrap();
@@ -365,10 +365,14 @@ impl World {
         ))
     }
 
-    async fn empty(&self) {
+    async fn flush(&self) {
         for node in self.nodes() {
             node.command(&["FLUSHALL"]).await.unwrap();
         }
+    }
+
+    async fn empty(&self) {
+        self.flush().await;
         self.s3.clear_faults();
         for key in self.s3.keys() {
             self.s3.delete(&key);

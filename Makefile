@@ -28,8 +28,9 @@ test-moto: setup target/moto/.installed ## end-to-end with moto's S3, SQS, SNS a
 	cargo test --package redis-sync-tests --test moto
 
 target/moto/.installed:
+	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
 	python3 -m venv target/moto
-	target/moto/bin/pip install --quiet --disable-pip-version-check 'moto[server]==5.2.*'
+	target/moto/bin/pip install --quiet --disable-pip-version-check 'moto[events,s3,sns,sqs]==5.2.*' flask flask-cors
 	@touch $@
 
 # `make fuzz FUZZ_TARGET=entries FUZZ_SECONDS=60` is one of them, for a minute.
@@ -42,6 +43,14 @@ fuzz: setup ## every fuzz target for ten minutes; installs cargo-fuzz
 	@# Without the sanitizers of unsafe code, which need a nightly toolchain: what is looked for are panics.
 	@for target in $(FUZZ_TARGET); do \
 	  (set -x; cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=30); done
+
+LARGE := --profile bench --package redis-sync --package redis-sync-tests
+
+.PHONY: large
+large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four functions, measured
+	cargo build $(LARGE) --bin bootstrap --test e2e
+	SYNC_OBJECTS=100000 FAN_OUT_OBJECTS=10000 cargo test $(LARGE) --test e2e -- --nocapture --test-threads 1 \
+	  large:: with_a_queue_several_functions
 
 .PHONY: soak
 soak: setup ## what tests shorten, in full: 200 kills, then random histories until it is stopped
@@ -76,7 +85,7 @@ languages: setup ## builds the examples in other languages, with toolchains of t
 	cp $(LANGUAGES)/rust/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
 
 .PHONY: check
-check: setup ## formatting, clippy, docs, tests; with test-languages what CI runs
+check: setup ## formatting, clippy, docs, tests; with test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items

@@ -3,6 +3,8 @@
 
 use aws_config::SdkConfig;
 use aws_smithy_http_client::tls;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::error::Error;
 use std::time::Duration;
 
 /// How long one attempt of a request may take until its headers are there.
@@ -30,6 +32,31 @@ pub async fn config() -> SdkConfig {
         .await
 }
 
+/// Why a service has not done what it was asked for: its own words where it has answered, and
+/// otherwise each cause once.
+pub(crate) fn explained(error: &(impl Error + ProvideErrorMetadata)) -> String {
+    match (error.code(), error.message()) {
+        (None, None) => chain(error),
+        (Some(code), None) => code.to_owned(),
+        (None, Some(message)) => message.to_owned(),
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+    }
+}
+
+/// An error and what is behind it, each cause once: many print the next one themselves.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Services on this machine, whatever the environment says.
 #[cfg(feature = "local")]
 pub fn local(endpoint: &str, access_key_id: &str, secret: &str) -> SdkConfig {
@@ -43,4 +70,33 @@ pub fn local(endpoint: &str, access_key_id: &str, secret: &str) -> SdkConfig {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{words}")]
+    struct Cause {
+        words: &'static str,
+        #[source]
+        behind: Option<Box<Self>>,
+    }
+
+    fn cause(words: &'static str, behind: Option<Cause>) -> Cause {
+        let behind = behind.map(Box::new);
+        Cause { words, behind }
+    }
+
+    #[test]
+    fn a_chain_has_each_cause_once() {
+        let refused = cause("connection refused", None);
+        let connect = cause("connect: connection refused", Some(refused));
+        let dispatch = cause("dispatch failure", Some(connect));
+        assert_eq!(
+            chain(&dispatch),
+            "dispatch failure: connect: connection refused"
+        );
+    }
 }

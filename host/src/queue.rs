@@ -1,10 +1,10 @@
 //! The function's own queue, and the only place that speaks SQS.
 
+use crate::aws;
 use crate::work::Work;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use aws_smithy_types::error::display::DisplayErrorContext;
 
 /// Messages in one request: the most that SQS takes.
 const MESSAGES_AT_ONCE: usize = 10;
@@ -60,7 +60,7 @@ impl Queue {
         let sent = request
             .send()
             .await
-            .map_err(|error| self.error(&DisplayErrorContext(error)))?;
+            .map_err(|error| self.error(&aws::explained(&error)))?;
         match sent.failed().first() {
             None => Ok(()),
             Some(failed) => Err(self.error(&format!(

@@ -3,17 +3,18 @@
 //! Reads are of the current state: no condition, no version. The ticket taken before them is what
 //! makes that safe, and S3's strong consistency what makes it enough.
 
+use crate::aws;
 use crate::object::Object;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::EncodingType;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
+use std::fmt;
 use std::time::Duration;
 
 /// How often a read is repeated when its body breaks off. The SDK repeats only what fails before
@@ -36,24 +37,32 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// It is larger than what is read.
-    #[error("`{key}` has {size} bytes, more than MAX_OBJECT_BYTES={limit}")]
+    #[error("`{key}` has {size} bytes, more than {limit}")]
     TooLarge {
         /// Its key.
         key: String,
         /// Its size.
         size: u64,
         /// The limit.
-        limit: u64,
+        limit: SizeLimit,
+    },
+    /// It goes on after what is read, and S3 did not say that it would.
+    #[error("`{key}` does not end after {limit}")]
+    Endless {
+        /// Its key.
+        key: String,
+        /// The limit.
+        limit: SizeLimit,
     },
     /// S3 refuses to hand it out.
     #[error(
-        "access to `{key}` is denied ({code}): the function's role needs s3:GetObject on it, s3:ListBucket on the bucket (without it a missing object looks the same), and kms:Decrypt where it is encrypted"
+        "access to `{key}` is denied ({why}): the function's role needs s3:GetObject on it, s3:ListBucket on the bucket (without it a missing object looks the same), and kms:Decrypt where it is encrypted"
     )]
     Denied {
         /// Its key.
         key: String,
-        /// S3's error code.
-        code: String,
+        /// S3's error code, and what it says.
+        why: String,
     },
     /// It is in an archive tier.
     #[error("`{key}` is archived and must be restored before it can be read")]
@@ -68,9 +77,46 @@ pub enum StoreError {
         action: &'static str,
         /// The key or prefix.
         key: String,
-        /// The SDK's error, each cause once.
+        /// What S3 says, or each cause of the SDK's error once.
         cause: String,
     },
+}
+
+/// The most of an object that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeLimit {
+    /// In bytes.
+    bytes: u64,
+    /// The variable that sets it, if one does.
+    variable: Option<&'static str>,
+}
+
+impl SizeLimit {
+    /// A limit that a variable sets.
+    pub fn of(variable: &'static str, bytes: u64) -> Self {
+        Self {
+            bytes,
+            variable: Some(variable),
+        }
+    }
+}
+
+impl From<u64> for SizeLimit {
+    fn from(bytes: u64) -> Self {
+        Self {
+            bytes,
+            variable: None,
+        }
+    }
+}
+
+impl fmt::Display for SizeLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.variable {
+            Some(variable) => write!(formatter, "{variable}={}", self.bytes),
+            None => write!(formatter, "{} bytes, the most that is read", self.bytes),
+        }
+    }
 }
 
 /// An object as a listing shows it.
@@ -111,7 +157,12 @@ impl Store {
     }
 
     /// Reads an object; `None` where there is none. `limit` is checked before and while reading.
-    pub async fn object(&self, key: &str, limit: u64) -> Result<Option<Object>, StoreError> {
+    pub async fn object(
+        &self,
+        key: &str,
+        limit: impl Into<SizeLimit>,
+    ) -> Result<Option<Object>, StoreError> {
+        let limit = limit.into();
         let mut attempt = 1;
         loop {
             let Some(output) = self.get(key).await? else {
@@ -146,7 +197,7 @@ impl Store {
             .set_continuation_token(from)
             .send()
             .await;
-        let output = output.map_err(|error| unavailable("list", prefix, &error))?;
+        let output = output.map_err(|error| failed("list", prefix, &error))?;
         let encoded = output.encoding_type == Some(EncodingType::Url);
         let objects = output
             .contents
@@ -197,7 +248,7 @@ impl Store {
             .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts));
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(unavailable("write", key, &error)),
+            Err(error) => Err(failed("write", key, &error)),
         }
     }
 
@@ -249,70 +300,87 @@ where
         .map(|response| response.status().as_u16());
     let code = error.code().unwrap_or_default();
     match (status, code) {
-        (_, "NoSuchBucket") => Err(unavailable("read", key, error)),
+        (_, "NoSuchBucket") => Err(failed("read", key, error)),
         (Some(404), _) => Ok(None),
         (_, "InvalidObjectState") => Err(StoreError::Archived {
             key: key.to_owned(),
         }),
-        (Some(403), code) => Err(StoreError::Denied {
+        (Some(403), _) => Err(StoreError::Denied {
             key: key.to_owned(),
-            code: code.to_owned(),
+            why: aws::explained(error),
         }),
-        _ => Err(unavailable("read", key, error)),
+        _ => Err(failed("read", key, error)),
     }
 }
 
-async fn read_body(key: &str, output: GetObjectOutput, limit: u64) -> Result<Bytes, StoreError> {
-    let too_large = |size: u64| StoreError::TooLarge {
-        key: key.to_owned(),
-        size,
-        limit,
-    };
+async fn read_body(
+    key: &str,
+    output: GetObjectOutput,
+    limit: SizeLimit,
+) -> Result<Bytes, StoreError> {
     let announced = output
         .content_length()
         .and_then(|length| u64::try_from(length).ok())
         .unwrap_or(0);
-    if announced > limit {
-        return Err(too_large(announced));
-    }
-    let read = async {
-        let mut stream = output.body;
-        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| unavailable("read", key, &error))?;
-            let size = u64::try_from(body.len() + chunk.len()).unwrap_or(u64::MAX);
-            if size > limit {
-                return Err(too_large(size));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body.freeze())
-    };
-    let timed_out = |_| StoreError::Unavailable {
-        action: "read",
-        key: key.to_owned(),
-        cause: format!("the body took more than {} s", BODY_TIMEOUT.as_secs()),
-    };
-    let body: Bytes = tokio::time::timeout(BODY_TIMEOUT, read)
-        .await
-        .map_err(timed_out)??;
-    let cut_short = u64::try_from(body.len()).unwrap_or(u64::MAX) < announced;
-    if cut_short {
-        let cause = "the body ended too early".to_owned();
-        return Err(StoreError::Unavailable {
-            action: "read",
+    if announced > limit.bytes {
+        return Err(StoreError::TooLarge {
             key: key.to_owned(),
-            cause,
+            size: announced,
+            limit,
         });
+    }
+    let read = collect(key, output.body, announced, limit);
+    let body = tokio::time::timeout(BODY_TIMEOUT, read)
+        .await
+        .map_err(|_| {
+            let cause = format!("the body took more than {} s", BODY_TIMEOUT.as_secs());
+            unavailable("read", key, cause)
+        })??;
+    if size(&body) < announced {
+        return Err(unavailable(
+            "read",
+            key,
+            "the body ended too early".to_owned(),
+        ));
     }
     Ok(body)
 }
 
-fn unavailable<E: std::error::Error>(action: &'static str, key: &str, error: &E) -> StoreError {
+/// Reads a body to its end, which may come later than was announced, or not at all.
+async fn collect(
+    key: &str,
+    mut stream: ByteStream,
+    announced: u64,
+    limit: SizeLimit,
+) -> Result<Bytes, StoreError> {
+    let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| unavailable("read", key, aws::chain(&error)))?;
+        if size(&body) + size(&chunk) > limit.bytes {
+            let key = key.to_owned();
+            return Err(StoreError::Endless { key, limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn size(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn failed<E>(action: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> StoreError
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    unavailable(action, key, aws::explained(error))
+}
+
+fn unavailable(action: &'static str, key: &str, cause: String) -> StoreError {
     StoreError::Unavailable {
         action,
         key: key.to_owned(),
-        cause: DisplayErrorContext(error).to_string(),
+        cause,
     }
 }
 

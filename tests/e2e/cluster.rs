@@ -1,9 +1,10 @@
 //! A cluster of three primaries with replicas: atomic in each hash slot, converging always.
 
 use super::scenario::{many, texts, upload_guest, variables, yields};
-use redis_sync::local::{BUCKET, Operation, Redis, RedisCluster, RedisOptions, S3, host};
+use redis_sync::local::{BUCKET, Function, Operation, Redis, RedisCluster, RedisOptions, S3, host};
 use redis_sync::pipeline::Pipeline;
 use redis_sync_tests::held::held_by_cluster;
+use redis_sync_tests::program::bootstrap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -209,4 +210,87 @@ async fn a_cluster_speaks_tls() {
     deliver(&host, "flags/a").await.unwrap();
     let (owner, _) = owner_of(&cluster, "k").await;
     assert_eq!(owner.command(&["GET", "k"]).await.unwrap(), "1");
+}
+
+/// The walks of `sync` and `status` go over 16 indexes and the owners of every hash slot.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_a_cluster_as_one_server() {
+    let s3 = S3::start(BUCKET).await.unwrap();
+    let cluster = RedisCluster::start().await.unwrap();
+    upload_guest(&s3);
+    let mut variables = variables(&s3, &cluster.nodes()[0]);
+    variables.push(("REDIS_CLUSTER".into(), "true".into()));
+    let function = Function::start(bootstrap(), variables).await.unwrap();
+    let call = async |operation| function.invoke(&operation).await.unwrap();
+    let sync = json!({"sync": {"prefix": "flags/"}});
+
+    let object = |number: usize| format!("flags/{number:02}");
+    for number in 0..40 {
+        let redis_key = format!("k{number}");
+        s3.put(
+            &object(number),
+            texts(&[(redis_key.as_str(), "1"), ("x", "1")][..1 + number / 39]),
+        );
+    }
+    let preview = call(json!({"sync": {"dry_run": true}})).await;
+    assert_eq!(preview["message"], "40 objects: 40 synced");
+    assert_eq!(held_by_cluster(&cluster).await, json!({}));
+    for message in ["40 objects: 40 synced", "40 objects: 40 unchanged"] {
+        assert_eq!(call(sync.clone()).await["message"], message);
+    }
+
+    // Deleted, changed, broken; and what Redis itself has lost of two more.
+    s3.delete(&object(0));
+    s3.put(&object(1), texts(&[("k1", "2")]));
+    s3.put(&object(2), "nonsense");
+    s3.delete(&object(3));
+    s3.put(&object(39), texts(&[("k39", "2")]));
+    for name in bookkeeping(&cluster, "index").await {
+        command(&cluster, &["ZREM", &name, &object(3)]).await;
+    }
+    for name in bookkeeping(&cluster, "object").await {
+        if name.ends_with(&object(39)) {
+            command(&cluster, &["DEL", &name]).await;
+        }
+    }
+    let after = "40 objects: 2 synced, 35 unchanged, 2 deleted, 1 failed; 1 stray key";
+    assert_eq!(call(sync.clone()).await["message"], after);
+    let expected = (1..40).filter(|number| *number != 3).map(|number| {
+        let value = if [1, 39].contains(&number) { "2" } else { "1" };
+        (format!("k{number}"), json!(value))
+    });
+    assert_eq!(
+        held_by_cluster(&cluster).await,
+        Value::Object(expected.collect())
+    );
+    let again = "38 objects: 37 unchanged, 1 failed";
+    assert_eq!(call(sync).await["message"], again);
+    let status = call(json!({"status": {}})).await;
+    assert_eq!(
+        (&status["objects"], &status["failed"]),
+        (&json!(38), &json!(1))
+    );
+    assert_eq!(status["failures"][0]["key"], "flags/02");
+    assert_eq!(call(json!({"read": "k1"})).await, "2");
+    assert_eq!(
+        call(json!({"explain": "k1"})).await["object"],
+        "config/flags/01"
+    );
+}
+
+/// The names of all bookkeeping of a kind.
+async fn bookkeeping(cluster: &RedisCluster, kind: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for node in cluster.primaries() {
+        let pattern = format!("redis-sync:*:{kind}:*");
+        let found = node.command(&["KEYS", &pattern]).await.unwrap();
+        names.extend(found.lines().map(str::to_owned));
+    }
+    names
+}
+
+/// Has the node that has the key carry out a command.
+async fn command(cluster: &RedisCluster, command: &[&str]) {
+    let (node, _) = owner_of(cluster, command[1]).await;
+    node.command(command).await.unwrap();
 }

@@ -1,7 +1,8 @@
 //! G1: however events are reordered, repeated and interleaved, Redis ends equal to the transforms
 //! of the bucket. `make soak` plays histories without end.
 
-use super::history::{World, histories};
+use super::history::{Step, World, histories, histories_with_losses};
+use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
 use redis_sync::local::{BUCKET, Environment, Operation, event};
 use redis_sync_tests::held::held;
@@ -11,7 +12,11 @@ use std::io::Write;
 use std::sync::Arc;
 
 /// Plays random histories; a failing one is shrunk.
-fn play(cases: u32, world: impl Future<Output = World>) {
+fn play(
+    cases: u32,
+    histories: impl Strategy<Value = Vec<Step>>,
+    world: impl Future<Output = World>,
+) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = Arc::new(runtime.block_on(world));
     let config = Config {
@@ -20,7 +25,7 @@ fn play(cases: u32, world: impl Future<Output = World>) {
         failure_persistence: None,
         ..Config::default()
     };
-    let played = TestRunner::new(config).run(&histories(), |history| {
+    let played = TestRunner::new(config).run(&histories, |history| {
         let verdict = runtime.block_on(world.play(&history));
         verdict.map_err(proptest::test_runner::TestCaseError::fail)
     });
@@ -29,17 +34,27 @@ fn play(cases: u32, world: impl Future<Output = World>) {
 
 #[test]
 fn any_history_on_hosts_in_one_process_converges() {
-    play(220, World::of_pipelines(3));
+    play(150, histories(), World::of_pipelines(3));
 }
 
 #[test]
 fn any_history_on_several_processes_converges() {
-    play(10, World::of_functions(3));
+    play(8, histories(), World::of_functions(3));
 }
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(40, World::of_cluster(3));
+    play(30, histories(), World::of_cluster(3));
+}
+
+#[test]
+fn whatever_redis_loses_the_next_sync_brings_back() {
+    play(90, histories_with_losses(), World::of_pipelines(3));
+}
+
+#[test]
+fn whatever_a_cluster_loses_the_next_sync_brings_back() {
+    play(6, histories_with_losses(), World::of_cluster(3));
 }
 
 #[test]
@@ -47,10 +62,12 @@ fn any_history_on_a_cluster_converges() {
 fn soak() {
     let each = 200;
     for round in 1_u32.. {
-        play(each, World::of_pipelines(4));
-        play(each / 10, World::of_functions(3));
-        play(each / 2, World::of_cluster(3));
-        let histories = round * (each + each / 10 + each / 2);
+        play(each, histories(), World::of_pipelines(4));
+        play(each / 10, histories(), World::of_functions(3));
+        play(each / 2, histories(), World::of_cluster(3));
+        play(each / 2, histories_with_losses(), World::of_pipelines(3));
+        play(each / 5, histories_with_losses(), World::of_cluster(3));
+        let histories = round * (2 * each + each / 10 + each / 5);
         let _ = writeln!(std::io::stderr(), "{histories} histories have converged");
     }
 }

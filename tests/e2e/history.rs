@@ -6,7 +6,7 @@ use proptest::sample::Index;
 use redis_sync::local::{
     BUCKET, Effect, Fault, Function, Operation, Redis, RedisCluster, S3, event, host,
 };
-use redis_sync::pipeline::Pipeline;
+use redis_sync::pipeline::{Action, Pipeline, Span};
 use redis_sync_tests::held::{held, held_by_cluster};
 use redis_sync_tests::{guest, program};
 use serde_json::{Map, Value, json};
@@ -54,11 +54,42 @@ pub(crate) enum Step {
     SlowRedis(u64),
     /// Time passes.
     Wait(u64),
+    /// Redis loses something.
+    Lose(Loss),
+}
+
+/// What Redis loses, be it by eviction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Loss {
+    Owners,
+    Index,
+    /// The record of one object.
+    Record(usize),
+    /// What is recorded of one object in the hash slots of a cluster.
+    Parts(usize),
+    Everything,
 }
 
 /// What happens to a bucket, in order.
 pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step(), 3..24)
+}
+
+/// The same, with losses in between.
+pub(crate) fn histories_with_losses() -> impl Strategy<Value = Vec<Step>> {
+    let object = 0..OBJECTS.len();
+    let loss = prop_oneof![
+        2 => Just(Loss::Owners),
+        2 => Just(Loss::Index),
+        4 => object.clone().prop_map(Loss::Record),
+        2 => object.prop_map(Loss::Parts),
+        1 => Just(Loss::Everything),
+    ];
+    let step = prop_oneof![
+        5 => step(),
+        1 => loss.prop_map(Step::Lose),
+    ];
+    prop::collection::vec(step, 3..24)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -169,6 +200,9 @@ impl World {
             }
         }
         self.redeliver(&mut play).await?;
+        if history.iter().any(|step| matches!(step, Step::Lose(_))) {
+            self.sync().await?;
+        }
         let (held, expected) = (self.held().await, play.expected());
         if held == expected {
             Ok(())
@@ -223,6 +257,42 @@ impl World {
                 }
             }
             Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            Step::Lose(loss) => self.lose(*loss).await,
+        }
+    }
+
+    async fn lose(&self, loss: Loss) {
+        let pattern = match loss {
+            Loss::Owners => "redis-sync:*owners".to_owned(),
+            Loss::Index => "redis-sync:*index:*".to_owned(),
+            Loss::Record(object) => format!("redis-sync:*object:{BUCKET}/{}", OBJECTS[object]),
+            Loss::Parts(object) => format!("redis-sync:*part:{BUCKET}/{}", OBJECTS[object]),
+            Loss::Everything => "*".to_owned(),
+        };
+        for node in self.nodes() {
+            let names = node.command(&["KEYS", &pattern]).await.unwrap();
+            for name in names.lines() {
+                node.command(&["DEL", name]).await.unwrap();
+            }
+        }
+    }
+
+    /// Has everything brought up to date, as an operator would.
+    async fn sync(&self) -> Result<(), String> {
+        match &self.hosts {
+            Hosts::Pipelines(hosts) => {
+                let deadline = Instant::now() + Duration::from_secs(25);
+                let action = Action::Sync { force: false };
+                let tally = hosts[0].reconcile(&Span::under(""), action, deadline).await;
+                let message = format!("the sync: {tally}, {:?}", tally.failures);
+                tally.is_success().then_some(()).ok_or(message)
+            }
+            Hosts::Functions(hosts) => {
+                let report = hosts[0].invoke(json!({"sync": {}})).await;
+                let report = report.map_err(|error| error.to_string())?;
+                let message = format!("the sync: {report}");
+                (report["status"] == "success").then_some(()).ok_or(message)
+            }
         }
     }
 

@@ -2,21 +2,28 @@
 //! compiled from source.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod batches;
 mod channels;
 mod cluster;
 mod compiled;
+mod concurrency;
 mod connections;
 mod convergence;
 mod deterministic;
+mod dry_run;
 mod faults;
 mod history;
 mod hostile;
+mod large;
 mod ledger;
 mod lifecycle;
 mod limits;
+mod loss;
 mod operations;
 mod order;
 mod ownership;
+mod payloads;
+mod queues;
 mod reach;
 mod readers;
 mod resync;
@@ -24,5 +31,6 @@ mod routing;
 mod s3;
 mod scenario;
 mod startup;
+mod sync;
 mod unchanged;
 mod world;

@@ -34,6 +34,55 @@ async fn an_object_over_the_limit_is_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_limit_holds_also_where_s3_announces_no_length() {
+    let world = world_with(&[("MAX_OBJECT_BYTES", "1000000")]).await;
+    world.s3.put("a.txt", "a".repeat(1_000_000));
+    let inject = |effect| world.s3.inject(fault("a.txt", Some(1), effect));
+    inject(Effect::Unannounced);
+    assert_eq!(outcome(&created(&world, "a.txt").await.unwrap()), "synced");
+    world.s3.put("a.txt", "b".repeat(100_000));
+    inject(Effect::Endless);
+    let why = message(created(&world, "a.txt").await);
+    let expected = "`a.txt` does not end after MAX_OBJECT_BYTES=1000000";
+    assert_eq!(why, format!("1 of 1 object failed: `a.txt`: {expected}"));
+    inject(Effect::Endless);
+    let report = world.function.invoke(json!({"sync": {}})).await.unwrap();
+    assert_eq!(report["failed"][0]["error"], expected, "{report}");
+    // Each was asked for once: what is too long is not tried again.
+    assert_eq!(world.s3.count_of(Operation::GetObject, "a.txt"), 3);
+    assert_held(&world, json!({"a.txt": "a".repeat(1_000_000)})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_over_the_limit_is_not_read() {
+    let world = world().await;
+    world.s3.put("plugins/long.wasm", vec![0; 1 << 20]);
+    world.s3.put("long", "{}");
+    world
+        .s3
+        .inject(fault("plugins/long.wasm", None, Effect::Endless));
+    let why = message(created(&world, "long").await);
+    let expected = "`plugins/long.wasm` does not end after 67108864 bytes, the most that is read";
+    assert_eq!(why, format!("1 of 1 object failed: `long`: {expected}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_s3_from_answering_is_said_once() {
+    for (endpoint, cause) in [
+        ("http://127.0.0.1:1", "Connection refused (os error 111)"),
+        ("http://no-such-host.invalid", "failed to lookup address"),
+        ("https://127.0.0.1:1", "Connection refused (os error 111)"),
+    ] {
+        let world = world_with(&[("AWS_ENDPOINT_URL", endpoint)]).await;
+        let why = message(created(&world, "a.txt").await);
+        let start = "1 of 1 object failed: `a.txt`: S3 cannot list `plugins/`: dispatch failure: ";
+        assert!(why.starts_with(start), "{why}");
+        assert_eq!(why.matches(cause).count(), 1, "{why}");
+        assert!(!why.contains('{') && !why.contains("Error("), "{why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_is_read_again_from_its_start() {
     let world = world().await;
     world.s3.put("a.txt", "0123456789".repeat(20_000));
@@ -67,9 +116,9 @@ async fn a_passing_error_is_overcome_and_a_lasting_one_reported() {
     world.s3.put("a.txt", "w");
     world.s3.inject(fault("a.txt", None, Effect::Fail(500)));
     let why = message(created(&world, "a.txt").await);
-    assert!(
-        why.contains("S3 cannot read `a.txt`") && why.contains("InternalError"),
-        "{why}"
+    assert_eq!(
+        why,
+        "1 of 1 object failed: `a.txt`: S3 cannot read `a.txt`: InternalError: injected by the test"
     );
     assert_held(&world, json!({"a.txt": "v"})).await;
 }
@@ -82,7 +131,7 @@ async fn what_is_denied_is_not_taken_for_deleted() {
         (
             403,
             "AccessDenied",
-            "access to `a.txt` is denied (AccessDenied): the function's role needs s3:GetObject on it, s3:ListBucket on the bucket (without it a missing object looks the same), and kms:Decrypt where it is encrypted",
+            "access to `a.txt` is denied (AccessDenied: injected by the test): the function's role needs s3:GetObject on it, s3:ListBucket on the bucket (without it a missing object looks the same), and kms:Decrypt where it is encrypted",
         ),
         (
             403,

@@ -5,8 +5,11 @@
 //! ```json
 //! {"status": "success", "message": "1003 objects: 1 synced, 1000 unchanged, 2 deleted", "dry_run": false,
 //!  "counts": {"synced": 1, "unchanged": 1000, "deleted": 2, "superseded": 0, "skipped": 0, "failed": 0},
-//!  "failed": []}
+//!  "stray_keys": 0, "failed": []}
 //! ```
+//!
+//! `stray_keys` are those that were removed because the object that had written them does not yield
+//! them any more, though no record said so: Redis had evicted it.
 //!
 //! `failed` has the first 100 failures as `{"key", "error"}`; `status` is `error` where anything
 //! failed or the time did not suffice, and `message` then says so. Called again, it passes over what
@@ -106,6 +109,7 @@ struct SyncReport {
     message: String,
     dry_run: bool,
     counts: BTreeMap<&'static str, u64>,
+    stray_keys: u64,
     failed: Vec<Failure>,
 }
 
@@ -121,7 +125,7 @@ async fn sync(pipeline: &Arc<Pipeline>, request: SyncRequest, deadline: Instant)
         (false, force) => Action::Sync { force },
     };
     let span = Span::under(request.prefix);
-    let tally = pipeline.sweep(&span, action, deadline).await;
+    let tally = pipeline.reconcile(&span, action, deadline).await;
     json!(sync_report(tally, request.dry_run))
 }
 
@@ -144,6 +148,7 @@ fn sync_report(tally: Tally, dry_run: bool) -> SyncReport {
         message: tally.to_string(),
         dry_run,
         counts: outcomes.into_iter().map(count).collect(),
+        stray_keys: tally.strays,
         failed: tally
             .failures
             .into_iter()

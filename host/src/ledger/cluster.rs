@@ -16,8 +16,9 @@
 //! does anybody rely on a later ticket that has not finished ([`Verdict::Stale`]): its worker may
 //! have taken it on behalf of another object, and its event may never come again for this one.
 //!
-//! All names of keys are in KEYS, as ElastiCache Serverless wants it, and its 3,999 arguments a
-//! request are room for some 900 plain keys of one object in one hash slot; it refuses more.
+//! All names of keys are in KEYS, as ElastiCache Serverless wants it, and all values in one
+//! argument: its 3,999 arguments a request are room for 3,990 keys in one hash slot, those that
+//! objects had and those they are to have taken together. It refuses more.
 
 use super::answer::Answer;
 use super::commit::{Plan, Verdict};
@@ -141,6 +142,10 @@ impl Ledger {
     async fn finish(&self, plan: &Plan<'_>) -> Result<(), LedgerError> {
         let source = &plan.proposal.source;
         let keys = serde_json::to_vec(&plan.keys).unwrap_or_default();
+        let ticket = plan.proposal.ticket.number.to_string();
+        let written = plan
+            .writes()
+            .then(|| [b"written".to_vec(), ticket.into_bytes()]);
         let call = &self
             .at_home(Call::new(&FINISH), plan)
             .argument(if source.is_live() { "1" } else { "0" })
@@ -150,7 +155,8 @@ impl Ledger {
             .argument("digest")
             .argument(plan.digest.as_str())
             .argument("keys")
-            .argument(keys);
+            .argument(keys)
+            .arguments(written.into_iter().flatten());
         self.link
             .run(|mut link| async move { call.invoke(&mut link).await })
             .await

@@ -1,5 +1,6 @@
 //! Looking up many records at once, without a ticket.
 
+use super::mark::Mark;
 use super::record::{Record, list};
 use super::script::query_each;
 use super::{Ledger, LedgerError, Problem};
@@ -8,13 +9,14 @@ use redis::{Cmd, FromRedisValue};
 /// Size in bytes of the lists of keys that are held at a time.
 const KEYS_AT_ONCE: usize = 1 << 20;
 
-/// Existence checks in one round trip.
+/// Redis keys that are checked in one round trip.
 const CHECKS_AT_ONCE: usize = 2000;
 
 /// The fields of a record that are looked up.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "issued",
     "ticket",
+    "written",
     "fingerprint",
     "basis",
     "digest",
@@ -33,6 +35,8 @@ pub struct Seen {
     pub etag: String,
     /// When that object was modified, in milliseconds since the Unix epoch.
     pub last_modified: u64,
+    /// The ticket that its entries were written under.
+    written: u64,
     /// Size of the list of keys, in bytes.
     keys_size: usize,
 }
@@ -54,7 +58,7 @@ impl Ledger {
             command.arg(self.names.record(key)).arg(&FIELDS);
             command
         });
-        let fields: Vec<[Option<String>; 7]> = self.read_each(commands.collect()).await?;
+        let fields: Vec<[Option<String>; 8]> = self.read_each(commands.collect()).await?;
         let commands = keys.iter().map(|key| {
             let mut command = redis::cmd("HSTRLEN");
             command.arg(self.names.record(key)).arg("keys");
@@ -68,8 +72,9 @@ impl Ledger {
         Ok(fields.into_iter().zip(sizes).map(seen).collect())
     }
 
-    /// Whether all Redis keys of each of these records still exist: those with a time to live may
-    /// not, and others may have been evicted.
+    /// Whether all Redis keys of each of these records are still there, as its last commit wrote
+    /// them: those with a time to live may not be, others may have been evicted, or be older ones
+    /// again since a primary failed whose replica had not got them yet.
     pub async fn intact(&self, records: &[(&str, &Seen)]) -> Result<Vec<bool>, LedgerError> {
         let mut intact = Vec::with_capacity(records.len());
         let mut rest = records;
@@ -96,25 +101,34 @@ impl Ledger {
             command
         });
         let lists: Vec<Option<String>> = self.read_each(commands.collect()).await?;
+        let checks = records.iter().zip(&lists).enumerate();
+        let checks = checks.flat_map(|(place, ((key, seen), keys))| {
+            let mark = Mark {
+                ticket: seen.written,
+                object: self.names.object(key),
+            };
+            let (mark, keys) = (mark.to_string(), keys.as_deref().map(list));
+            let check = move |redis_key| (place, redis_key, mark.clone());
+            keys.unwrap_or_default().into_iter().map(check)
+        });
+        let checks: Vec<(usize, String, String)> = checks.collect();
         let mut intact = vec![true; records.len()];
-        let checks: Vec<(usize, String)> = lists
-            .iter()
-            .enumerate()
-            .flat_map(|(place, keys)| {
-                let keys = keys.as_deref().map(list).unwrap_or_default();
-                keys.into_iter().map(move |key| (place, key))
-            })
-            .collect();
         for checks in checks.chunks(CHECKS_AT_ONCE) {
-            let commands = checks.iter().map(|(_, key)| {
+            let exists = checks.iter().map(|(_, key, _)| {
                 let mut command = redis::cmd("EXISTS");
                 command.arg(key);
                 command
             });
-            let exists: Vec<bool> = self.read_each(commands.collect()).await?;
-            for ((place, _), exists) in checks.iter().zip(exists) {
+            let exists: Vec<bool> = self.read_each(exists.collect()).await?;
+            let marks = checks.iter().map(|(_, key, _)| {
+                let mut command = redis::cmd("HGET");
+                command.arg(self.names.owners_of(key)).arg(key);
+                command
+            });
+            let marks: Vec<Option<String>> = self.read_each(marks.collect()).await?;
+            for (((place, _, mark), exists), noted) in checks.iter().zip(exists).zip(marks) {
                 if let Some(intact) = intact.get_mut(*place) {
-                    *intact &= exists;
+                    *intact &= exists && noted.as_ref() == Some(mark);
                 }
             }
         }
@@ -159,10 +173,11 @@ impl Ledger {
 }
 
 impl Seen {
-    fn of(fields: [Option<String>; 7]) -> Self {
+    fn of(fields: [Option<String>; 8]) -> Self {
         let [
             issued,
             ticket,
+            written,
             fingerprint,
             basis,
             digest,
@@ -182,6 +197,7 @@ impl Seen {
             },
             etag: etag.unwrap_or_default(),
             last_modified: number(last_modified),
+            written: number(written),
             keys_size: 0,
         }
     }
@@ -193,7 +209,17 @@ mod tests {
 
     fn seen(issued: Option<&str>, ticket: Option<&str>) -> Seen {
         let text = |text: Option<&str>| text.map(str::to_owned);
-        Seen::of([text(issued), text(ticket), None, None, None, None, None])
+        let [written, fingerprint, basis, digest, etag, last_modified] = Default::default();
+        Seen::of([
+            text(issued),
+            text(ticket),
+            written,
+            fingerprint,
+            basis,
+            digest,
+            etag,
+            last_modified,
+        ])
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | key | type | what |
 //! | --- | --- | --- |
 //! | `redis-sync:object:<bucket>/<key>` | hash | the object's record: last ticket issued, last ticket committed, what was committed, its Redis keys, the last error |
-//! | `redis-sync:owners` | hash | data key -> `<bucket>/<key>` of the object that wrote it |
+//! | `redis-sync:owners` | hash | data key -> the ticket it was written under, a space, `<bucket>/<key>` of the object |
 //! | `redis-sync:index:<bucket>` | sorted set | keys of the objects that have a record, in byte order |
 //! | `redis-sync:stage:<number>` | any | a value too large for a commit, until it is renamed; see [`stage`] |
 //!
@@ -28,7 +28,9 @@ mod commit;
 mod connection;
 mod iam;
 mod index;
+mod inventory;
 mod lookup;
+mod mark;
 mod names;
 mod record;
 mod request;
@@ -39,6 +41,7 @@ mod value;
 
 pub use commit::{Owner, Proposal, Source, Verdict, Write};
 pub use index::Start;
+pub use inventory::{Inventory, Strays, Suspicion};
 pub use lookup::{Seen, Standing};
 pub use record::{Explanation, Problem, Record, Ticket};
 

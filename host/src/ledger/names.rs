@@ -5,7 +5,7 @@
 use super::slot::{Slot, tag};
 use crate::fingerprint::Fingerprint;
 
-/// Data key -> object that wrote it. One for all buckets, so that no two of them share a key.
+/// Data key -> its [`Mark`](super::mark::Mark). One for all buckets, so that no two of them share a key.
 const OWNERS: &str = "redis-sync:owners";
 
 /// Among so many hash slots a cluster's records are spread, each with an index of its own.
@@ -79,6 +79,14 @@ impl Names {
             Some(slot) => format!("redis-sync:{{{}}}:owners", tag(slot)),
             None => OWNERS.to_owned(),
         }
+    }
+
+    /// Wherever owners are.
+    pub(super) fn all_owners(&self) -> impl Iterator<Item = String> {
+        let alone = (!self.cluster).then_some(None);
+        let slots = self.cluster.then(|| Slot::all().map(Some));
+        let all = alone.into_iter().chain(slots.into_iter().flatten());
+        all.map(|slot| self.owners(slot))
     }
 
     /// Where the owner of a data key is.

@@ -1,5 +1,6 @@
 //! What is recorded of an object, and the tickets.
 
+use super::mark::Mark;
 use super::script::{self, Call, FAIL, TICKET};
 use super::{Ledger, LedgerError};
 use serde::Serialize;
@@ -127,7 +128,7 @@ impl Ledger {
     /// Who wrote a Redis key; `None` where Redis Sync did not.
     pub async fn explain(&self, key: &str) -> Result<Option<Explanation>, LedgerError> {
         let owners = &self.names.owners_of(key);
-        let object: Option<String> = self
+        let noted: Option<String> = self
             .link
             .run(|mut link| async move {
                 redis::cmd("HGET")
@@ -137,7 +138,7 @@ impl Ledger {
                     .await
             })
             .await?;
-        let Some(object) = object else {
+        let Some(Mark { object, .. }) = noted.as_deref().and_then(Mark::parse) else {
             return Ok(None);
         };
         let record = &self.names.record_of(&object);

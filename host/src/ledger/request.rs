@@ -97,10 +97,12 @@ impl Part<'_> {
             objects,
         };
         // Text and numbers only: nothing that JSON cannot hold.
-        let call = call.argument(serde_json::to_vec(&request).unwrap_or_default());
-        call.arguments(
-            entries().flat_map(|entry| arguments(entry, places.get(entry.key.as_str()).copied())),
-        )
+        let mut packed = Packed::default();
+        for entry in entries() {
+            packed.entry(entry, places.get(entry.key.as_str()).copied());
+        }
+        call.argument(serde_json::to_vec(&request).unwrap_or_default())
+            .argument(packed.0)
     }
 }
 
@@ -149,23 +151,32 @@ struct ObjectForm<'a> {
     fields: Vec<String>,
 }
 
-/// An entry as the script takes it: kind, time to live, number of elements, elements.
-fn arguments(entry: &Entry, staged_at: Option<usize>) -> Vec<Vec<u8>> {
-    let (kind, elements) = match staged_at {
-        Some(place) => ("staged", vec![place.to_string().into_bytes()]),
-        None => (entry.value.kind(), elements(&entry.value)),
-    };
-    let ttl = entry
-        .ttl_seconds
-        .map(|seconds| seconds.to_string())
-        .unwrap_or_default();
-    let mut arguments = vec![
-        kind.into(),
-        ttl.into_bytes(),
-        elements.len().to_string().into_bytes(),
-    ];
-    arguments.extend(elements);
-    arguments
+/// Entries as the script takes them: each part after its length.
+#[derive(Default)]
+struct Packed(Vec<u8>);
+
+impl Packed {
+    /// Kind, time to live, number of elements, elements.
+    fn entry(&mut self, entry: &Entry, staged_at: Option<usize>) {
+        let (kind, elements) = match staged_at {
+            Some(place) => ("staged", vec![place.to_string().into_bytes()]),
+            None => (entry.value.kind(), elements(&entry.value)),
+        };
+        let ttl = entry.ttl_seconds.map(|seconds| seconds.to_string());
+        self.part(kind.as_bytes());
+        self.part(ttl.unwrap_or_default().as_bytes());
+        self.part(elements.len().to_string().as_bytes());
+        for element in &elements {
+            self.part(element);
+        }
+    }
+
+    /// What is larger than a length has room for was staged.
+    fn part(&mut self, part: &[u8]) {
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        self.0.extend(length.to_le_bytes());
+        self.0.extend(part);
+    }
 }
 
 /// A value as the arguments of the command that writes it.
@@ -187,4 +198,54 @@ pub(super) fn elements(value: &Value) -> Vec<Vec<u8>> {
 /// Rust prints the shortest text that reads back the same; Redis writes infinity as `inf`, as Rust does.
 fn score_text(score: f64) -> String {
     score.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::EntrySet;
+    use crate::ledger::{Record, Ticket};
+
+    /// ElastiCache Serverless takes no more in one request.
+    const MAX_ARGUMENTS: usize = 3999;
+
+    #[test]
+    fn almost_all_arguments_of_a_request_are_for_keys() {
+        let entry = |number| Entry {
+            key: format!("{{tag}}:{number}"),
+            value: Value::Hash(vec![("field".into(), "value".into())]),
+            ttl_seconds: Some(60),
+        };
+        let entries = EntrySet::new((0..3990).map(entry).collect(), "", None).unwrap();
+        let proposal = Proposal {
+            key: "object".into(),
+            ticket: Ticket {
+                number: 1,
+                record: Record::default(),
+            },
+            source: Source::Gone,
+            write: Write::Entries(entries.clone()),
+        };
+        let part = Part {
+            owners: "owners".into(),
+            index: Some("index".into()),
+            shares: vec![Share {
+                proposal: &proposal,
+                record: "record".into(),
+                digest: "",
+                keys: entries.entries().iter().map(|entry| &*entry.key).collect(),
+                entries: Some(entries.entries().iter().collect()),
+            }],
+            undeclared: BTreeSet::new(),
+        };
+        let manner = Manner {
+            adopt: true,
+            check: false,
+            channel: None,
+            tombstone: Duration::from_secs(1),
+        };
+        let call = part.call(&Names::new("config", false), &manner, &BTreeMap::new());
+        let arguments = call.command().args_iter().count();
+        assert!((3990..MAX_ARGUMENTS).contains(&arguments), "{arguments}");
+    }
 }

@@ -14,6 +14,8 @@ pub(super) static FINISH: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/finish.lua")));
 pub(super) static FAIL: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/fail.lua")));
+pub(super) static RECLAIM: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("lua/reclaim.lua")));
 
 /// One call of a script.
 #[derive(Clone)]

@@ -20,6 +20,11 @@ impl Slot {
         Self(crc16(tag.unwrap_or(key).as_bytes()) % SLOTS)
     }
 
+    /// All of them.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..SLOTS).map(Self)
+    }
+
     pub(super) fn from_number(number: usize) -> Option<Self> {
         let number = u16::try_from(number).ok()?;
         (number < SLOTS).then_some(Self(number))

@@ -5,9 +5,9 @@
 //! has left behind.
 //!
 //! So Redis is blocked for the time of a chunk, and for that of the commit, which grows with the
-//! number of keys alone. On two busy cores a value of 100,000 fields took 6 ms at the most, and
-//! 50,000 keys 0.8 s, about 16 µs a key; [`MAX_KEYS`](crate::entry::MAX_KEYS) bounds that. Readers
-//! see what they see of any commit: staged keys are bookkeeping.
+//! number of keys alone. On two cores a value of 100,000 fields took 5 ms at the most, and 50,000
+//! keys 0.5 s, about 10 µs a key; [`MAX_KEYS`](crate::entry::MAX_KEYS) bounds that. Readers see what
+//! they see of any commit: staged keys are bookkeeping.
 
 use super::commit::{Proposal, Write};
 use super::connection::Connection;

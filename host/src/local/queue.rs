@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +12,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use super::server::Server;
@@ -63,12 +62,7 @@ impl Queue {
     /// No port is free.
     pub async fn start() -> Result<Self> {
         let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
-        let service = service_fn(move |request| {
-            let state = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(answer(&state, request).await) }
-        });
-        let server = Server::start(service).await?;
+        let server = Server::with_state(&state, answer).await?;
         Ok(Self { state, server })
     }
 
@@ -160,7 +154,7 @@ impl State {
     }
 }
 
-async fn answer(state: &State, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let target = request.headers().get("x-amz-target").cloned();
     if target.is_none_or(|target| target != SEND) {
         return refused("InvalidAction");

@@ -5,7 +5,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    convert::Infallible,
     net::SocketAddr,
     process::ExitStatus,
     sync::{
@@ -19,7 +18,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, oneshot, watch},
@@ -111,12 +110,7 @@ impl RuntimeApi {
     /// No port is free.
     pub async fn start() -> Result<Self> {
         let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
-        let service = service_fn(move |request| {
-            let state = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(answer(&state, request).await) }
-        });
-        let server = Server::start(service).await?;
+        let server = Server::with_state(&state, answer).await?;
         Ok(Self { state, server })
     }
 
@@ -190,7 +184,7 @@ impl Drop for Forget<'_> {
     }
 }
 
-async fn answer(state: &State, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn answer(state: Arc<State>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),
@@ -199,13 +193,13 @@ async fn answer(state: &State, request: Request<Incoming>) -> Response<Full<Byte
     let path = parts.uri.path().strip_prefix(VERSION).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match (&parts.method, segments.as_slice()) {
-        (&Method::GET, ["invocation", "next"]) => next(state).await,
+        (&Method::GET, ["invocation", "next"]) => next(&state).await,
         (&Method::POST, ["invocation", id, "response"]) => match serde_json::from_slice(&body) {
-            Ok(answer) => take(state, id, &parts.headers, Ok(answer)),
+            Ok(answer) => take(&state, id, &parts.headers, Ok(answer)),
             Err(error) => rejected(StatusCode::BAD_REQUEST, &error.to_string()),
         },
         (&Method::POST, ["invocation", id, "error"]) => {
-            take(state, id, &parts.headers, Err(failed(&body)))
+            take(&state, id, &parts.headers, Err(failed(&body)))
         }
         (&Method::POST, ["init", "error"]) => {
             let document = serde_json::from_slice(&body).unwrap_or_default();

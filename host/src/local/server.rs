@@ -1,14 +1,15 @@
 //! An HTTP/1 server on a free port of 127.0.0.1 that stops when it is dropped.
 
-use std::{error::Error, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, error::Error, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::Full;
 use hyper::{
     body::{Body, Incoming},
     server::conn::http1,
-    service::Service,
+    service::{Service, service_fn},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -29,6 +30,23 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Serves what `answer` makes of a state and each request.
+    pub(super) async fn with_state<T, F>(
+        state: &Arc<T>,
+        answer: impl Fn(Arc<T>, Request<Incoming>) -> F + Clone + Send + 'static,
+    ) -> Result<Self>
+    where
+        T: Send + Sync + 'static,
+        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        let state = Arc::clone(state);
+        let service = service_fn(move |request| {
+            let answer = answer(Arc::clone(&state), request);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        Self::start(service).await
+    }
+
     /// Serves `service` from now on.
     pub(super) async fn start<S, B>(service: S) -> Result<Self>
     where

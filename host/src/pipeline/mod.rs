@@ -9,6 +9,7 @@ mod conflict;
 mod passing;
 mod plugins;
 mod prepare;
+mod reclaim;
 mod sweep;
 mod tally;
 mod transform;
@@ -45,6 +46,8 @@ pub struct Pipeline {
     store: Store,
     ledger: Ledger,
     library: Library,
+    /// The same, for whoever must not write.
+    reading: Library,
     catalog: Catalog,
     metrics: Metrics,
     /// Where more work goes than one invocation can do.
@@ -136,12 +139,15 @@ impl Pipeline {
         let queue = |url: &String| Queue::new(aws, url);
         let store = Store::new(aws, &settings.bucket, settings.s3_force_path_style);
         let compiled = Compiled::new(&settings.compiled, &sandbox, &store)?;
+        let refused = compiled.refused();
+        let library = Library::new(sandbox, compiled);
         Ok(Self {
             store,
             queue: settings.sync_queue_url.as_ref().map(queue),
             ledger: Ledger::new(&settings.redis, &settings.bucket)?,
-            metrics: Metrics::new(&settings.metrics_namespace, compiled.refused()),
-            library: Library::new(sandbox, compiled),
+            metrics: Metrics::new(&settings.metrics_namespace, refused),
+            reading: library.reading(),
+            library,
             catalog: Catalog::default(),
             runs: Arc::new(Semaphore::new(settings.concurrency)),
             settings,

@@ -9,6 +9,7 @@
 //! which S3 has in whole seconds: an object that is put again within the second with the same
 //! content and other metadata is seen by its own event, not here.
 
+use super::prepare::Mode;
 use super::{ChangeError, Pipeline};
 use crate::ledger::{LedgerError, Seen};
 use crate::route::{Resolution, Routes};
@@ -30,12 +31,13 @@ impl Pipeline {
         &self,
         listed: Vec<Listed>,
         routes: &Routes,
+        mode: Mode,
     ) -> Result<Vec<Candidate>, LedgerError> {
         let keys: Vec<String> = listed.iter().map(|object| object.key.clone()).collect();
         let seen = self.ledger.look_up(&keys).await?;
         let mut candidates = Vec::with_capacity(listed.len());
         for (object, seen) in listed.into_iter().zip(seen) {
-            let unchanged = seen.settled && self.equals(&object, &seen, routes).await;
+            let unchanged = seen.settled && self.equals(&object, &seen, routes, mode).await;
             candidates.push(Candidate {
                 key: object.key,
                 seen,
@@ -71,11 +73,11 @@ impl Pipeline {
         Ok(keys.into_iter().zip(seen).map(candidate).collect())
     }
 
-    async fn equals(&self, listed: &Listed, seen: &Seen, routes: &Routes) -> bool {
+    async fn equals(&self, listed: &Listed, seen: &Seen, routes: &Routes, mode: Mode) -> bool {
         seen.etag == listed.etag
             && seen.last_modified / 1000 == listed.last_modified / 1000
             && seen.record.digest.is_some()
-            && match self.basis_of(&listed.key, &listed.etag, routes).await {
+            && match self.basis_of(&listed.key, &listed.etag, routes, mode).await {
                 Ok(basis) => basis.is_some() && basis == seen.record.basis,
                 // Whoever takes a ticket for it will meet the error, and report it.
                 Err(_) => false,
@@ -88,10 +90,11 @@ impl Pipeline {
         key: &str,
         etag: &str,
         routes: &Routes,
+        mode: Mode,
     ) -> Result<Option<String>, ChangeError> {
         Ok(match routes.resolve(key) {
             Resolution::Route(route) => {
-                let transform = self.load(key, &route, routes).await?;
+                let transform = self.load(key, &route, routes, mode).await?;
                 Some(self.basis(etag, Some(&transform)))
             }
             Resolution::Unmatched => Some(self.basis(etag, None)),

@@ -9,6 +9,7 @@ use crate::object::Object;
 use crate::report::Outcome;
 use crate::route::{Resolution, Routes};
 use crate::settings::Unmatched;
+use crate::store::SizeLimit;
 
 /// Part of every fingerprint: raise it where the host makes other entries of the same object.
 const FORMAT: &str = "1";
@@ -20,6 +21,18 @@ pub(super) enum Mode {
     Normal,
     /// Everything is run and written.
     Rewrite,
+    /// Nothing is written anywhere; it only shows what would become of the object.
+    Preview {
+        /// Whether everything is run.
+        force: bool,
+    },
+}
+
+impl Mode {
+    /// Whether what is unchanged is kept as it is.
+    fn keeps(self) -> bool {
+        matches!(self, Self::Normal | Self::Preview { force: false })
+    }
 }
 
 /// A proposal and what to report of it.
@@ -42,16 +55,17 @@ impl Pipeline {
         routes: &Routes,
         mode: Mode,
     ) -> Result<Prepared, ChangeError> {
-        let Some(object) = self
-            .store
-            .object(key, self.settings.max_object_bytes)
-            .await?
-        else {
+        // What has come to lie under a prefix of ours is no config object any more.
+        if !self.settings.is_config(key) {
+            return Ok(gone(key, ticket));
+        }
+        let limit = SizeLimit::of("MAX_OBJECT_BYTES", self.settings.max_object_bytes);
+        let Some(object) = self.store.object(key, limit).await? else {
             return Ok(gone(key, ticket));
         };
         let resolution = routes.resolve(key);
         let transform = match &resolution {
-            Resolution::Route(route) => Some(self.load(key, route, routes).await?),
+            Resolution::Route(route) => Some(self.load(key, route, routes, mode).await?),
             Resolution::Unmatched => None,
             Resolution::Broken(why) => return Err(transform_error(None, None, why.clone())),
         };
@@ -72,7 +86,7 @@ impl Pipeline {
                 .map(|(name, loaded)| ((*name).to_owned(), loaded.digest.to_string()))
                 .collect(),
         };
-        if unchanged && mode == Mode::Normal {
+        if unchanged && mode.keeps() {
             return self.keep(key, ticket, source, plugin).await;
         }
         let (entries, fuel) = match &transform {
@@ -81,7 +95,7 @@ impl Pipeline {
         };
         let same = ticket.record.basis == Some(basis)
             && ticket.record.digest.as_deref() == Some(&entries.digest());
-        if same && mode == Mode::Normal {
+        if same && mode.keeps() {
             // Put again with the same content: what the plugin sees besides it made no difference.
             return Ok(Prepared {
                 fuel,

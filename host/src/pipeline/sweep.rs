@@ -69,7 +69,7 @@ impl Span {
         }
     }
 
-    fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         if self.exact {
             key == self.prefix
         } else {
@@ -127,7 +127,12 @@ impl Pipeline {
 
     /// What would become of an object, with its record as it was looked up. Whether its keys are
     /// free is not known before they are written.
-    async fn preview(&self, candidate: Candidate, routes: &Routes, mode: Mode) -> ObjectReport {
+    pub(super) async fn preview(
+        &self,
+        candidate: Candidate,
+        routes: &Routes,
+        mode: Mode,
+    ) -> ObjectReport {
         let Candidate {
             key, seen, intact, ..
         } = candidate;
@@ -166,7 +171,7 @@ impl Walk<'_> {
             };
             let listed: Vec<Listed> = listing.objects.into_iter().filter(is_wanted).collect();
             let there: BTreeSet<String> = listed.iter().map(|object| object.key.clone()).collect();
-            let candidates = self.pipeline.candidates(listed, &self.routes);
+            let candidates = self.pipeline.candidates(listed, &self.routes, self.mode());
             let candidates = in_time(self.deadline, candidates).await;
             let candidates = candidates.map_err(|why| stopped(&start, &why))?;
             self.carry_out(candidates, &start).await?;
@@ -223,6 +228,14 @@ impl Walk<'_> {
         }
     }
 
+    fn mode(&self) -> Mode {
+        match self.action {
+            Action::Preview { force } => Mode::Preview { force },
+            Action::Sync { force: true } => Mode::Rewrite,
+            Action::Sync { force: false } | Action::Queue => Mode::Normal,
+        }
+    }
+
     fn pass_over(&mut self, objects: usize) {
         let objects = u64::try_from(objects).unwrap_or(u64::MAX);
         self.tally.add_unchanged(objects);
@@ -242,7 +255,7 @@ impl Walk<'_> {
             .filter(|candidate| force || !candidate.unchanged)
             .collect();
         self.pass_over(all - due.len());
-        let mode = if force { Mode::Rewrite } else { Mode::Normal };
+        let mode = self.mode();
         if matches!(self.action, Action::Preview { .. }) {
             return self.preview(due, mode, start).await;
         }
@@ -308,7 +321,7 @@ impl Walk<'_> {
 /// Why nothing more is started.
 const OUT_OF_TIME: &str = "the invocation's time is nearly over";
 
-async fn in_time<T, E>(
+pub(super) async fn in_time<T, E>(
     deadline: Instant,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, String>

@@ -13,6 +13,8 @@ pub struct Tally {
     counts: BTreeMap<Outcome, u64>,
     /// Objects that went to the queue.
     pub queued: u64,
+    /// Redis keys that their object did not yield any more, and no record led to.
+    pub strays: u64,
     /// The first 100 failures.
     pub failures: Vec<ObjectReport>,
     /// Where and why it ended before the end, if it did.
@@ -65,6 +67,11 @@ impl fmt::Display for Tally {
                 if place == 0 { ":" } else { "," }
             )?;
         }
+        match self.strays {
+            0 => {}
+            1 => formatter.write_str("; 1 stray key")?,
+            strays => write!(formatter, "; {strays} stray keys")?,
+        }
         match &self.stopped {
             Some(why) => write!(formatter, "; {why}"),
             None => Ok(()),
@@ -95,8 +102,10 @@ mod tests {
     fn stopping_early_is_no_success() {
         let mut tally = Tally::default();
         assert!(tally.is_success());
+        tally.strays = 2;
+        assert_eq!(tally.to_string(), "0 objects; 2 stray keys");
         tally.stopped = Some("stopped at `k`".into());
         assert!(!tally.is_success());
-        assert_eq!(tally.to_string(), "0 objects; stopped at `k`");
+        assert_eq!(tally.to_string(), "0 objects; 2 stray keys; stopped at `k`");
     }
 }

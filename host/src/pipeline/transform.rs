@@ -1,5 +1,6 @@
 //! A route's plugins: loaded, and run on an object.
 
+use super::prepare::Mode;
 use super::{ChangeError, Pipeline};
 use crate::entry::{Entry, EntrySet, Value};
 use crate::object::Object;
@@ -37,7 +38,12 @@ impl Pipeline {
         key: &str,
         route: &'a Route,
         routes: &Routes,
+        mode: Mode,
     ) -> Result<Transform<'a>, ChangeError> {
+        let library = match mode {
+            Mode::Normal | Mode::Rewrite => &self.library,
+            Mode::Preview { .. } => &self.reading,
+        };
         let mut steps = Vec::with_capacity(route.plugins.len());
         for (name, pinned) in route.plugins.iter().zip(&route.digests) {
             let refuse = |why: String| {
@@ -52,8 +58,7 @@ impl Pipeline {
                 .get(name)
                 .map(String::as_str)
                 .unwrap_or_default();
-            let loaded = self
-                .library
+            let loaded = library
                 .load(name, etag, || self.module(name))
                 .await?
                 .map_err(|error| refuse(error.to_string()))?;

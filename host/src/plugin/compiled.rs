@@ -17,12 +17,14 @@ use std::sync::Arc;
 const MAX_ARTEFACT_BYTES: u64 = 256 << 20;
 
 /// The compiled modules.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Compiled {
     folder: Option<Folder>,
     bucket: Option<Bucket>,
     /// What was there and is not used.
     refused: Counter,
+    /// Whether they are only read.
+    reading: bool,
 }
 
 /// A plugin, and where its machine code was.
@@ -32,6 +34,7 @@ pub(super) struct Found {
 }
 
 /// A folder that was deployed together with the program.
+#[derive(Clone)]
 struct Folder {
     path: PathBuf,
     /// See [`Identity::host`]; of the engine that compiles for every machine.
@@ -39,6 +42,7 @@ struct Folder {
 }
 
 /// Sealed artefacts in the bucket.
+#[derive(Clone)]
 struct Bucket {
     store: Store,
     prefix: String,
@@ -77,6 +81,7 @@ impl Compiled {
         Ok(Self {
             folder: settings.folder.as_ref().map(folder).transpose()?,
             bucket: None,
+            reading: false,
             refused: Counter::default(),
         })
     }
@@ -84,6 +89,14 @@ impl Compiled {
     /// Counts what was there and is not used, since it does not verify or does not fit.
     pub fn refused(&self) -> Counter {
         self.refused.clone()
+    }
+
+    /// The same, for whoever must not write.
+    pub(super) fn reading(&self) -> Self {
+        Self {
+            reading: true,
+            ..self.clone()
+        }
     }
 
     /// The plugin of the module with that digest, if it is kept and can be trusted.
@@ -102,7 +115,9 @@ impl Compiled {
 
     /// Keeps what was compiled. That it cannot be kept fails nothing.
     pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, module: &str, plugin: &Plugin) {
-        if let Some(bucket) = &self.bucket {
+        if let Some(bucket) = &self.bucket
+            && !self.reading
+        {
             bucket.keep(sandbox, module, plugin).await;
         }
     }

@@ -94,6 +94,15 @@ impl Library {
         }
     }
 
+    /// The same library for whoever must not write: what it compiles is kept in memory alone.
+    pub fn reading(&self) -> Self {
+        Self {
+            workshop: Arc::new(self.workshop.reading()),
+            plugins: self.plugins.clone(),
+            loading: Arc::clone(&self.loading),
+        }
+    }
+
     /// The plugin `name` as a listing showed it with `etag`. `fetch` reads the module where it is
     /// not here yet; it may find a newer one than the listing showed, which is then what runs.
     pub async fn load<E, F>(

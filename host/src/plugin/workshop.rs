@@ -30,6 +30,15 @@ impl Workshop {
         }
     }
 
+    /// The same, where nothing is kept outside the process.
+    pub(super) fn reading(&self) -> Self {
+        Self {
+            sandbox: Arc::clone(&self.sandbox),
+            compiled: self.compiled.reading(),
+            compiling: Arc::clone(&self.compiling),
+        }
+    }
+
     pub(super) async fn make(&self, module: Module) -> Result<Loaded, PluginError> {
         let bytes = module.bytes.clone();
         let digest: Arc<str> = blocking(move || Ok(sha256(&bytes).into())).await?;

@@ -14,8 +14,10 @@
 --                       exists), write (whether its entries follow, or are those already there),
 --                       digest (of its entries), first and last (its keys, as places in KEYS),
 --                       fields (the record's, name and value in turn)
--- ARGV[2]  on: for each key of each object that is written: kind, time to live in seconds or '',
---          number of elements, elements; of kind 'staged', the one element is a place in KEYS
+-- ARGV[2]  for each key of each object that is written: kind, time to live in seconds or '', number
+--          of elements, elements; of kind 'staged', the one element is a place in KEYS. All are in
+--          one argument, each after its length (4 bytes, the lowest first): a request may have no
+--          more than 3999 arguments on ElastiCache Serverless, and the keys need them.
 --
 -- Answers  {'committed', written, removed}
 --          {'superseded', i}         a later ticket of object i (from 0) has committed
@@ -27,6 +29,9 @@
 --          {'undeclared', keys...}   these keys are concerned too; KEYS must name them
 --
 -- Repeating it is safe: a ticket that has committed is not committed again.
+--
+-- An owner is noted as '<ticket> <name>', with the ticket its key was written under. The record has
+-- that ticket as `written`: where they differ, the one or the other was lost.
 
 -- redis.call takes no more arguments than Lua's stack has room for (8000).
 local CHUNK = 1000
@@ -61,8 +66,15 @@ local function outdated(object, i)
   end
 end
 
+-- The name of the object that has a key, of what is noted.
+local function name_in(owner)
+  return owner and string.match(owner, '^%d+ (.*)$')
+end
+
 local function read_old_keys(object)
-  local old = redis.call('HGET', object.record, 'keys')
+  local seen = redis.call('HMGET', object.record, 'keys', 'written')
+  local old = seen[1]
+  object.written = seen[2]
   object.old, object.had, object.new = old and cjson.decode(old) or {}, {}, {}
   for _, key in ipairs(object.old) do
     object.had[key] = true
@@ -111,9 +123,10 @@ local function changed(object, i)
       return answer
     end
   end
+  local owner = (object.written or '') .. ' ' .. object.name
   return with_owners(object, function(from, to, found)
     for place = from, to do
-      if found[place - from + 1] ~= object.name then
+      if found[place - from + 1] ~= owner then
         return answer
       end
     end
@@ -127,7 +140,7 @@ local members, claimed = {}, {}
 local function conflict(object, i)
   return with_owners(object, function(from, to, found)
     for place = from, to do
-      local key, owner = KEYS[place], found[place - from + 1]
+      local key, owner = KEYS[place], name_in(found[place - from + 1])
       if claimed[key] then
         return {'conflict', i, key, claimed[key]}
       end
@@ -168,6 +181,8 @@ local function in_chunks(list, command, key)
   end
 end
 
+-- Removes what the object had and has no more, also where the owners were lost: whoever had taken
+-- a key over would have taken it off the object's record.
 local function remove(object)
   local old, gone = {}, {}
   for _, key in ipairs(object.done and {} or object.old) do
@@ -179,7 +194,8 @@ local function remove(object)
     local to = math.min(from + CHUNK - 1, #old)
     local found = redis.call('HMGET', owners, unpack(old, from, to))
     for place = from, to do
-      if found[place - from + 1] == object.name then
+      local owner = name_in(found[place - from + 1])
+      if not owner or owner == object.name then
         gone[#gone + 1] = old[place]
         removed[#removed + 1] = old[place]
       end
@@ -190,34 +206,49 @@ local function remove(object)
 end
 
 local push = {hash = 'HSET', list = 'RPUSH', set = 'SADD', sorted_set = 'ZADD'}
-local argument = 2
+local position = 1
+
+-- The next part of ARGV[2].
+local function next_part()
+  local part
+  part, position = struct.unpack('<I4c0', ARGV[2], position)
+  return part
+end
+
+local function next_parts(count)
+  local parts = {}
+  for i = 1, count do
+    parts[i] = next_part()
+  end
+  return parts
+end
 
 -- Writes to a key that is free; plain strings are put on the list `strings` instead.
 local function write_entry(key, strings)
-  local kind, ttl, count = ARGV[argument], ARGV[argument + 1], tonumber(ARGV[argument + 2])
-  argument = argument + 3
+  local kind, ttl, count = next_part(), next_part(), tonumber(next_part())
   if kind == 'bytes' and ttl == '' then
     strings[#strings + 1] = key
-    strings[#strings + 1] = ARGV[argument]
+    strings[#strings + 1] = next_part()
   elseif kind == 'bytes' then
-    redis.call('SET', key, ARGV[argument])
+    redis.call('SET', key, next_part(), 'EX', ttl)
+    return
   elseif kind == 'staged' then
-    redis.call('RENAME', KEYS[tonumber(ARGV[argument])], key)
+    redis.call('RENAME', KEYS[tonumber(next_part())], key)
     redis.call('PERSIST', key)
   else
-    for from = argument, argument + count - 1, CHUNK do
-      local to = math.min(from + CHUNK, argument + count) - 1
-      redis.call(push[kind], key, unpack(ARGV, from, to))
+    for from = 1, count, CHUNK do
+      redis.call(push[kind], key, unpack(next_parts(math.min(CHUNK, count - from + 1))))
     end
   end
-  argument = argument + count
   if ttl ~= '' then
     redis.call('EXPIRE', key, ttl)
   end
 end
 
+-- Passes over what belongs to a key.
 local function skip_entry()
-  argument = argument + 3 + tonumber(ARGV[argument + 2])
+  next_parts(2)
+  next_parts(tonumber(next_part()))
 end
 
 local function write(object)
@@ -228,7 +259,7 @@ local function write(object)
   for place = object.first, object.last do
     keys[#keys + 1] = KEYS[place]
     owned[#owned + 1] = KEYS[place]
-    owned[#owned + 1] = object.name
+    owned[#owned + 1] = object.ticket .. ' ' .. object.name
   end
   if not object.done then
     in_chunks(keys, 'UNLINK')
@@ -255,6 +286,9 @@ local function record(object)
   end
   redis.call('HSET', object.record, 'ticket', object.ticket, 'digest', object.digest,
     'keys', #keys > 0 and cjson.encode(keys) or '[]', unpack(object.fields))
+  if object.write then
+    redis.call('HSET', object.record, 'written', object.ticket)
+  end
   redis.call('HDEL', object.record, 'error', 'error_at')
   if object.live and (index or #keys > 0) then
     redis.call('PERSIST', object.record)

@@ -51,6 +51,10 @@ pub enum Effect {
     FailWith(u16, &'static str),
     /// The connection breaks after this many bytes of a `GetObject`'s body.
     BreakBody(usize),
+    /// A `GetObject`'s answer does not say how long the body is.
+    Unannounced,
+    /// The same, and the body is repeated without end.
+    Endless,
     /// It waits before it is carried out, or with its answer: see [`Parked`].
     Park(Gate),
 }

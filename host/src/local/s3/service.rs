@@ -54,8 +54,10 @@ impl S3 for Service {
         let (bucket, key, version) = (&input.bucket, &input.key, input.version_id.as_deref());
         let work = |effect: Option<&Effect>| {
             let object = self.read(bucket, key, version, &condition)?;
+            let announced = !matches!(effect, Some(Effect::Unannounced | Effect::Endless));
+            let length = i64::try_from(object.body.len()).ok();
             Ok(GetObjectOutput {
-                content_length: i64::try_from(object.body.len()).ok(),
+                content_length: length.filter(|_| announced),
                 content_type: object.content_type,
                 e_tag: Some(ETag::Strong(object.etag)),
                 last_modified: Some(object.last_modified.into()),
@@ -252,12 +254,25 @@ async fn received(body: StreamingBlob) -> S3Result<Bytes> {
     Ok(Bytes::from(chunks.concat()))
 }
 
-/// The content, or the part of it after which the connection is to break.
+/// The content as the client is to get it.
 fn body(content: Bytes, effect: Option<&Effect>) -> StreamingBlob {
-    let Some(Effect::BreakBody(length)) = effect else {
-        return StreamingBlob::from(Body::from(content));
-    };
-    let sent = content.slice(..content.len().min(*length));
+    match effect {
+        Some(Effect::BreakBody(length)) => broken(content.slice(..content.len().min(*length))),
+        // Of a stream the server does not know the length.
+        Some(Effect::Unannounced) => StreamingBlob::wrap(futures::stream::iter([sent(content)])),
+        Some(Effect::Endless) => {
+            StreamingBlob::wrap(futures::stream::repeat_with(move || sent(content.clone())))
+        }
+        _ => StreamingBlob::from(Body::from(content)),
+    }
+}
+
+fn sent(content: Bytes) -> std::io::Result<Bytes> {
+    Ok(content)
+}
+
+/// The part of the content after which the connection is to break.
+fn broken(sent: Bytes) -> StreamingBlob {
     let broken = futures::stream::once(async move { Ok(sent) });
     let end = futures::stream::once(async {
         // The server sends what it has when the body makes it wait, and drops it when the body fails.

@@ -1,0 +1,79 @@
+//! A dry run writes nothing, anywhere.
+
+use crate::scenario::connect;
+use crate::sync::{counted, counts, sync};
+use crate::world::{one, world, world_with};
+use redis_sync::local::{Operation, Redis};
+use redis_sync_tests::guest;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// All that Redis holds, bookkeeping too, as it would be dumped.
+async fn everything(redis: &Redis) -> BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>> {
+    let mut link = connect(redis).await;
+    let command = |name: &str, key: &str| redis::cmd(name).arg(key).to_owned();
+    let keys: Vec<String> = command("KEYS", "*").query_async(&mut link).await.unwrap();
+    let mut all = BTreeMap::new();
+    for key in keys {
+        let kind: String = command("TYPE", &key).query_async(&mut link).await.unwrap();
+        // A hash is dumped in the order of its table, which Redis changes as it likes.
+        let content = if kind == "hash" {
+            let fields = command("HGETALL", &key).query_async(&mut link).await;
+            fields.unwrap()
+        } else {
+            let dump = command("DUMP", &key).query_async(&mut link).await.unwrap();
+            BTreeMap::from([(Vec::new(), dump)])
+        };
+        all.insert(key, content);
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_what_would_change_and_writes_nothing() {
+    let world = world().await;
+    for key in ["stays", "changes", "goes"] {
+        world
+            .upload(&format!("flags/{key}.json"), one(key))
+            .await
+            .unwrap();
+    }
+    world.s3.put("flags/changes.json", one("changed"));
+    world.s3.put("flags/new.json", one("new"));
+    world.s3.put("flags/bad.json", "broken");
+    world.s3.delete("flags/goes.json");
+    let before = everything(&world.redis).await;
+    let report = sync(&world, json!({"dry_run": true})).await;
+    assert_eq!(report["dry_run"], true);
+    let expected = counted([
+        ("synced", 2),
+        ("unchanged", 1),
+        ("deleted", 1),
+        ("failed", 1),
+    ]);
+    assert_eq!(counts(&report), expected);
+    assert_eq!(report["failed"][0]["key"], "flags/bad.json");
+    assert_eq!(everything(&world.redis).await, before);
+    assert_eq!(world.s3.count(Operation::PutObject), 0);
+    assert_eq!(counts(&sync(&world, json!({})).await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_keeps_no_machine_code() {
+    let world = world_with(&[("COMPILED_CACHE_KEY", "0123456789abcdef0123456789abcdef")]).await;
+    // The folder of machine code has this variant not.
+    let module = guest::scenario_variant("dry");
+    world.s3.put("plugins/flags.wasm", module);
+    world.s3.put("flags/a.json", one("a"));
+    let bucket = world.s3.keys();
+    for force in [false, true] {
+        let report = sync(&world, json!({"dry_run": true, "force": force})).await;
+        assert_eq!(counts(&report), counted([("synced", 1)]));
+    }
+    assert_eq!(world.s3.keys(), bucket);
+    assert_eq!(everything(&world.redis).await, BTreeMap::new());
+    // Another function, which has nothing in memory, keeps it.
+    let other = world.another_function().await.unwrap();
+    other.invoke(json!({"sync": {}})).await.unwrap();
+    assert_eq!(world.s3.keys().len(), bucket.len() + 1);
+}

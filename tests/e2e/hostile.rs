@@ -1,5 +1,7 @@
 //! The hostile collection, all of it in one invocation among healthy objects.
+#![expect(clippy::print_stdout, reason = "what is measured is shown")]
 
+use crate::world::{one, upload_all, world_with};
 use redis_sync::local::{BUCKET, Environment, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::hostile::{Attack, collection};
@@ -58,6 +60,7 @@ async fn a_hostile_collection_harms_no_neighbour_and_each_one_is_named_with_its_
         .collect();
     assert_eq!(held(&environment.redis).await, Value::Object(expected));
     let peak = environment.function.peak_memory_mib().unwrap();
+    println!("{} attacks, {peak} MiB at the peak", attacks.len());
     assert!(peak < PEAK_MIB, "{peak} MiB");
 }
 
@@ -95,5 +98,58 @@ fn errors(logs: &[String]) -> BTreeMap<String, String> {
             let object = line["object"].as_str()?.to_owned();
             Some((object, line["error"].as_str()?.to_owned()))
         })
+        .collect()
+}
+
+/// How often a measurement is repeated.
+const ROUNDS: usize = 15;
+
+/// How long a healthy object takes beside plugins that burn all of their fuel.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it measures: --ignored --nocapture neighbour"]
+async fn the_neighbour_of_plugins_that_burn_their_fuel() {
+    let variables = [("CONCURRENCY", "8"), ("FUEL_LIMIT", "500000000")];
+    let world = world_with(&variables).await;
+    let spin = json!({"do": "spin"}).to_string();
+    let burners: Vec<String> = (0..7)
+        .map(|number| format!("flags/burner-{number}"))
+        .collect();
+    for burners in [&[], &burners[..1], &burners[..]] {
+        for round in 0..ROUNDS {
+            let healthy = format!("flags/beside-{}-{round}", burners.len());
+            let objects = burners.iter().map(|burner| (burner.as_str(), spin.clone()));
+            let objects: Vec<_> = objects.chain([(healthy.as_str(), one(&healthy))]).collect();
+            let _ = upload_all(&world, &objects).await;
+        }
+        let started = format!("flags/beside-{}-", burners.len());
+        let mut times: Vec<f64> = durations(&world.function.logs(), &started);
+        times.sort_by(f64::total_cmp);
+        println!(
+            "beside {} burners: {:.1} ms in the middle, {:.1} at the most",
+            burners.len(),
+            times[ROUNDS / 2],
+            times[ROUNDS - 1]
+        );
+    }
+    let burnt = durations(&world.function.logs(), "flags/burner-");
+    println!(
+        "a burner itself: {:.0} ms at the least",
+        burnt.iter().copied().fold(f64::MAX, f64::min)
+    );
+}
+
+/// How long the objects took whose keys begin so, in milliseconds, as it was logged.
+fn durations(logs: &[String], start: &str) -> Vec<f64> {
+    let lines = logs
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_object = |line: &Value| {
+        line["object"]
+            .as_str()
+            .is_some_and(|key| key.starts_with(start))
+    };
+    lines
+        .filter(of_object)
+        .filter_map(|line| line["duration_ms"].as_f64())
         .collect()
 }

@@ -3,13 +3,9 @@
 
 use redis_sync::local::Environment;
 use redis_sync_tests::held::held;
-use redis_sync_tests::program;
+use redis_sync_tests::{compiled, program};
 use serde_json::json;
 use std::path::Path;
-use std::time::Duration;
-
-/// What compiling a JavaScript engine or CPython may take with an unoptimised host on a busy machine.
-const LIMIT: Duration = Duration::from_secs(120);
 
 fn plugin(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/languages");
@@ -18,11 +14,15 @@ fn plugin(name: &str) -> Vec<u8> {
         .unwrap_or_else(|error| panic!("{}: {error}; run `make languages`", file.display()))
 }
 
+/// A function that has the module's machine code: compiling a JavaScript engine takes longer than
+/// an invocation on a busy machine.
 async fn environment(name: &str, module: &str, route: &str) -> Environment {
-    let environment = Environment::start(program::bootstrap()).await.unwrap();
-    environment
-        .s3
-        .put(&format!("plugins/{module}"), plugin(module));
+    let bytes = plugin(module);
+    let folder = compiled::folder_with(&bytes).display().to_string();
+    let environment = Environment::start_with(program::bootstrap(), [("COMPILED_DIR", folder)])
+        .await
+        .unwrap();
+    environment.s3.put(&format!("plugins/{module}"), bytes);
     let routes = format!("[[route]]\nprefix = \"{name}/\"\nplugin = \"{module}\"\n{route}\n");
     environment.s3.put("plugins/routes.toml", routes);
     environment
@@ -30,10 +30,7 @@ async fn environment(name: &str, module: &str, route: &str) -> Environment {
 
 /// Uploads an object; the message of its failure, if it fails.
 async fn upload(environment: &Environment, key: &str, body: &str) -> Option<String> {
-    use redis_sync::local::{BUCKET, event};
-    environment.s3.put(key, body);
-    let uploaded = event::created(BUCKET, key);
-    let answer = environment.function.invoke_within(uploaded, LIMIT).await;
+    let answer = environment.upload(key, body).await;
     answer.err().map(|error| error.to_string())
 }
 

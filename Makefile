@@ -38,11 +38,11 @@ fuzz: setup ## fuzzes the event classifier for ten minutes; installs cargo-fuzz 
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	cargo +nightly fuzz run classify -- -max_total_time=600 -max_len=8192
 
-LARGE := --profile bench --package redis-sync --package redis-sync-tests
+LARGE := --profile bench --package redis-sync-tests
 
 .PHONY: large
 large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four functions, measured
-	cargo build $(LARGE) --bin bootstrap --test e2e
+	cargo build --profile bench --package redis-sync --features local --bin bootstrap
 	SYNC_OBJECTS=100000 FAN_OUT_OBJECTS=10000 cargo test $(LARGE) --test e2e -- --nocapture --test-threads 1 \
 	  large:: with_a_queue_several_functions
 

@@ -44,11 +44,11 @@ fuzz: setup ## every fuzz target for ten minutes; installs cargo-fuzz
 	@for target in $(FUZZ_TARGET); do \
 	  (set -x; cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=30); done
 
-LARGE := --profile bench --package redis-sync --package redis-sync-tests
+LARGE := --profile bench --package redis-sync-tests
 
 .PHONY: large
 large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four functions, measured
-	cargo build $(LARGE) --bin bootstrap --test e2e
+	cargo build --profile bench --package redis-sync --features local --bin bootstrap
 	SYNC_OBJECTS=100000 FAN_OUT_OBJECTS=10000 cargo test $(LARGE) --test e2e -- --nocapture --test-threads 1 \
 	  large:: with_a_queue_several_functions
 

@@ -1,7 +1,7 @@
 //! S3 as it really is: limits, broken bodies, refusals, versions, keys of every kind, and objects
 //! that change while they are read.
 
-use crate::world::{assert_held, message, outcome, world, world_with, yields};
+use crate::world::{assert_held, message, outcome, read_late, world, world_with, yields};
 use redis_sync::local::{Effect, Environment, Fault, Operation, event};
 use serde_json::json;
 
@@ -241,11 +241,7 @@ async fn an_object_replaced_while_it_is_read_ends_as_its_last_state() {
     world
         .s3
         .put("flags/a.json", yields(json!({"old": {"bytes": "1"}})));
-    let other = world.another_function().await.unwrap();
-    let parked = world.s3.park_answer(Operation::GetObject, "flags/a.json");
-    let late =
-        tokio::spawn(async move { other.invoke(event::created("config", "flags/a.json")).await });
-    parked.reached().await;
+    let (parked, late) = read_late(&world, "flags/a.json").await;
     let new = yields(json!({"new": {"bytes": "2"}}));
     world.upload("flags/a.json", new).await.unwrap();
     parked.release();
@@ -259,11 +255,7 @@ async fn an_object_deleted_while_it_is_read_ends_deleted() {
     world
         .s3
         .put("flags/a.json", yields(json!({"old": {"bytes": "1"}})));
-    let other = world.another_function().await.unwrap();
-    let parked = world.s3.park_answer(Operation::GetObject, "flags/a.json");
-    let late =
-        tokio::spawn(async move { other.invoke(event::created("config", "flags/a.json")).await });
-    parked.reached().await;
+    let (parked, late) = read_late(&world, "flags/a.json").await;
     assert_eq!(
         outcome(&world.remove("flags/a.json").await.unwrap()),
         "deleted"

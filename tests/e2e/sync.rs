@@ -1,7 +1,7 @@
 //! A sync of the bucket or of a part of it.
 
-use crate::world::{assert_held, one, outcome, world, yields};
-use redis_sync::local::{Environment, Operation, event};
+use crate::world::{assert_held, one, outcome, read_late, world, yields};
+use redis_sync::local::{Environment, Operation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -163,11 +163,7 @@ async fn an_object_with_a_ticket_outstanding_is_not_passed_over() {
     world.upload("flags/a.json", one("a")).await.unwrap();
     // Another function has read the object as it is, and is about to commit that.
     world.s3.put("flags/a.json", one("between"));
-    let slow = world.another_function().await.unwrap();
-    let parked = world.s3.park_answer(Operation::GetObject, "flags/a.json");
-    let late =
-        tokio::spawn(async move { slow.invoke(event::created("config", "flags/a.json")).await });
-    parked.reached().await;
+    let (parked, late) = read_late(&world, "flags/a.json").await;
     // The object is what Redis holds again, so the record equals the listing.
     world.s3.set_clock(None);
     world.s3.put("flags/a.json", one("a"));

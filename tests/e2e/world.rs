@@ -1,10 +1,11 @@
 //! What every test starts from.
 
 use crate::scenario;
-use redis_sync::local::{Environment, InvokeError, event};
+use redis_sync::local::{Environment, InvokeError, Operation, Parked, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 /// An environment in which `flags.wasm` is the scenario guest.
 pub(crate) async fn world() -> Environment {
@@ -68,6 +69,19 @@ pub(crate) async fn upload_all(
         .iter()
         .map(|(key, _)| event::created(world.s3.bucket(), key));
     world.function.invoke(event::batch(events)).await
+}
+
+/// Another function has read an object as it is, and is held up until that is released.
+pub(crate) async fn read_late(
+    world: &Environment,
+    key: &str,
+) -> (Parked, JoinHandle<Result<Value, InvokeError>>) {
+    let other = world.another_function().await.unwrap();
+    let parked = world.s3.park_answer(Operation::GetObject, key);
+    let event = event::created(world.s3.bucket(), key);
+    let late = tokio::spawn(async move { other.invoke(event).await });
+    parked.reached().await;
+    (parked, late)
 }
 
 /// Asserts what Redis holds, all of it.

@@ -41,8 +41,10 @@ FUZZ_SECONDS ?= 600
 fuzz: setup ## every fuzz target for ten minutes; installs cargo-fuzz
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
 	@# Without the sanitizers of unsafe code, which need a nightly toolchain: what is looked for are panics.
-	@for target in $(FUZZ_TARGET); do \
-	  (set -x; cargo fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=30); done
+	@# What it finds stays under fuzz/target; fuzz/corpus is what it starts from.
+	@for target in $(FUZZ_TARGET); do found=fuzz/target/corpus/$$target; mkdir -p $$found; \
+	  (set -x; cargo fuzz run --sanitizer none $$target $$found fuzz/corpus/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=30); done
 
 LARGE := --profile bench --package redis-sync-tests
 

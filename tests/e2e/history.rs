@@ -50,6 +50,8 @@ pub(crate) enum Step {
     },
     /// The next read of an object is answered late, with what was there in time.
     SlowRead(usize, u64),
+    /// An operator has everything brought up to date, while events are delivered.
+    Sync,
     /// Redis answers nobody for so long.
     SlowRedis(u64),
     /// Time passes.
@@ -117,6 +119,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => prop::option::weighted(0.8, 0..3_u8).prop_map(Step::Plugin),
         8 => deliver.prop_map(|(change, host, dies_after_ms)| Step::Deliver { change, host, dies_after_ms }),
         3 => (object, 1..15_u64).prop_map(|(object, ms)| Step::SlowRead(object, ms)),
+        1 => Just(Step::Sync),
         1 => (1..8_u64).prop_map(Step::SlowRedis),
         2 => (1..6_u64).prop_map(Step::Wait),
     ]
@@ -260,6 +263,14 @@ impl World {
                 times: Some(1),
                 effect: Effect::DelayAnswer(Duration::from_millis(*ms)),
             }),
+            Step::Sync => {
+                let world = Arc::clone(self);
+                // What fails in it is delivered by an event of its own.
+                play.workers.spawn(async move {
+                    let _ = world.sync().await;
+                    Vec::new()
+                });
+            }
             Step::SlowRedis(ms) => {
                 let ms = ms.to_string();
                 for node in self.nodes() {

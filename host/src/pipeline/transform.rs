@@ -46,12 +46,11 @@ impl Pipeline {
         };
         let mut steps = Vec::with_capacity(route.plugins.len());
         for (name, pinned) in route.plugins.iter().zip(&route.digests) {
-            let refuse = |why: String| {
-                transform_error(
-                    Some(name.clone()),
-                    None,
-                    format!("plugin `{name}` cannot run on `{key}`: {why}"),
-                )
+            let refuse = |why: String, temporary| ChangeError::Transform {
+                plugin: Some(name.clone()),
+                fuel: None,
+                message: format!("plugin `{name}` cannot run on `{key}`: {why}"),
+                temporary,
             };
             let etag = routes
                 .modules
@@ -61,15 +60,16 @@ impl Pipeline {
             let loaded = library
                 .load(name, etag, || self.module(name))
                 .await?
-                .map_err(|error| refuse(error.to_string()))?;
+                .map_err(|error| refuse(error.to_string(), error.is_temporary()))?;
             if pinned
                 .as_deref()
                 .is_some_and(|digest| *digest != *loaded.digest)
             {
-                return Err(refuse(format!(
+                let why = format!(
                     "its SHA-256 is {}, not the one its route names",
                     loaded.digest
-                )));
+                );
+                return Err(refuse(why, false));
             }
             steps.push((name.as_str(), loaded));
         }

@@ -26,6 +26,11 @@ pub enum PluginError {
 }
 
 impl PluginError {
+    /// Whether a later attempt may do better.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Slow)
+    }
+
     /// It is refused, for this reason.
     pub(super) fn invalid(why: impl Into<Arc<str>>) -> Self {
         Self::Invalid(why.into())

@@ -12,20 +12,24 @@ help: ## this list
 .PHONY: run
 run: setup ## the main job, locally: uploads plugins and real config files, shows what Redis holds
 	@cargo build --workspace --bins
-	@cargo run --quiet --package redis-sync-tests --bin main-job
+	@cargo run --quiet --bin main-job
+
+# Binaries and tests together: by themselves the binaries would be built with fewer features of their
+# dependencies, and all of those once more for the tests.
+BUILD := cargo build --workspace --bins --tests
 
 # Many tests wait: for a time limit, a server that starts, one that is down.
 TEST_THREADS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 
 .PHONY: test
 test: setup ## unit tests and end-to-end tests
-	cargo build --workspace --bins
+	$(BUILD)
 	RUST_TEST_THREADS=$(TEST_THREADS) cargo test --workspace
 
 .PHONY: test-moto
 test-moto: setup target/moto/.installed ## end-to-end with moto's S3, SQS, SNS and EventBridge, which it installs (Python)
-	cargo build --workspace --bins
-	cargo test --package redis-sync-tests --test moto
+	$(BUILD)
+	cargo test --workspace --test moto
 
 target/moto/.installed:
 	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
@@ -56,16 +60,16 @@ large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four func
 
 .PHONY: soak
 soak: setup ## what tests shorten, in full: 200 kills, then random histories until it is stopped
-	cargo build --workspace --bins
-	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture killed_200_times
-	cargo test --package redis-sync-tests --test e2e -- --ignored --nocapture convergence::soak
+	$(BUILD)
+	cargo test --workspace --test e2e -- --ignored --nocapture killed_200_times
+	cargo test --workspace --test e2e -- --ignored --nocapture convergence::soak
 
 LANGUAGES := target/languages
 
 .PHONY: test-languages
 test-languages: setup languages ## end-to-end tests of plugins in JavaScript, Python, Go and Rust for wasip2
-	cargo build --workspace --bins
-	cargo test --package redis-sync-tests --features languages --test languages -- --test-threads 1
+	$(BUILD)
+	cargo test --workspace --features redis-sync-tests/languages --test languages -- --test-threads 1
 
 .PHONY: languages
 languages: setup ## builds the examples in other languages, with toolchains of their own under target/

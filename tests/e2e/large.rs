@@ -39,11 +39,8 @@ async fn a_large_bucket_is_walked_through_page_by_page() {
         let pages = (number + 1).div_ceil(1000);
         assert_eq!(world.s3.count_of(Operation::ListObjectsV2, ""), pages);
     }
-    let peak = world.function.peak_memory_bytes().unwrap();
-    println!(
-        "{number} objects: {seconds:.1?} s, {} MiB at most",
-        peak >> 20
-    );
+    let peak = world.function.peak_memory_mib().unwrap();
+    println!("{number} objects: {seconds:.1?} s, {peak} MiB at most");
     assert!(seconds[1] < seconds[0] / 3.0, "{seconds:?}");
     world
         .function

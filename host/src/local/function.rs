@@ -177,19 +177,6 @@ impl Function {
         self.process.output().echo();
     }
 
-    /// The most memory that it has held at a time, in bytes, as Linux counts it.
-    ///
-    /// # Errors
-    ///
-    /// It has ended, or this is no Linux.
-    pub fn peak_memory_bytes(&self) -> Result<u64> {
-        let status = format!("/proc/{}/status", self.process.id()?);
-        let status = std::fs::read_to_string(&status).with_context(|| format!("no {status}"))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-        Ok(kib.context("no VmHWM")? * 1024)
-    }
-
     /// Kills it with SIGKILL and waits until it is gone.
     pub async fn kill(&self) {
         self.process.kill().await;

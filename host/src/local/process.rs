@@ -84,15 +84,6 @@ impl Process {
         Ok(process)
     }
 
-    /// Its id, unless it has ended.
-    pub(super) fn id(&self) -> Result<u32> {
-        let mut child = locked(&self.child);
-        match child.try_wait()? {
-            Some(status) => bail!("process {} has ended with {status}", child.id()),
-            None => Ok(child.id()),
-        }
-    }
-
     /// The most memory it has held so far, in MiB: its resident set at its peak.
     pub(super) fn peak_memory_mib(&self) -> Result<u64> {
         let id = locked(&self.child).id();

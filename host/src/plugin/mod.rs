@@ -25,6 +25,7 @@ use moka::policy::EvictionPolicy;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::time::Instant;
 use workshop::Workshop;
 
@@ -70,6 +71,8 @@ pub struct Library {
     plugins: Cache<Key, Made>,
     /// What is being loaded, and until when it is waited for.
     loading: Arc<Mutex<HashMap<Key, Instant>>>,
+    /// How long that is.
+    max_wait: Duration,
 }
 
 impl Library {
@@ -91,6 +94,7 @@ impl Library {
             workshop: Arc::new(Workshop::new(sandbox, compiled)),
             plugins,
             loading: Arc::default(),
+            max_wait: MAX_WAIT,
         }
     }
 
@@ -100,6 +104,7 @@ impl Library {
             workshop: Arc::new(self.workshop.reading()),
             plugins: self.plugins.clone(),
             loading: Arc::clone(&self.loading),
+            max_wait: self.max_wait,
         }
     }
 
@@ -147,7 +152,7 @@ impl Library {
     ) -> Result<Result<Made, PluginError>, Arc<E>> {
         let deadline = *lock(&self.loading)
             .entry(key.clone())
-            .or_insert_with(|| Instant::now() + MAX_WAIT);
+            .or_insert_with(|| Instant::now() + self.max_wait);
         let (plugins, workshop) = (self.plugins.clone(), Arc::clone(&self.workshop));
         let (loading, fetched, key) = (Arc::clone(&self.loading), Arc::clone(fetched), key.clone());
         let making = tokio::spawn(async move {

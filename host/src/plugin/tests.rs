@@ -283,9 +283,10 @@ async fn a_module_that_was_replaced_after_the_listing_is_what_runs_and_is_not_ke
     assert_eq!(*again.digest, *crate::fingerprint::sha256(&old.bytes));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_takes_too_long_is_not_waited_for_and_is_there_in_the_end() {
-    let (library, module) = (library(None, 1 << 30), module(OTHER));
+    let (mut library, module) = (library(None, 1 << 30), module(OTHER));
+    library.max_wait = Duration::from_millis(500);
     let (release, released) = tokio::sync::watch::channel(false);
     let slow = || {
         let (module, mut released) = (module.clone(), released.clone());
@@ -299,9 +300,8 @@ async fn a_module_that_takes_too_long_is_not_waited_for_and_is_there_in_the_end(
     let started = Instant::now();
     let next = library.load("p.wasm", &module.etag, slow).await.unwrap();
     assert!(matches!(next, Err(PluginError::Slow)));
-    assert_eq!(started.elapsed(), Duration::ZERO, "nobody waits twice");
+    assert!(started.elapsed() < library.max_wait, "nobody waits twice");
     release.send(true).unwrap();
-    tokio::time::resume();
     while !library
         .plugins
         .contains_key(&("p.wasm".to_owned(), module.etag.clone()))

@@ -114,18 +114,9 @@ impl Ledger {
         let checks: Vec<(usize, String, String)> = checks.collect();
         let mut intact = vec![true; records.len()];
         for checks in checks.chunks(CHECKS_AT_ONCE) {
-            let exists = checks.iter().map(|(_, key, _)| {
-                let mut command = redis::cmd("EXISTS");
-                command.arg(key);
-                command
-            });
-            let exists: Vec<bool> = self.read_each(exists.collect()).await?;
-            let marks = checks.iter().map(|(_, key, _)| {
-                let mut command = redis::cmd("HGET");
-                command.arg(self.names.owners_of(key)).arg(key);
-                command
-            });
-            let marks: Vec<Option<String>> = self.read_each(marks.collect()).await?;
+            let keys: Vec<&str> = checks.iter().map(|(_, key, _)| key.as_str()).collect();
+            let exists = self.exist(&keys).await?;
+            let marks = self.marks(&keys).await?;
             for (((place, _, mark), exists), noted) in checks.iter().zip(exists).zip(marks) {
                 if let Some(intact) = intact.get_mut(*place) {
                     *intact &= exists && noted.as_ref() == Some(mark);
@@ -133,6 +124,36 @@ impl Ledger {
             }
         }
         Ok(intact)
+    }
+
+    /// Whether each of these Redis keys exists.
+    async fn exist(&self, keys: &[&str]) -> Result<Vec<bool>, LedgerError> {
+        if !self.cluster {
+            let found: usize = self.ask(redis::cmd("EXISTS").arg(keys)).await?;
+            if found == keys.len() {
+                return Ok(vec![true; keys.len()]);
+            }
+        }
+        let commands = keys.iter().map(|key| {
+            let mut command = redis::cmd("EXISTS");
+            command.arg(key);
+            command
+        });
+        self.read_each(commands.collect()).await
+    }
+
+    /// What is noted of each of these Redis keys.
+    async fn marks(&self, keys: &[&str]) -> Result<Vec<Option<String>>, LedgerError> {
+        if !self.cluster {
+            let owners = self.names.owners(None);
+            return self.ask(redis::cmd("HMGET").arg(owners).arg(keys)).await;
+        }
+        let commands = keys.iter().map(|key| {
+            let mut command = redis::cmd("HGET");
+            command.arg(self.names.owners_of(key)).arg(key);
+            command
+        });
+        self.read_each(commands.collect()).await
     }
 
     /// How each of these objects stands, in their order.

@@ -17,7 +17,7 @@ pub struct Attack {
     pub name: &'static str,
     /// The module.
     pub module: Vec<u8>,
-    /// What the reason of its failure contains.
+    /// What the reason of its failure contains; one of several where `|` parts them.
     pub reason: &'static str,
 }
 

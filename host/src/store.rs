@@ -3,6 +3,10 @@
 //! Reads are of the current state: no condition, no version. The ticket taken before them is what
 //! makes that safe, and S3's strong consistency what makes it enough.
 
+mod limit;
+
+pub use limit::SizeLimit;
+
 use crate::aws;
 use crate::object::Object;
 use aws_config::SdkConfig;
@@ -14,7 +18,6 @@ use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::EncodingType;
 use bytes::{Bytes, BytesMut};
 use percent_encoding::percent_decode_str;
-use std::fmt;
 use std::time::Duration;
 
 /// How often a read is repeated when its body breaks off. The SDK repeats only what fails before
@@ -80,43 +83,6 @@ pub enum StoreError {
         /// What S3 says, or each cause of the SDK's error once.
         cause: String,
     },
-}
-
-/// The most of an object that is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SizeLimit {
-    /// In bytes.
-    bytes: u64,
-    /// The variable that sets it, if one does.
-    variable: Option<&'static str>,
-}
-
-impl SizeLimit {
-    /// A limit that a variable sets.
-    pub fn of(variable: &'static str, bytes: u64) -> Self {
-        Self {
-            bytes,
-            variable: Some(variable),
-        }
-    }
-}
-
-impl From<u64> for SizeLimit {
-    fn from(bytes: u64) -> Self {
-        Self {
-            bytes,
-            variable: None,
-        }
-    }
-}
-
-impl fmt::Display for SizeLimit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.variable {
-            Some(variable) => write!(formatter, "{variable}={}", self.bytes),
-            None => write!(formatter, "{} bytes, the most that is read", self.bytes),
-        }
-    }
 }
 
 /// An object as a listing shows it.

@@ -1,7 +1,7 @@
 //! A dry run writes nothing, anywhere.
 
 use crate::scenario::connect;
-use crate::sync::{counted, counts, sync};
+use crate::sync::{change_unseen, counted, counts, sync};
 use crate::world::{one, world, world_with};
 use redis_sync::local::{Operation, Redis};
 use redis_sync_tests::guest;
@@ -32,16 +32,8 @@ async fn everything(redis: &Redis) -> BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_tells_what_would_change_and_writes_nothing() {
     let world = world().await;
-    for key in ["stays", "changes", "goes"] {
-        world
-            .upload(&format!("flags/{key}.json"), one(key))
-            .await
-            .unwrap();
-    }
-    world.s3.put("flags/changes.json", one("changed"));
-    world.s3.put("flags/new.json", one("new"));
+    change_unseen(&world).await;
     world.s3.put("flags/bad.json", "broken");
-    world.s3.delete("flags/goes.json");
     let before = everything(&world.redis).await;
     let report = sync(&world, json!({"dry_run": true})).await;
     assert_eq!(report["dry_run"], true);

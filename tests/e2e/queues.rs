@@ -130,21 +130,15 @@ async fn a_deadline_holds_also_where_s3_and_redis_do_not_answer() {
     world.s3.put("flags/a.json", one("a"));
     let keys = ["flags/a.json".to_owned()];
     let limit = Duration::from_secs(2);
+    let deliver = async || {
+        let answer = world.function.invoke_within(queued(&keys), limit).await;
+        identifiers(&answer.unwrap())
+    };
     let parked = world.s3.park(Operation::ListObjectsV2, "plugins/");
-    let answer = world
-        .function
-        .invoke_within(queued(&keys), limit)
-        .await
-        .unwrap();
-    assert_eq!(identifiers(&answer), ["0"]);
+    assert_eq!(deliver().await, ["0"]);
     drop(parked);
     world.redis.pause().unwrap();
-    let answer = world
-        .function
-        .invoke_within(queued(&keys), limit)
-        .await
-        .unwrap();
-    assert_eq!(identifiers(&answer), ["0"]);
+    assert_eq!(deliver().await, ["0"]);
     let why = message(
         world
             .function

@@ -34,20 +34,25 @@ pub(crate) fn counted<const N: usize>(expected: [(&str, u64); N]) -> BTreeMap<St
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sync_finds_what_no_event_told_of() {
-    let world = world().await;
+/// One object that stays, and one each that changes, comes and goes without an event.
+pub(crate) async fn change_unseen(world: &Environment) {
     for key in ["stays", "changes", "goes"] {
         world
             .upload(&format!("flags/{key}.json"), one(key))
             .await
             .unwrap();
     }
-    world.upload("goes.txt", "unmatched").await.unwrap();
     world.s3.put("flags/changes.json", one("changed"));
     world.s3.put("flags/new.json", one("new"));
-    world.s3.put("zz.txt", "unmatched");
     world.s3.delete("flags/goes.json");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_finds_what_no_event_told_of() {
+    let world = world().await;
+    world.upload("goes.txt", "unmatched").await.unwrap();
+    change_unseen(&world).await;
+    world.s3.put("zz.txt", "unmatched");
     world.s3.delete("goes.txt");
     world.s3.reset_counts();
     let report = sync(&world, json!({})).await;

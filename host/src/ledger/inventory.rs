@@ -13,8 +13,11 @@ use std::collections::{BTreeMap, HashSet};
 /// Hash slots of a cluster that are read at a time.
 const HASHES_AT_ONCE: usize = 256;
 
-/// Keys that one step through one hash asks for; Redis may give more.
-const KEYS_A_STEP: [usize; 2] = [1000, 50];
+/// Keys that one step asks for; Redis may give more.
+const KEYS_A_STEP: usize = 1000;
+
+/// The same of each of a cluster's hash slots.
+const KEYS_OF_A_SLOT: usize = 50;
 
 /// Where a walk through all owners is.
 pub struct Inventory {
@@ -29,16 +32,23 @@ pub struct Suspicion {
     pub object: String,
     /// Whether it is not in the index, though it should be: who goes by that does not meet it.
     pub is_lost: bool,
-    /// Its keys that were not written by its last commit.
+    /// Its keys that were not written by its last commit, with the tickets they were written under.
     keys: Vec<(String, u64)>,
+}
+
+impl Suspicion {
+    /// Whether any of its keys may be left over.
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
 }
 
 impl Ledger {
     /// A walk through all keys with an owner.
     pub fn inventory(&self) -> Inventory {
-        let mut pending: Vec<_> = self.names.all_owners().map(|hash| (hash, 0)).collect();
-        pending.reverse();
-        Inventory { pending }
+        Inventory {
+            pending: self.names.all_owners().map(|hash| (hash, 0)).collect(),
+        }
     }
 
     /// Goes on; says which objects of this bucket have something that is not as it should be.
@@ -79,10 +89,13 @@ impl Ledger {
     async fn step(&self, inventory: &mut Inventory) -> Result<Vec<(String, String)>, LedgerError> {
         let left = inventory.pending.len().saturating_sub(HASHES_AT_ONCE);
         let now = inventory.pending.split_off(left);
-        let [alone, of_many] = KEYS_A_STEP;
+        let count = if self.cluster {
+            KEYS_OF_A_SLOT
+        } else {
+            KEYS_A_STEP
+        };
         let commands = now.iter().map(|(hash, cursor)| {
             let mut command = redis::cmd("HSCAN");
-            let count = if self.cluster { of_many } else { alone };
             command.arg(hash).arg(cursor).arg("COUNT").arg(count);
             command
         });
@@ -124,19 +137,16 @@ impl Ledger {
     /// last entries were, and not listed among them. A commit that was announced and has not
     /// finished leaves that open.
     pub async fn strays(&self, suspicion: &Suspicion) -> Result<Strays, LedgerError> {
-        let mut command = redis::cmd("HMGET");
-        command.arg(self.names.record(&suspicion.object)).arg(&[
-            "ticket",
-            "announced",
-            "written",
-            "keys",
-        ]);
-        let [ticket, announced, written, keys]: [Option<String>; 4] = self.ask(&command).await?;
+        let record = self.names.record(&suspicion.object);
+        let fields = ["ticket", "announced", "written", "keys"];
+        let [ticket, announced, written, keys]: [Option<String>; 4] = self
+            .ask(redis::cmd("HMGET").arg(record).arg(&fields))
+            .await?;
         let number = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
         let (ticket, announced, written): (u64, u64, u64) =
             (number(ticket), number(announced), number(written));
-        let listed: HashSet<String> =
-            HashSet::from_iter(keys.as_deref().map(list).unwrap_or_default());
+        let listed = keys.as_deref().map(list).unwrap_or_default();
+        let listed: HashSet<String> = listed.into_iter().collect();
         let is_stray = |(key, mark): &&(String, u64)| {
             ticket != 0 && announced <= ticket && *mark < written && !listed.contains(key)
         };
@@ -189,7 +199,7 @@ struct Trace {
     written: u64,
 }
 
-/// Redis keys that their object does not yield any more.
+/// Redis keys that their object does not yield any more, with the tickets they were written under.
 #[derive(Debug)]
 pub struct Strays {
     object: String,
@@ -198,12 +208,7 @@ pub struct Strays {
 
 impl Strays {
     /// How many there are.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         u64::try_from(self.keys.len()).unwrap_or(u64::MAX)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
     }
 }

@@ -56,7 +56,7 @@ impl Pipeline {
                     tally.add(report);
                 }
             }
-            for suspicion in &suspicions {
+            for suspicion in suspicions.iter().filter(|suspicion| suspicion.has_keys()) {
                 let strays = self.remove_strays(suspicion, action);
                 tally.strays += in_time(deadline, strays).await?;
             }
@@ -91,8 +91,7 @@ impl Pipeline {
     ) -> Result<u64, crate::ledger::LedgerError> {
         let strays = self.ledger.strays(suspicion).await?;
         match action {
-            _ if strays.is_empty() => Ok(0),
-            Action::Preview { .. } => Ok(strays.len()),
+            Action::Preview { .. } => Ok(strays.count()),
             Action::Sync { .. } | Action::Queue => self.ledger.reclaim(&strays).await,
         }
     }

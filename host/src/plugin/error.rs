@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long objects wait for a module that is being read and compiled. A JavaScript engine takes
-/// 8 s on two idle processors, and a small function has a fraction of one.
+/// 14 s on two idle processors, and a small function has a fraction of one.
 pub(super) const MAX_WAIT: Duration = Duration::from_secs(120);
 
 /// Why a module cannot be used.

@@ -54,7 +54,7 @@ LARGE := --profile bench --package redis-sync-tests
 
 .PHONY: large
 large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four functions, measured
-	cargo build --profile bench --package redis-sync --features local --bin bootstrap
+	cargo build --profile bench --package redis-sync --bin bootstrap
 	SYNC_OBJECTS=100000 FAN_OUT_OBJECTS=10000 cargo test $(LARGE) --test e2e -- --nocapture --test-threads 1 \
 	  large:: with_a_queue_several_functions
 

@@ -57,21 +57,6 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Services on this machine, whatever the environment says.
-#[cfg(feature = "local")]
-pub fn local(endpoint: &str, access_key_id: &str, secret: &str) -> SdkConfig {
-    use aws_config::{BehaviorVersion, Region};
-    use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-    let credentials = Credentials::new(access_key_id, secret, None, None, "local");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .region(Region::from_static(crate::local::REGION))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(endpoint)
-        .build()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,8 +24,6 @@ pub mod event;
 pub mod fingerprint;
 pub mod handler;
 pub mod ledger;
-#[cfg(feature = "local")]
-pub mod local;
 pub mod metrics;
 pub mod object;
 pub mod pipeline;

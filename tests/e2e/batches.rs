@@ -2,7 +2,7 @@
 
 use crate::payloads::{failing, fixture};
 use crate::world::{assert_held, one, world};
-use redis_sync::local::{Effect, Environment, Fault, Operation};
+use redis_sync_local::{Effect, Environment, Fault, Operation};
 use serde_json::{Value, json};
 
 /// The answer of a job with one task, apart from what it echoes.

@@ -2,7 +2,7 @@
 
 use crate::payloads::{failing, fixture, invoke};
 use crate::world::{assert_held, message, one, outcome, world};
-use redis_sync::local::{InvokeError, Operation, event};
+use redis_sync_local::{InvokeError, Operation, event};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,10 @@
 //! A cluster of three primaries with replicas: atomic in each hash slot, converging always.
 
 use super::scenario::{many, texts, upload_guest, variables, yields};
-use redis_sync::local::{BUCKET, Function, Operation, Redis, RedisCluster, RedisOptions, S3, host};
 use redis_sync::pipeline::Pipeline;
+use redis_sync_local::{BUCKET, Function, Operation, Redis, RedisCluster, RedisOptions, S3};
 use redis_sync_tests::held::held_by_cluster;
+use redis_sync_tests::host::host;
 use redis_sync_tests::program::bootstrap;
 use serde_json::{Value, json};
 use std::sync::Arc;

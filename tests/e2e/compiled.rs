@@ -1,6 +1,6 @@
 //! Compiled modules outlive the function, and none is used that a host with the key did not make.
 
-use redis_sync::local::{BUCKET, Environment, Function, Operation, event};
+use redis_sync_local::{BUCKET, Environment, Function, Operation, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::{guest, program};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! Several invocations in one function at a time, as Lambda Managed Instances deliver them.
 
 use crate::world::{assert_held, one, outcome, world_with};
-use redis_sync::local::{Operation, event};
+use redis_sync_local::{Operation, event};
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]

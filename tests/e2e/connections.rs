@@ -1,7 +1,7 @@
 //! TLS, users, tokens and databases, against real servers.
 
 use super::scenario::{outcome, texts, upload_guest, variables};
-use redis_sync::local::{BUCKET, Function, InvokeError, Redis, RedisOptions, S3, event};
+use redis_sync_local::{BUCKET, Function, InvokeError, Redis, RedisOptions, S3, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
 use serde_json::{Value, json};

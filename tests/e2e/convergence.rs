@@ -4,7 +4,7 @@
 use super::history::{Step, World, histories, histories_with_losses};
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
-use redis_sync::local::{BUCKET, Environment, Operation, event};
+use redis_sync_local::{BUCKET, Environment, Operation, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::{guest, program};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! The same object through the same plugin is the same, in another process and on another day.
 
-use redis_sync::local::Environment;
+use redis_sync_local::Environment;
 use redis_sync_tests::held::held;
 use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use crate::scenario::connect;
 use crate::sync::{change_unseen, counted, counts, sync};
 use crate::world::{one, world, world_with};
-use redis_sync::local::{Operation, Redis};
+use redis_sync_local::{Operation, Redis};
 use redis_sync_tests::guest;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 use super::scenario::{
     connect, environment, many, outcome, texts, upload, upload_guest, variables,
 };
-use redis_sync::local::{BUCKET, Function, Operation, Redis, RedisOptions, S3, event};
+use redis_sync_local::{BUCKET, Function, Operation, Redis, RedisOptions, S3, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
 use redis_sync_tests::proxy::Proxy;

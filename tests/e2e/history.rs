@@ -3,11 +3,12 @@
 use super::scenario::{self, variables};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use redis_sync::local::{
-    BUCKET, Effect, Fault, Function, Operation, Redis, RedisCluster, S3, event, host,
-};
 use redis_sync::pipeline::{Action, Pipeline, Span};
+use redis_sync_local::{
+    BUCKET, Effect, Fault, Function, Operation, Redis, RedisCluster, S3, event,
+};
 use redis_sync_tests::held::{held, held_by_cluster};
+use redis_sync_tests::host::host;
 use redis_sync_tests::{guest, program};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};

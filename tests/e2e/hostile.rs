@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "what is measured is shown")]
 
 use crate::world::{one, upload_all, world_with};
-use redis_sync::local::{BUCKET, Environment, event};
+use redis_sync_local::{BUCKET, Environment, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::hostile::{Attack, collection};
 use redis_sync_tests::{guest, program};

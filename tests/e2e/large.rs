@@ -2,7 +2,7 @@
 
 use crate::sync::{counted, counts};
 use crate::world::{one, world};
-use redis_sync::local::Operation;
+use redis_sync_local::Operation;
 use serde_json::json;
 use std::time::Duration;
 

@@ -3,9 +3,10 @@
 use super::scenario::connect;
 use redis_sync::entry::{Entry, EntrySet, Value};
 use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Verdict, Write};
-use redis_sync::local::{BUCKET, Redis, S3, host, variables};
 use redis_sync::settings::Settings;
+use redis_sync_local::{BUCKET, Redis, S3, variables};
 use redis_sync_tests::held::held;
+use redis_sync_tests::host::host;
 use serde_json::json;
 use std::io::Write as _;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Put, overwrite, delete.
 
 use crate::world::{assert_held, outcome, upload_all, world, yields};
-use redis_sync::local::event;
+use redis_sync_local::event;
 use redis_sync_tests::held::held;
 use redis_sync_tests::{guest, nhs};
 use serde_json::json;

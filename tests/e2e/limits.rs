@@ -1,7 +1,7 @@
 //! What a plugin does wrong fails its object, leaves the old entries and stops nobody else.
 
 use crate::world::{assert_held, message, upload_all, world_with, yields};
-use redis_sync::local::Environment;
+use redis_sync_local::Environment;
 use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};
 use std::fs::Permissions;
@@ -190,7 +190,7 @@ async fn a_plugin_sees_nothing_of_the_host_and_always_the_same() {
         "application/json",
         &[("team", "blue")],
     );
-    let event = redis_sync::local::event::created(world.s3.bucket(), "flags/x.json");
+    let event = redis_sync_local::event::created(world.s3.bucket(), "flags/x.json");
     world.function.invoke(&event).await.unwrap();
     let seen = redis_sync_tests::held::held(&world.redis).await;
     for (field, expected) in [

@@ -1,7 +1,7 @@
 //! Redis evicts what it likes, the bookkeeping too: the next sync heals it, and nothing is left over.
 
 use super::scenario::{environment, texts, upload};
-use redis_sync::local::Environment;
+use redis_sync_local::Environment;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 

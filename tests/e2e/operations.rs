@@ -1,7 +1,7 @@
 //! What an operator asks directly.
 
 use crate::world::{message, one, world, world_with, yields};
-use redis_sync::local::event;
+use redis_sync_local::event;
 use redis_sync_tests::guest;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use crate::world::{assert_held, world, yields};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use redis_sync::local::{Environment, Function, event};
+use redis_sync_local::{Environment, Function, event};
 use serde_json::{Value, json};
 use std::cell::Cell;
 

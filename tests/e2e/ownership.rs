@@ -1,7 +1,7 @@
 //! G5: no two objects write one Redis key.
 
 use super::scenario::{connect, environment, outcome, texts, upload, yields};
-use redis_sync::local::{BUCKET, event};
+use redis_sync_local::{BUCKET, event};
 use redis_sync_tests::held::held;
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! Payloads as AWS sends them, and what answers say.
 
-use redis_sync::local::{Environment, event};
+use redis_sync_local::{Environment, event};
 use serde_json::{Value, json};
 
 /// A payload as AWS documents it.

@@ -2,7 +2,7 @@
 
 use crate::payloads::{failing, fixture, identifiers, invoke, queued};
 use crate::world::{assert_held, message, one, world, world_with};
-use redis_sync::local::{Operation, event};
+use redis_sync_local::{Operation, event};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,8 @@
 //! G2: a reader sees all of an object's old entries or all of its new ones.
 
 use super::scenario::{connect, many, upload_guest, variables};
-use redis_sync::local::{BUCKET, Redis, S3, host};
+use redis_sync_local::{BUCKET, Redis, S3};
+use redis_sync_tests::host::host;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

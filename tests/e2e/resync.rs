@@ -2,7 +2,7 @@
 
 use crate::scenario;
 use crate::world::{assert_held, message, one, outcome, world, world_with};
-use redis_sync::local::{Environment, Function, Operation, Queue, event};
+use redis_sync_local::{Environment, Function, Operation, Queue, event};
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -233,7 +233,7 @@ async fn a_command_sees_its_object_and_its_settings_and_nothing_of_the_host() {
         .put_with("x.json", "environment\n", "application/json", &[]);
     world
         .function
-        .invoke(redis_sync::local::event::created(
+        .invoke(redis_sync_local::event::created(
             world.s3.bucket(),
             "x.json",
         ))

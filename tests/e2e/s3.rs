@@ -2,13 +2,13 @@
 //! that change while they are read.
 
 use crate::world::{assert_held, message, outcome, read_late, world, world_with, yields};
-use redis_sync::local::{Effect, Environment, Fault, Operation, event};
+use redis_sync_local::{Effect, Environment, Fault, Operation, event};
 use serde_json::json;
 
 async fn created(
     world: &Environment,
     key: &str,
-) -> Result<serde_json::Value, redis_sync::local::InvokeError> {
+) -> Result<serde_json::Value, redis_sync_local::InvokeError> {
     world.function.invoke(event::created("config", key)).await
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) use crate::world::outcome;
 use crate::world::world_with;
-use redis_sync::local::{self, Environment, Redis, S3};
+use redis_sync_local::{self as local, Environment, Redis, S3};
 use redis_sync_tests::{compiled, guest};
 use serde_json::{Map, Value, json};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What the function needs, and what it does without.
 
 use crate::world::{assert_held, message, outcome, world, world_with, yields};
-use redis_sync::local::Function;
+use redis_sync_local::Function;
 use redis_sync_tests::program;
 use serde_json::json;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! A sync of the bucket or of a part of it.
 
 use crate::world::{assert_held, one, outcome, read_late, world, yields};
-use redis_sync::local::{Environment, Operation};
+use redis_sync_local::{Environment, Operation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::scenario::{environment, outcome, upload, yields};
 use crate::scenario;
-use redis_sync::local::{BUCKET, Environment, event};
+use redis_sync_local::{BUCKET, Environment, event};
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};

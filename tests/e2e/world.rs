@@ -1,7 +1,7 @@
 //! What every test starts from.
 
 use crate::scenario;
-use redis_sync::local::{Environment, InvokeError, Operation, Parked, event};
+use redis_sync_local::{Environment, InvokeError, Operation, Parked, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
 use serde_json::{Value, json};

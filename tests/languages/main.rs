@@ -1,7 +1,7 @@
 //! Plugins in other languages, built by `make languages`, through the real `bootstrap`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use redis_sync::local::Environment;
+use redis_sync_local::Environment;
 use redis_sync_tests::held::held;
 use redis_sync_tests::{compiled, program};
 use serde_json::json;

@@ -2,7 +2,7 @@
 //! installs it. Its events lack much of what AWS sends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use redis_sync::local::{Function, Redis};
+use redis_sync_local::{Function, Redis};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
 use serde_json::{Value, json};

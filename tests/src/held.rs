@@ -1,7 +1,7 @@
 //! What Redis holds.
 
 use redis::aio::MultiplexedConnection;
-use redis_sync::local::{Redis, RedisCluster};
+use redis_sync_local::{Redis, RedisCluster};
 use serde_json::{Value, json};
 use std::time::Duration;
 

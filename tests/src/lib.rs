@@ -4,6 +4,7 @@
 pub mod compiled;
 pub mod guest;
 pub mod held;
+pub mod host;
 pub mod hostile;
 pub mod nhs;
 pub mod program;

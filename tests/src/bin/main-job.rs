@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use comfy_table::{Table, presets};
-use redis_sync::local::Environment;
+use redis_sync_local::Environment;
 use redis_sync_tests::nhs::{self, CONFIG_FILES};
 use redis_sync_tests::{guest, held, program};
 use serde_json::Value;

@@ -25,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::server::Server;
+use crate::server::Server;
 
 /// What all paths begin with.
 const VERSION: &str = "/2018-06-01/runtime";

@@ -29,7 +29,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 
 /// A running, stopped or ended child process.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     /// The process. While this is locked it is not reaped, so that its id is its own.
     child: Arc<Mutex<Child>>,
     /// What it has written so far.
@@ -40,7 +40,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts `command`, with no input and with its output collected.
-    pub(super) fn spawn(mut command: Command) -> Result<Self> {
+    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
         // Before the process, so that its end is not missed.
         let mut children = signal(SignalKind::child())?;
         let mut child = command
@@ -85,7 +85,7 @@ impl Process {
     }
 
     /// The most memory it has held so far, in MiB: its resident set at its peak.
-    pub(super) fn peak_memory_mib(&self) -> Result<u64> {
+    pub(crate) fn peak_memory_mib(&self) -> Result<u64> {
         let id = locked(&self.child).id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
         let kib = status
@@ -96,7 +96,7 @@ impl Process {
     }
 
     /// Sends it a signal, unless it has ended.
-    pub(super) fn signal(&self, signal: Signal) -> Result<()> {
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         let mut child = locked(&self.child);
         if let Some(status) = child.try_wait()? {
             bail!("process {} has ended with {status}", child.id());
@@ -106,19 +106,19 @@ impl Process {
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
-    pub(super) async fn kill(&self) {
+    pub(crate) async fn kill(&self) {
         // A process that has ended by itself is as good as killed.
         let _ = self.signal(Signal::KILL);
         self.wait().await;
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
         *self.ended.borrow()
     }
 
     /// Waits until it has ended and its output is read.
-    pub(super) async fn wait(&self) -> ExitStatus {
+    pub(crate) async fn wait(&self) -> ExitStatus {
         let mut ended = self.ended.clone();
         let status = ended.wait_for(Option::is_some).await.ok().and_then(|s| *s);
         // The supervisor only goes without a word when the runtime shuts down.
@@ -126,7 +126,7 @@ impl Process {
     }
 
     /// What it has written so far, standard output and error as they came.
-    pub(super) fn output(&self) -> &Output {
+    pub(crate) fn output(&self) -> &Output {
         &self.output
     }
 }
@@ -142,7 +142,7 @@ impl Drop for Process {
 
 /// Lines that a process writes.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     /// Those written so far.
     lines: watch::Sender<Vec<String>>,
     /// Whether to repeat them on standard error.
@@ -151,12 +151,12 @@ pub(super) struct Output {
 
 impl Output {
     /// The lines so far.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.borrow().clone()
     }
 
     /// The last `count` lines so far, as one text.
-    pub(super) fn tail(&self, count: usize) -> String {
+    pub(crate) fn tail(&self, count: usize) -> String {
         let lines = self.lines.borrow();
         let skipped = lines.len().saturating_sub(count);
         let tail: Vec<&str> = lines.iter().skip(skipped).map(String::as_str).collect();
@@ -164,7 +164,7 @@ impl Output {
     }
 
     /// The first line that contains `text`, when it comes.
-    pub(super) async fn wait_for(&self, text: &str) -> String {
+    pub(crate) async fn wait_for(&self, text: &str) -> String {
         let mut lines = self.lines.subscribe();
         let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
         // The sender lives as long as `self`.
@@ -177,7 +177,7 @@ impl Output {
     }
 
     /// Repeats on standard error what has come, and from now on each line as it comes.
-    pub(super) fn echo(&self) {
+    pub(crate) fn echo(&self) {
         if !self.echo.swap(true, Ordering::Relaxed) {
             self.lines.borrow().iter().for_each(|line| repeat(line));
         }

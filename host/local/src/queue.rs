@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::server::Server;
+use crate::server::Server;
 
 /// The only request that is taken.
 const SEND: &str = "AmazonSQS.SendMessageBatch";
@@ -133,8 +133,8 @@ impl Batch {
                 "messageAttributes": {},
                 "md5OfBody": "00000000000000000000000000000000",
                 "eventSource": "aws:sqs",
-                "eventSourceARN": format!("arn:aws:sqs:{}:000000000000:sync", super::REGION),
-                "awsRegion": super::REGION,
+                "eventSourceARN": format!("arn:aws:sqs:{}:000000000000:sync", crate::REGION),
+                "awsRegion": crate::REGION,
             })
         };
         json!({ "Records": self.messages.iter().map(record).collect::<Vec<_>>() })

@@ -3,7 +3,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> anyhow::Result<()> {
-//! use redis_sync::local::{Operation, S3};
+//! use redis_sync_local::{Operation, S3};
 //!
 //! let s3 = S3::start("config").await?;
 //! s3.put("flags.json", r#"{"dark_mode": true}"#);
@@ -34,7 +34,7 @@ use self::{
     state::State,
     store::{Bucket, Description},
 };
-use super::server::Server;
+use crate::server::Server;
 
 pub use self::{
     fault::{Effect, Fault, Gate, Operation, Parked},

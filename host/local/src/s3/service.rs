@@ -28,7 +28,7 @@ use super::{
     state::State,
     store::{Deletion, Description, Object},
 };
-use crate::local::encoding::form_encode;
+use crate::encoding::form_encode;
 
 /// The most keys that S3 lists at once.
 const PAGE: usize = 1000;

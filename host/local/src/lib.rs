@@ -1,9 +1,9 @@
 //! The local environment: S3 over HTTP, a real Redis, and a Lambda Runtime API that the real
-//! `bootstrap` binary polls. Tests, `make run` and `redis-sync dev` share it.
+//! `bootstrap` binary polls. Tests and `make run` share it.
 //!
 //! ```no_run
 //! # async fn test(bootstrap: &std::path::Path) -> anyhow::Result<()> {
-//! use redis_sync::local::{Function, Redis, S3, event};
+//! use redis_sync_local::{Function, Redis, S3, event};
 //!
 //! let s3 = S3::start("config").await?;
 //! let redis = Redis::start().await?;
@@ -31,7 +31,6 @@ mod encoding;
 mod environment;
 pub mod event;
 mod function;
-mod host;
 mod process;
 mod queue;
 mod redis;
@@ -42,7 +41,6 @@ mod server;
 pub use self::{
     environment::{BUCKET, Environment, variables},
     function::{Ended, Function, INVOCATION_LIMIT},
-    host::host,
     queue::{Batch, Queue},
     redis::{Redis, RedisCluster, RedisOptions},
     runtime_api::{InvokeError, RuntimeApi},

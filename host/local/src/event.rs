@@ -1,7 +1,7 @@
 //! S3 notifications as AWS sends them.
 //!
 //! ```
-//! # use redis_sync::local::event;
+//! # use redis_sync_local::event;
 //! let event = event::created("config", "a+b/cé.json");
 //! assert_eq!(event["Records"][0]["s3"]["object"]["key"], "a%2Bb/c%C3%A9.json");
 //! ```
@@ -14,7 +14,7 @@ use std::{
 use s3s::dto::{Timestamp, TimestampFormat};
 use serde_json::{Value, json};
 
-use super::encoding::form_encode;
+use crate::encoding::form_encode;
 
 /// Distinguishes the events of one second.
 static EVENTS: AtomicU64 = AtomicU64::new(1);
@@ -60,7 +60,7 @@ fn notification(name: &str, bucket: &str, object: &Value) -> Value {
         "Records": [{
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
-            "awsRegion": super::REGION,
+            "awsRegion": crate::REGION,
             "eventTime": timestamp(SystemTime::now()),
             "eventName": name,
             "userIdentity": { "principalId": "AWS:AROALOCALLOCALLOCAL00:local" },

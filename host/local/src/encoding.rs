@@ -11,7 +11,7 @@ const ENCODED: AsciiSet = NON_ALPHANUMERIC
     .remove(b'/');
 
 /// `key` in the form encoding of S3's notifications and of listings with `encoding-type=url`.
-pub(super) fn form_encode(key: &str) -> String {
+pub(crate) fn form_encode(key: &str) -> String {
     utf8_percent_encode(key, &ENCODED)
         .to_string()
         .replace("%20", "+")

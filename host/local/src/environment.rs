@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{event, function::Function, redis::Redis, runtime_api::InvokeError, s3::S3};
+use crate::{event, function::Function, redis::Redis, runtime_api::InvokeError, s3::S3};
 
 /// The bucket's name.
 pub const BUCKET: &str = "config";

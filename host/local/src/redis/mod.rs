@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use self::certificates::Certificates;
-use super::process::Process;
+use crate::process::Process;
 
 pub use self::cluster::RedisCluster;
 

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{
+use crate::{
     REGION,
     process::Process,
     runtime_api::{InvokeError, RuntimeApi},

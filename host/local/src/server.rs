@@ -22,7 +22,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(10);
 
 /// A running server.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// Where it listens.
     address: SocketAddr,
     /// The task that accepts, and that owns every connection.
@@ -31,7 +31,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Serves what `answer` makes of a state and each request.
-    pub(super) async fn with_state<T, F>(
+    pub(crate) async fn with_state<T, F>(
         state: &Arc<T>,
         answer: impl Fn(Arc<T>, Request<Incoming>) -> F + Clone + Send + 'static,
     ) -> Result<Self>
@@ -48,7 +48,7 @@ impl Server {
     }
 
     /// Serves `service` from now on.
-    pub(super) async fn start<S, B>(service: S) -> Result<Self>
+    pub(crate) async fn start<S, B>(service: S) -> Result<Self>
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
@@ -65,7 +65,7 @@ impl Server {
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }

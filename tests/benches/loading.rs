@@ -7,7 +7,7 @@
 #![expect(clippy::print_stdout, reason = "what it shows is what it is for")]
 
 use redis_sync::fingerprint::sha256;
-use redis_sync::plugin::{Compiled, Library, Loaded, Module, precompile};
+use redis_sync::plugin::{ArtifactStore, Loaded, Module, ModuleCache, precompile};
 use redis_sync::sandbox::{Identity, Sandbox};
 use redis_sync::settings::Secret;
 use redis_sync_tests::guest;
@@ -84,8 +84,8 @@ fn compiled(sandbox: &Arc<Sandbox>, module: &[u8]) -> Loaded {
         async move { Ok::<_, Infallible>(Module { etag, bytes }) }
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let library = Library::new(Arc::clone(sandbox), Compiled::default());
-    let loaded = runtime.block_on(library.load("plugin.wasm", "", fetch));
+    let modules = ModuleCache::new(Arc::clone(sandbox), ArtifactStore::default());
+    let loaded = runtime.block_on(modules.load("plugin.wasm", "", fetch));
     loaded
         .expect("the module is there")
         .expect("the module loads")

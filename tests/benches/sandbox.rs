@@ -6,7 +6,7 @@
 
 use divan::{Bencher, black_box};
 use redis_sync::object::Object;
-use redis_sync::plugin::{Compiled, Library, Loaded, Module};
+use redis_sync::plugin::{ArtifactStore, Loaded, Module, ModuleCache};
 use redis_sync::route::Output;
 use redis_sync::sandbox::{Input, Sandbox};
 use redis_sync::settings::Limits;
@@ -58,8 +58,8 @@ fn loaded() -> Loaded {
         })
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let library = Library::new(Arc::new(sandbox), Compiled::default());
-    let loaded = runtime.block_on(library.load("permissions_config.json.wasm", "", module));
+    let modules = ModuleCache::new(Arc::new(sandbox), ArtifactStore::default());
+    let loaded = runtime.block_on(modules.load("permissions_config.json.wasm", "", module));
     loaded
         .expect("the module is there")
         .expect("the module loads")

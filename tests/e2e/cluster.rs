@@ -1,7 +1,7 @@
 //! A cluster of three primaries with replicas: atomic in each hash slot, converging always.
 
 use super::scenario::{many, texts, upload_guest, variables, yields};
-use redis_sync::pipeline::Pipeline;
+use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync_local::{BUCKET, Function, Operation, Redis, RedisCluster, RedisOptions, S3};
 use redis_sync_tests::held::held_by_cluster;
 use redis_sync_tests::host::host;
@@ -26,7 +26,9 @@ async fn world(options: &RedisOptions, more: &[(&str, &str)]) -> (S3, RedisClust
 
 async fn deliver(host: &Arc<Pipeline>, key: &str) -> Result<(), String> {
     let deadline = Instant::now() + Duration::from_secs(25);
-    let reports = host.sync(vec![key.to_owned()], deadline).await;
+    let reports = host
+        .sync(vec![key.to_owned()], Rerun::IfChanged, deadline)
+        .await;
     reports[0]
         .failure()
         .map_or(Ok(()), |why| Err(why.to_owned()))
@@ -97,7 +99,7 @@ async fn a_commit_that_was_broken_off_is_never_kept() {
         s3.put("flags/a", many("k", 300, "2"));
         let parked = s3.park_answer(Operation::GetObject, "flags/a");
         let deadline = Instant::now() + Duration::from_secs(25);
-        let worker = host.sync(vec!["flags/a".into()], deadline);
+        let worker = host.sync(vec!["flags/a".into()], Rerun::IfChanged, deadline);
         let killed = async {
             parked.reached().await;
             parked.release();
@@ -150,7 +152,9 @@ async fn a_slot_that_moves_loses_nothing() {
             // Its keys are on two nodes: a script that needs them all cannot run, and changes nothing.
             s3.put("flags/a", many("{tag}k", 20, "2"));
             let limit = Instant::now() + Duration::from_secs(2);
-            let reports = host.sync(vec!["flags/a".into()], limit).await;
+            let reports = host
+                .sync(vec!["flags/a".into()], Rerun::IfChanged, limit)
+                .await;
             assert!(reports[0].failure().is_some());
         }
     }

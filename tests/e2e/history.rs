@@ -3,7 +3,8 @@
 use super::scenario::{self, variables};
 use proptest::prelude::*;
 use proptest::sample::Index;
-use redis_sync::pipeline::{Action, Pipeline, Span};
+use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync_local::{
     BUCKET, Effect, Fault, Function, Operation, Redis, RedisCluster, S3, event,
 };
@@ -304,10 +305,10 @@ impl World {
         match &self.hosts {
             Hosts::Pipelines(hosts) => {
                 let deadline = Instant::now() + Duration::from_secs(25);
-                let action = Action::Sync { force: false };
-                let tally = hosts[0].reconcile(&Span::under(""), action, deadline).await;
-                let message = format!("the sync: {tally}, {:?}", tally.failures);
-                tally.is_success().then_some(()).ok_or(message)
+                let mode = Mode::Write(Rerun::IfChanged);
+                let summary = full_sync::run(&hosts[0], &Span::under(""), mode, deadline).await;
+                let message = format!("the sync: {summary}, {:?}", summary.failures);
+                summary.is_success().then_some(()).ok_or(message)
             }
             Hosts::Functions(hosts) => {
                 let report = hosts[0].invoke(json!({"sync": {}})).await;
@@ -337,7 +338,9 @@ impl World {
         match &self.hosts {
             Hosts::Pipelines(hosts) => {
                 let host = &hosts[host % hosts.len()];
-                let reports = host.sync(keys, Instant::now() + limit).await;
+                let reports = host
+                    .sync(keys, Rerun::IfChanged, Instant::now() + limit)
+                    .await;
                 let failure = |report: &redis_sync::report::ObjectReport| {
                     Some((report.key.clone(), report.failure()?.to_owned()))
                 };

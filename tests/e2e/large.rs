@@ -15,7 +15,7 @@ fn large() -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stdout, reason = "the figures of a measurement")]
-async fn a_large_bucket_is_walked_through_page_by_page() {
+async fn a_large_bucket_is_synced_page_by_page() {
     let (world, number) = (world().await, large());
     let limit = Duration::from_secs(900);
     for object in 0..number {
@@ -42,11 +42,7 @@ async fn a_large_bucket_is_walked_through_page_by_page() {
     let peak = world.function.peak_memory_mib().unwrap();
     println!("{number} objects: {seconds:.1?} s, {peak} MiB at most");
     assert!(seconds[1] < seconds[0] / 3.0, "{seconds:?}");
-    world
-        .function
-        .wait_for_log("walking through the bucket")
-        .await
-        .unwrap();
+    world.function.wait_for_log("full sync").await.unwrap();
 
     // Gone objects of every page, and before and after all others.
     for object in (0..number).step_by(500).chain([number - 1]) {

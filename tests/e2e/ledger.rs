@@ -3,6 +3,7 @@
 use super::scenario::connect;
 use redis_sync::entry::{Entry, EntrySet, Value};
 use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Verdict, Write};
+use redis_sync::pipeline::Rerun;
 use redis_sync::settings::Settings;
 use redis_sync_local::{BUCKET, Redis, S3, variables};
 use redis_sync_tests::held::held;
@@ -24,7 +25,7 @@ async fn ledger() -> (Redis, Ledger) {
 }
 
 async fn ticket(ledger: &Ledger) -> Ticket {
-    let mut tickets = ledger.tickets(&["o".to_owned()]).await.unwrap();
+    let mut tickets = ledger.take_tickets(&["o".to_owned()]).await.unwrap();
     tickets.pop().unwrap()
 }
 
@@ -63,7 +64,7 @@ async fn commit(ledger: &Ledger, ticket: &Ticket, write: Write) -> Verdict {
 }
 
 fn is_committed(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Committed { .. })
+    matches!(verdict, Verdict::Committed)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,18 +73,12 @@ async fn a_commit_is_not_repeated_and_an_earlier_ticket_not_committed() {
     let (first, second) = (ticket(&ledger).await, ticket(&ledger).await);
     assert_eq!(
         commit(&ledger, &second, text("k", "2")).await,
-        Verdict::Committed {
-            written: 1,
-            removed: 0
-        }
+        Verdict::Committed
     );
     redis.command(&["SET", "k", "mark"]).await.unwrap();
     assert_eq!(
         commit(&ledger, &second, text("k", "2")).await,
-        Verdict::Committed {
-            written: 0,
-            removed: 0
-        }
+        Verdict::Committed
     );
     assert_eq!(
         commit(&ledger, &first, text("k", "1")).await,
@@ -130,16 +125,16 @@ async fn entries_are_not_kept_where_another_worker_has_written_others() {
     let (other, keeping) = (ticket(&ledger).await, ticket(&ledger).await);
     assert!(is_committed(&commit(&ledger, &other, text("k", "2")).await));
     assert_eq!(
-        commit(&ledger, &keeping, Write::Keep).await,
+        commit(&ledger, &keeping, Write::Unchanged).await,
         Verdict::Changed(0)
     );
     assert!(is_committed(
-        &commit(&ledger, &ticket(&ledger).await, Write::Keep).await
+        &commit(&ledger, &ticket(&ledger).await, Write::Unchanged).await
     ));
     for lost in [["DEL", "k"], ["DEL", "redis-sync:owners"]] {
         redis.command(&lost).await.unwrap();
         assert_eq!(
-            commit(&ledger, &ticket(&ledger).await, Write::Keep).await,
+            commit(&ledger, &ticket(&ledger).await, Write::Unchanged).await,
             Verdict::Changed(0)
         );
         assert!(is_committed(
@@ -283,7 +278,7 @@ async fn tickets_and_commits_are_pipelined() {
         }
         let before = reads(&redis).await;
         let deadline = Instant::now() + Duration::from_secs(25);
-        let reports = host.sync(keys.to_vec(), deadline).await;
+        let reports = host.sync(keys.to_vec(), Rerun::IfChanged, deadline).await;
         assert!(reports.iter().all(|report| report.failure().is_none()));
         let after = reads(&redis).await;
         // What the question itself costs comes off.

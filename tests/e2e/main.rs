@@ -26,6 +26,7 @@ mod payloads;
 mod queues;
 mod reach;
 mod readers;
+mod refusals;
 mod resync;
 mod routing;
 mod s3;

@@ -152,7 +152,7 @@ async fn what_is_denied_is_not_taken_for_deleted() {
         Effect::FailWith(404, "NoSuchBucket"),
     ));
     let why = message(created(&world, "a.txt").await);
-    assert!(why.contains("NoSuchBucket"), "{why}");
+    assert!(why.contains("the bucket `config` does not exist"), "{why}");
     assert_held(&world, json!({"a.txt": "v"})).await;
 }
 

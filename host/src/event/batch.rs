@@ -1,6 +1,7 @@
 //! S3 Batch Operations, invocation schema 1.0 and 2.0.
 
-use super::{Change, EventError, key};
+use super::{Change, EventError};
+use crate::key;
 use serde::Deserialize;
 
 /// A job's invocation.

@@ -5,7 +5,7 @@
 //! what they say about the object matters.
 
 mod batch;
-mod key;
+
 mod notification;
 mod operation;
 mod queue;

@@ -5,26 +5,35 @@
 //! ([`ObjectReport::temporary`]). An object that is not in the bucket is no failure: its entries
 //! are removed, and that is what was asked for.
 
-use super::changes;
+use super::changes::{self, Outcomes};
 use crate::event::{BatchJob, BatchTask, Change};
 use crate::pipeline::Pipeline;
 use crate::report::{ObjectReport, Outcome};
 use aws_lambda_events::s3::batch_job::{S3BatchJobResponse, S3BatchJobResult};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes of a result that go into the job's completion report.
 const MAX_RESULT_BYTES: usize = 1000;
 
-pub(super) async fn answer(pipeline: &Arc<Pipeline>, job: BatchJob, deadline: Instant) -> Value {
-    let outcomes = synced(pipeline, &job.tasks, deadline).await;
-    let results = job.tasks.iter().zip(outcomes).map(|(task, outcome)| {
-        let (code, text) = match (&task.change, &outcome) {
-            (Err(problem), _) => ("PermanentFailure", problem.as_str()),
-            (Ok(_), Some(report)) => verdict(report),
-            (Ok(_), None) => ("Succeeded", "not a config object"),
+pub(super) async fn answer(pipeline: &Pipeline, job: BatchJob, deadline: Instant) -> Value {
+    let readable = job
+        .tasks
+        .iter()
+        .filter_map(|task| task.change.as_ref().ok());
+    let outcomes = changes::apply(pipeline, readable, deadline).await;
+    let others = job
+        .tasks
+        .iter()
+        .filter_map(|task| other_key(task, &outcomes));
+    let of_others = changes::apply(pipeline, others, deadline).await;
+    let results = job.tasks.iter().map(|task| {
+        let outcome = match (&task.change, other_key(task, &outcomes)) {
+            (Err(problem), _) => return result(&task.id, "PermanentFailure", problem),
+            (Ok(_), Some(other)) => of_others.of(other),
+            (Ok(change), None) => outcomes.of(change),
         };
+        let (code, text) = outcome.map_or(("Succeeded", "not a config object"), verdict);
         result(&task.id, code, text)
     });
     let mut response = S3BatchJobResponse::default();
@@ -35,42 +44,11 @@ pub(super) async fn answer(pipeline: &Arc<Pipeline>, job: BatchJob, deadline: In
     json!(response)
 }
 
-/// What became of the tasks' objects. Where a task's key names no object, the other key that it may
-/// mean is tried.
-async fn synced(
-    pipeline: &Arc<Pipeline>,
-    tasks: &[BatchTask],
-    deadline: Instant,
-) -> Vec<Option<ObjectReport>> {
-    let readable = tasks.iter().filter_map(|task| task.change.as_ref().ok());
-    let mut first = changes::apply(pipeline, readable, deadline)
-        .await
-        .into_iter();
-    let mut outcomes: Vec<Option<ObjectReport>> = tasks
-        .iter()
-        .map(|task| {
-            task.change
-                .as_ref()
-                .ok()
-                .and_then(|_| first.next().flatten())
-        })
-        .collect();
-    let other = |(task, outcome): (&BatchTask, &Option<ObjectReport>)| -> Option<Change> {
-        let gone = outcome.as_ref()?.outcome == Outcome::Deleted;
-        task.with_spaces.clone().filter(|_| gone)
-    };
-    let others: Vec<Option<Change>> = tasks.iter().zip(&outcomes).map(other).collect();
-    let mut second = changes::apply(pipeline, others.iter().flatten(), deadline)
-        .await
-        .into_iter();
-    for (outcome, _) in outcomes
-        .iter_mut()
-        .zip(&others)
-        .filter(|(_, other)| other.is_some())
-    {
-        *outcome = second.next().flatten();
-    }
-    outcomes
+/// The other key that a task may mean, where there is no object of the first.
+fn other_key<'a>(task: &'a BatchTask, outcomes: &Outcomes) -> Option<&'a Change> {
+    let report = outcomes.of(task.change.as_ref().ok()?)?;
+    let gone = report.outcome == Outcome::Deleted;
+    task.with_spaces.as_ref().filter(|_| gone)
 }
 
 fn verdict(report: &ObjectReport) -> (&'static str, &str) {

@@ -17,7 +17,6 @@ use crate::event::{self, Event, EventError};
 use crate::ledger::LedgerError;
 use crate::pipeline::Pipeline;
 use serde_json::Value;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Why an invocation failed.
@@ -52,7 +51,7 @@ impl HandlerError {
 /// Does what `payload` asks for. Nothing new is started after `deadline`, and the answer is there
 /// soon after it.
 pub async fn handle(
-    pipeline: &Arc<Pipeline>,
+    pipeline: &Pipeline,
     payload: &str,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
@@ -63,7 +62,7 @@ pub async fn handle(
 }
 
 async fn answer(
-    pipeline: &Arc<Pipeline>,
+    pipeline: &Pipeline,
     payload: &str,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {

@@ -6,11 +6,10 @@ use crate::pipeline::Pipeline;
 use crate::report::Report;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) async fn answer(
-    pipeline: &Arc<Pipeline>,
+    pipeline: &Pipeline,
     delivery: &Delivery,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
@@ -19,9 +18,8 @@ pub(super) async fn answer(
     let objects = delivery
         .changes
         .iter()
-        .zip(outcomes)
-        .filter(|(change, _)| seen.insert(*change))
-        .filter_map(|(_, outcome)| outcome);
+        .filter(|change| seen.insert(*change))
+        .filter_map(|change| outcomes.of(change).cloned());
     let report = Report::new(objects.collect());
     let mut failures: Vec<String> = delivery.problems.iter().map(ToString::to_string).collect();
     if !report.is_success() {

@@ -32,13 +32,13 @@
 use super::HandlerError;
 use crate::entry::document;
 use crate::event::{Operation, SyncRequest};
-use crate::ledger::{LedgerError, Problem, Start};
-use crate::pipeline::{Action, Pipeline, Span, Tally};
+use crate::full_sync::{self, Mode, Span, Summary};
+use crate::ledger::{LedgerError, Record, Start};
+use crate::pipeline::{Pipeline, Rerun};
 use crate::report::Outcome;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Failures that `status` lists.
@@ -48,7 +48,7 @@ const MAX_FAILURES: usize = 100;
 const RECORDS_AT_ONCE: usize = 1000;
 
 pub(super) async fn answer(
-    pipeline: &Arc<Pipeline>,
+    pipeline: &Pipeline,
     operation: Operation,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
@@ -87,19 +87,40 @@ async fn status(pipeline: &Pipeline) -> Result<Status, LedgerError> {
     let mut from = Start::At(String::new());
     loop {
         let keys = ledger.indexed(&from, None, RECORDS_AT_ONCE).await?;
-        for standing in ledger.standings(&keys).await? {
-            status.objects += u64::from(standing.live);
-            status.failed += u64::from(standing.problem.is_some());
-            let room = MAX_FAILURES - status.failures.len();
-            status
-                .failures
-                .extend(standing.problem.into_iter().take(room));
+        let records = ledger.records(&keys).await?;
+        let next = keys.last().filter(|_| keys.len() == RECORDS_AT_ONCE);
+        let next = next.cloned().map(Start::After);
+        for (key, record) in keys.into_iter().zip(records) {
+            status.count(key, record);
         }
-        match keys.last() {
-            Some(last) if keys.len() == RECORDS_AT_ONCE => from = Start::After(last.clone()),
-            _ => return Ok(status),
+        match next {
+            Some(next) => from = next,
+            None => return Ok(status),
         }
     }
+}
+
+impl Status {
+    fn count(&mut self, key: String, record: Record) {
+        self.objects += u64::from(record.is_live());
+        let Some(error) = record.error else {
+            return;
+        };
+        self.failed += 1;
+        if self.failures.len() < MAX_FAILURES {
+            let at = record.error_at;
+            self.failures.push(Problem { key, error, at });
+        }
+    }
+}
+
+/// An object whose last attempt failed.
+#[derive(Serialize)]
+struct Problem {
+    key: String,
+    error: String,
+    /// Milliseconds since the Unix epoch.
+    at: Option<u64>,
 }
 
 /// The answer of `sync`.
@@ -119,17 +140,23 @@ struct Failure {
     error: Option<String>,
 }
 
-async fn sync(pipeline: &Arc<Pipeline>, request: SyncRequest, deadline: Instant) -> Value {
-    let action = match (request.dry_run, request.force) {
-        (true, force) => Action::Preview { force },
-        (false, force) => Action::Sync { force },
+async fn sync(pipeline: &Pipeline, request: SyncRequest, deadline: Instant) -> Value {
+    let rerun = if request.force {
+        Rerun::Always
+    } else {
+        Rerun::IfChanged
+    };
+    let mode = if request.dry_run {
+        Mode::Preview(rerun)
+    } else {
+        Mode::Write(rerun)
     };
     let span = Span::under(request.prefix);
-    let tally = pipeline.reconcile(&span, action, deadline).await;
-    json!(sync_report(tally, request.dry_run))
+    let summary = full_sync::run(pipeline, &span, mode, deadline).await;
+    json!(sync_report(summary, request.dry_run))
 }
 
-fn sync_report(tally: Tally, dry_run: bool) -> SyncReport {
+fn sync_report(summary: Summary, dry_run: bool) -> SyncReport {
     let outcomes = [
         Outcome::Synced,
         Outcome::Unchanged,
@@ -138,18 +165,18 @@ fn sync_report(tally: Tally, dry_run: bool) -> SyncReport {
         Outcome::Skipped,
         Outcome::Failed,
     ];
-    let count = |outcome: Outcome| (outcome.name(), tally.count(outcome));
+    let count = |outcome: Outcome| (outcome.name(), summary.count(outcome));
     SyncReport {
-        status: if tally.is_success() {
+        status: if summary.is_success() {
             "success"
         } else {
             "error"
         },
-        message: tally.to_string(),
+        message: summary.to_string(),
         dry_run,
         counts: outcomes.into_iter().map(count).collect(),
-        stray_keys: tally.strays,
-        failed: tally
+        stray_keys: summary.orphans,
+        failed: summary
             .failures
             .into_iter()
             .map(|report| Failure {

@@ -1,6 +1,6 @@
 //! What the commit script answers.
 
-use super::commit::{Owner, Verdict};
+use super::commit::{TakenBy, Verdict};
 use super::names::Names;
 use redis::FromRedisValue;
 
@@ -18,17 +18,14 @@ impl Reply {
         let number = |place: usize| answer.get(place).map_or(0, Answer::number);
         let text = |place: usize| answer.get(place).map(Answer::text).unwrap_or_default();
         Self::Verdict(match text(0).as_str() {
-            "committed" => Verdict::Committed {
-                written: number(1),
-                removed: number(2),
-            },
+            "committed" => Verdict::Committed,
             "superseded" => Verdict::Superseded(number(1)),
             "stale" => Verdict::Stale(number(1)),
             "changed" => Verdict::Changed(number(1)),
             "conflict" => Verdict::Conflict {
                 proposal: number(1),
                 redis_key: text(2),
-                owner: owner(text(3), names),
+                taken_by: owner(text(3), names),
             },
             "unstaged" => return Self::Unstaged,
             _ => return Self::Undeclared(answer.iter().skip(1).map(Answer::text).collect()),
@@ -36,11 +33,11 @@ impl Reply {
     }
 }
 
-fn owner(name: String, names: &Names) -> Owner {
+fn owner(name: String, names: &Names) -> TakenBy {
     match names.key_of(&name) {
-        Some(key) => Owner::Object(key.to_owned()),
-        None if name.is_empty() => Owner::Unknown,
-        None => Owner::Elsewhere(name),
+        Some(key) => TakenBy::Object(key.to_owned()),
+        None if name.is_empty() => TakenBy::Stranger,
+        None => TakenBy::OtherBucket(name),
     }
 }
 

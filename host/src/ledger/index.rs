@@ -11,6 +11,16 @@ pub enum Start {
     After(String),
 }
 
+impl std::fmt::Display for Start {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::At(key) if key.is_empty() => formatter.write_str("at the start"),
+            Self::At(key) => write!(formatter, "at `{key}`"),
+            Self::After(key) => write!(formatter, "after `{key}`"),
+        }
+    }
+}
+
 impl Ledger {
     /// Up to `limit` keys, in order, none after `last`.
     pub async fn indexed(

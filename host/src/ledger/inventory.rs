@@ -20,14 +20,14 @@ const KEYS_A_STEP: usize = 1000;
 const KEYS_OF_A_SLOT: usize = 50;
 
 /// Where a walk through all owners is.
-pub struct Inventory {
+pub struct OwnersScan {
     /// Hashes that are not read to their end, with the place in each.
     pending: Vec<(String, u64)>,
 }
 
 /// Redis keys of one object which may be left over.
 #[derive(Debug)]
-pub struct Suspicion {
+pub struct OrphanCandidates {
     /// The object's key.
     pub object: String,
     /// Whether it is not in the index, though it should be: who goes by that does not meet it.
@@ -36,7 +36,7 @@ pub struct Suspicion {
     keys: Vec<(String, u64)>,
 }
 
-impl Suspicion {
+impl OrphanCandidates {
     /// Whether any of its keys may be left over.
     pub fn has_keys(&self) -> bool {
         !self.keys.is_empty()
@@ -45,18 +45,18 @@ impl Suspicion {
 
 impl Ledger {
     /// A walk through all keys with an owner.
-    pub fn inventory(&self) -> Inventory {
-        Inventory {
+    pub fn scan_owners(&self) -> OwnersScan {
+        OwnersScan {
             pending: self.names.all_owners().map(|hash| (hash, 0)).collect(),
         }
     }
 
     /// Goes on; says which objects of this bucket have something that is not as it should be.
     /// `None` at the end.
-    pub async fn suspicions(
+    pub async fn next_candidates(
         &self,
-        inventory: &mut Inventory,
-    ) -> Result<Option<Vec<Suspicion>>, LedgerError> {
+        inventory: &mut OwnersScan,
+    ) -> Result<Option<Vec<OrphanCandidates>>, LedgerError> {
         if inventory.pending.is_empty() {
             return Ok(None);
         }
@@ -74,7 +74,7 @@ impl Ledger {
         let traces = self.traces(&objects).await?;
         let suspicion = |((object, mut keys), trace): ((_, Vec<(_, u64)>), Trace)| {
             keys.retain(|(_, ticket)| *ticket != trace.written);
-            Suspicion {
+            OrphanCandidates {
                 object,
                 is_lost: trace.is_lost,
                 keys,
@@ -86,7 +86,7 @@ impl Ledger {
     }
 
     /// Keys and what is noted of them.
-    async fn step(&self, inventory: &mut Inventory) -> Result<Vec<(String, String)>, LedgerError> {
+    async fn step(&self, inventory: &mut OwnersScan) -> Result<Vec<(String, String)>, LedgerError> {
         let left = inventory.pending.len().saturating_sub(HASHES_AT_ONCE);
         let now = inventory.pending.split_off(left);
         let count = if self.cluster {
@@ -136,7 +136,7 @@ impl Ledger {
     /// Those of the keys that the object does not yield: written under an earlier ticket than its
     /// last entries were, and not listed among them. A commit that was announced and has not
     /// finished leaves that open.
-    pub async fn strays(&self, suspicion: &Suspicion) -> Result<Strays, LedgerError> {
+    pub async fn orphans(&self, suspicion: &OrphanCandidates) -> Result<Orphans, LedgerError> {
         let record = self.names.record(&suspicion.object);
         let fields = ["ticket", "announced", "written", "keys"];
         let [ticket, announced, written, keys]: [Option<String>; 4] = self
@@ -150,14 +150,14 @@ impl Ledger {
         let is_stray = |(key, mark): &&(String, u64)| {
             ticket != 0 && announced <= ticket && *mark < written && !listed.contains(key)
         };
-        Ok(Strays {
+        Ok(Orphans {
             object: suspicion.object.clone(),
             keys: suspicion.keys.iter().filter(is_stray).cloned().collect(),
         })
     }
 
     /// Removes them, unless somebody has written them meanwhile. Says how many it were.
-    pub async fn reclaim(&self, strays: &Strays) -> Result<u64, LedgerError> {
+    pub async fn remove_orphans(&self, strays: &Orphans) -> Result<u64, LedgerError> {
         let mut by_slot: BTreeMap<Option<Slot>, Vec<&(String, u64)>> = BTreeMap::new();
         for stray in &strays.keys {
             let slot = self.cluster.then(|| Slot::of(&stray.0));
@@ -171,7 +171,7 @@ impl Ledger {
         Ok(removed)
     }
 
-    fn reclaim_call(&self, strays: &Strays, slot: Option<Slot>, keys: &[&(String, u64)]) -> Call {
+    fn reclaim_call(&self, strays: &Orphans, slot: Option<Slot>, keys: &[&(String, u64)]) -> Call {
         let record = match slot {
             Some(slot) => self.names.part(slot, &strays.object),
             None => self.names.record(&strays.object),
@@ -201,12 +201,12 @@ struct Trace {
 
 /// Redis keys that their object does not yield any more, with the tickets they were written under.
 #[derive(Debug)]
-pub struct Strays {
+pub struct Orphans {
     object: String,
     keys: Vec<(String, u64)>,
 }
 
-impl Strays {
+impl Orphans {
     /// How many there are.
     pub fn count(&self) -> u64 {
         u64::try_from(self.keys.len()).unwrap_or(u64::MAX)

@@ -51,6 +51,49 @@ pub struct Standing {
 }
 
 impl Ledger {
+    pub async fn records(&self, keys: &[String]) -> Result<Vec<Record>, LedgerError> {
+        let seen = self.look_up(keys).await?;
+        let standings = self.standings(keys).await?;
+        Ok(seen
+            .into_iter()
+            .zip(standings)
+            .map(|(seen, standing)| Record {
+                issued: if seen.settled {
+                    seen.record.committed
+                } else {
+                    seen.record.committed + 1
+                },
+                written: seen.written,
+                etag: Some(seen.etag),
+                last_modified: seen.last_modified,
+                error_at: standing.problem.as_ref().and_then(|p| p.at),
+                error: standing.problem.map(|p| p.error),
+                keys_size: seen.keys_size,
+                ..seen.record
+            })
+            .collect())
+    }
+    pub async fn intact(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
+        let seen: Vec<(&str, Seen)> = records
+            .iter()
+            .map(|(k, r)| {
+                (
+                    *k,
+                    Seen {
+                        record: (*r).clone(),
+                        settled: true,
+                        etag: String::new(),
+                        last_modified: 0,
+                        written: r.written,
+                        keys_size: r.keys_size,
+                    },
+                )
+            })
+            .collect();
+        let seen: Vec<(&str, &Seen)> = seen.iter().map(|(k, s)| (*k, s)).collect();
+        self.intact_old(&seen).await
+    }
+
     /// The records of these objects, in their order. No ticket is taken.
     pub async fn look_up(&self, keys: &[String]) -> Result<Vec<Seen>, LedgerError> {
         let commands = keys.iter().map(|key| {
@@ -75,7 +118,7 @@ impl Ledger {
     /// Whether all Redis keys of each of these records are still there, as its last commit wrote
     /// them: those with a time to live may not be, others may have been evicted, or be older ones
     /// again since a primary failed whose replica had not got them yet.
-    pub async fn intact(&self, records: &[(&str, &Seen)]) -> Result<Vec<bool>, LedgerError> {
+    pub async fn intact_old(&self, records: &[(&str, &Seen)]) -> Result<Vec<bool>, LedgerError> {
         let mut intact = Vec::with_capacity(records.len());
         let mut rest = records;
         while !rest.is_empty() {
@@ -215,6 +258,7 @@ impl Seen {
                 basis,
                 digest,
                 keys: None,
+                ..Record::default()
             },
             etag: etag.unwrap_or_default(),
             last_modified: number(last_modified),

@@ -39,9 +39,9 @@ mod slot;
 mod stage;
 mod value;
 
-pub use commit::{Owner, Proposal, Source, Verdict, Write};
+pub use commit::{Proposal, Source, TakenBy, Verdict, Write};
 pub use index::Start;
-pub use inventory::{Inventory, Strays, Suspicion};
+pub use inventory::{OrphanCandidates, Orphans, OwnersScan};
 pub use lookup::{Seen, Standing};
 pub use record::{Explanation, Problem, Record, Ticket};
 

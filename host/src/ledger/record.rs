@@ -28,6 +28,13 @@ pub struct Ticket {
 /// What was last committed of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
+    pub issued: u64,
+    pub written: u64,
+    pub etag: Option<String>,
+    pub last_modified: u64,
+    pub error: Option<String>,
+    pub error_at: Option<u64>,
+    pub keys_size: usize,
     /// Ticket of the last commit; 0 where there was none.
     pub committed: u64,
     /// What decided the result: object, plugins, settings, limits.
@@ -69,9 +76,18 @@ pub struct Problem {
     pub at: Option<u64>,
 }
 
+impl Record {
+    pub fn is_settled(&self) -> bool {
+        self.committed != 0 && self.issued == self.committed
+    }
+    pub fn is_live(&self) -> bool {
+        self.etag.as_ref().is_some_and(|e| !e.is_empty())
+    }
+}
+
 impl Ledger {
     /// Takes a ticket for each object. Whatever decides the result must be read after this.
-    pub async fn tickets(&self, keys: &[String]) -> Result<Vec<Ticket>, LedgerError> {
+    pub async fn take_tickets(&self, keys: &[String]) -> Result<Vec<Ticket>, LedgerError> {
         let mut tickets = Vec::with_capacity(keys.len());
         for keys in keys.chunks(TICKETS_AT_ONCE) {
             let calls: Vec<Call> = keys.iter().map(|key| self.ticket_call(key)).collect();
@@ -95,11 +111,16 @@ impl Ledger {
     }
 
     /// Notes why an attempt failed, for `status`. The entries stay as they are.
-    pub async fn fail(&self, key: &str, ticket: &Ticket, reason: &str) -> Result<(), LedgerError> {
+    pub async fn record_failure(
+        &self,
+        key: &str,
+        ticket: u64,
+        reason: &str,
+    ) -> Result<(), LedgerError> {
         let call = Call::new(&FAIL)
             .key(self.names.index(key))
             .key(self.names.record(key))
-            .argument(ticket.number.to_string())
+            .argument(ticket.to_string())
             .argument(key)
             .argument(&reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON_BYTES)])
             .argument(milliseconds_now().to_string());
@@ -107,7 +128,7 @@ impl Ledger {
     }
 
     /// All Redis keys that the object's record lists.
-    pub async fn recorded_keys(&self, key: &str) -> Result<Vec<String>, LedgerError> {
+    pub async fn written_keys(&self, key: &str) -> Result<Vec<String>, LedgerError> {
         let record = &self.names.record(key);
         let keys: Option<String> = self.ask(redis::cmd("HGET").arg(record).arg("keys")).await?;
         Ok(keys.map(|keys| list(&keys)).unwrap_or_default())
@@ -163,6 +184,7 @@ fn ticket((number, committed, fingerprint, basis, digest, keys): TicketAnswer) -
             basis,
             digest,
             keys: keys.map(|keys| list(&keys)),
+            ..Record::default()
         },
     }
 }

@@ -1,14 +1,14 @@
-//! A route's plugins: loaded, and run on an object.
+//! A route's plugins: loaded, and run on an object, each on what the one before it returned.
 
-use super::prepare::Mode;
-use super::{ChangeError, Pipeline};
-use crate::entry::{Entry, EntrySet, Value};
+use super::error::{ChangeError, TransformError};
+use crate::entry::{Entry, Value};
 use crate::object::Object;
-use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module};
-use crate::route::{Route, Routes};
+use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache};
+use crate::route::{PluginList, Route};
 use crate::sandbox::{Failure, Input, Ran};
-use crate::settings::Limits;
-use crate::store::StoreError;
+use crate::settings::{Limits, Settings};
+use crate::store::{Store, StoreError};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -17,74 +17,116 @@ use tokio::sync::Semaphore;
 /// this is the last resort against a call into the host that does not come back.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Loads and runs the plugins of routes.
+pub(super) struct Transforms {
+    modules: ModuleCache,
+    /// The bucket that has the modules.
+    store: Store,
+    /// Prefix of their keys.
+    plugins_prefix: String,
+    /// Limits of a run where the route sets none.
+    limits: Limits,
+    /// One permit a run: the sandbox has room for so many instances.
+    runs: Arc<Semaphore>,
+}
+
 /// A route with its modules loaded.
 pub(super) struct Transform<'a> {
     pub(super) route: &'a Route,
     /// Name and plugin, in order.
     pub(super) steps: Vec<(&'a str, Loaded)>,
+    /// What each of them may use.
     pub(super) limits: Limits,
 }
 
+/// What a route's plugins came to.
+pub(super) struct Transformed {
+    /// What the last one returned.
+    pub(super) entries: Vec<Entry>,
+    /// Fuel used by all of them.
+    pub(super) fuel: u64,
+}
+
 impl Transform<'_> {
+    /// The names of its plugins, joined by commas.
     pub(super) fn label(&self) -> String {
         self.route.plugins.join(",")
     }
+
+    /// The name of the plugin that makes the entries.
+    pub(super) fn last_plugin(&self) -> &str {
+        self.steps.last().map_or("", |(name, _)| *name)
+    }
+
+    fn failed(&self, fuel: u64, message: String, temporary: bool) -> TransformError {
+        TransformError {
+            plugin: Some(self.label()),
+            fuel: Some(fuel),
+            message,
+            temporary,
+        }
+    }
 }
 
-impl Pipeline {
+impl Transforms {
+    pub(super) fn new(modules: ModuleCache, store: Store, settings: &Settings) -> Self {
+        Self {
+            modules,
+            store,
+            plugins_prefix: settings.plugins_prefix.clone(),
+            limits: settings.limits,
+            runs: Arc::new(Semaphore::new(settings.concurrency)),
+        }
+    }
+
     /// Loads the route's modules and checks their digests.
     pub(super) async fn load<'a>(
         &self,
         key: &str,
         route: &'a Route,
-        routes: &Routes,
-        mode: Mode,
+        plugins: &PluginList,
     ) -> Result<Transform<'a>, ChangeError> {
-        let library = match mode {
-            Mode::Normal | Mode::Rewrite => &self.library,
-            Mode::Preview { .. } => &self.reading,
-        };
         let mut steps = Vec::with_capacity(route.plugins.len());
         for (name, pinned) in route.plugins.iter().zip(&route.digests) {
-            let refuse = |why: String, temporary| ChangeError::Transform {
+            let refuse = |why: String, temporary| TransformError {
                 plugin: Some(name.clone()),
                 fuel: None,
                 message: format!("plugin `{name}` cannot run on `{key}`: {why}"),
                 temporary,
             };
-            let etag = routes
+            let etag = plugins.modules.get(name).map_or("", String::as_str);
+            let loaded = self
                 .modules
-                .get(name)
-                .map(String::as_str)
-                .unwrap_or_default();
-            let loaded = library
-                .load(name, etag, || self.module(name))
+                .load(name, etag, || self.fetch(name))
                 .await?
                 .map_err(|error| refuse(error.to_string(), error.is_temporary()))?;
-            if pinned
-                .as_deref()
-                .is_some_and(|digest| *digest != *loaded.digest)
+            if let Some(digest) = pinned
+                && **digest != *loaded.digest
             {
                 let why = format!(
                     "its SHA-256 is {}, not the one its route names",
                     loaded.digest
                 );
-                return Err(refuse(why, false));
+                return Err(refuse(why, false).into());
             }
             steps.push((name.as_str(), loaded));
         }
         Ok(Transform {
             route,
             steps,
-            limits: self.limits(route),
+            limits: limits(route, self.limits),
         })
     }
 
-    fn module(&self, name: &str) -> impl Future<Output = Result<Module, StoreError>> + use<> {
-        let key = format!("{}{name}", self.settings.plugins_prefix);
+    /// Keeps a plugin's machine code for other processes, where it is not kept yet.
+    pub(super) async fn keep_artifact(&self, plugin: &Loaded) {
+        self.modules.keep(plugin).await;
+    }
+
+    fn fetch(&self, name: &str) -> impl Future<Output = Result<Module, StoreError>> + use<> {
+        let key = format!("{}{name}", self.plugins_prefix);
         let store = self.store.clone();
         async move {
-            let cause = "it is listed, but not there".to_owned();
             match store.object(&key, MAX_MODULE_BYTES).await? {
                 Some(object) => Ok(Module {
                     etag: object.etag,
@@ -93,87 +135,46 @@ impl Pipeline {
                 None => Err(StoreError::Unavailable {
                     action: "read",
                     key,
-                    cause,
+                    cause: "it is listed, but not there".to_owned(),
                 }),
             }
         }
     }
 
-    fn limits(&self, route: &Route) -> Limits {
-        let limits = self.settings.limits;
-        Limits {
-            fuel: route.fuel.unwrap_or(limits.fuel),
-            time: route.time.unwrap_or(limits.time),
-            memory_bytes: route
-                .memory_mib
-                .and_then(|mib| usize::try_from(mib).ok())
-                .map_or(limits.memory_bytes, |mib| mib << 20),
-            output_bytes: limits.output_bytes,
-        }
-    }
-
-    /// Runs the route's plugins, each on what the one before it returned.
+    /// Runs the route's plugins on an object.
     pub(super) async fn run(
         &self,
         object: &Object,
         transform: &Transform<'_>,
-    ) -> Result<(EntrySet, Option<u64>), ChangeError> {
-        let (mut object, mut fuel) = (object.clone(), 0);
-        let Some(((last, last_loaded), before)) = transform.steps.split_last() else {
-            return Ok((EntrySet::default(), None));
+    ) -> Result<Transformed, TransformError> {
+        let mut object = object.clone();
+        let mut ran = Transformed {
+            entries: Vec::new(),
+            fuel: 0,
         };
-        for (name, loaded) in before {
-            let entries = self
-                .step(&object, name, loaded, transform, &mut fuel)
-                .await?;
-            object.body = single_bytes(entries).ok_or_else(|| {
-                let why = format!("plugin `{name}` must return a single bytes entry of `{}`, since another plugin follows", object.key);
-                transform_error(Some(transform.label()), Some(fuel), why)
+        for (place, (name, loaded)) in transform.steps.iter().enumerate() {
+            if place > 0 {
+                object.body = single_bytes(ran.entries).ok_or_else(|| {
+                    let before = transform.steps.get(place - 1).map_or("", |(name, _)| *name);
+                    let why = format!(
+                        "plugin `{before}` must return a single bytes entry of `{}`, since another plugin follows",
+                        object.key
+                    );
+                    transform.failed(ran.fuel, why, false)
+                })?;
+            }
+            let step = self.run_one(&object, name, loaded, transform).await;
+            ran.fuel = ran.fuel.saturating_add(step.fuel);
+            ran.entries = step.result.map_err(|failure| {
+                let message = failure.describe(name, &object.key);
+                transform.failed(ran.fuel, message, failure.is_temporary())
             })?;
         }
-        let entries = self
-            .step(&object, last, last_loaded, transform, &mut fuel)
-            .await?;
-        let refuse = |why: String| {
-            let message = format!(
-                "plugin `{last}` returned what cannot be stored for `{}`: {why}",
-                object.key
-            );
-            transform_error(Some(transform.label()), Some(fuel), message)
-        };
-        if let Some(globs) = &transform.route.keys
-            && let Some(entry) = entries.iter().find(|entry| !globs.allow(&entry.key))
-        {
-            return Err(refuse(format!(
-                "its route does not let it write the key `{}` (keys = {:?})",
-                entry.key, globs.patterns
-            )));
-        }
-        let set = self
-            .entry_set(entries, transform.route.ttl_seconds)
-            .map_err(|error| refuse(error.to_string()))?;
-        Ok((set, Some(fuel)))
+        Ok(ran)
     }
 
-    async fn step(
-        &self,
-        object: &Object,
-        name: &str,
-        loaded: &Loaded,
-        transform: &Transform<'_>,
-        fuel: &mut u64,
-    ) -> Result<Vec<Entry>, ChangeError> {
-        let ran = self.run_sandboxed(object, name, loaded, transform).await;
-        *fuel = fuel.saturating_add(ran.fuel);
-        ran.result.map_err(|failure| ChangeError::Transform {
-            plugin: Some(transform.label()),
-            fuel: Some(*fuel),
-            message: failure.describe(name, &object.key),
-            temporary: failure.is_temporary(),
-        })
-    }
-
-    async fn run_sandboxed(
+    /// Runs one plugin, on a thread where it may block.
+    async fn run_one(
         &self,
         object: &Object,
         name: &str,
@@ -181,11 +182,8 @@ impl Pipeline {
         transform: &Transform<'_>,
     ) -> Ran {
         let (object, name, loaded) = (object.clone(), name.to_owned(), loaded.clone());
-        let (settings, output, limits) = (
-            Arc::new(transform.route.settings.clone()),
-            transform.route.output,
-            transform.limits,
-        );
+        let settings = Arc::new(transform.route.settings.clone());
+        let (output, limits) = (transform.route.output, transform.limits);
         let run = move || {
             loaded.plugin.run(&Input {
                 plugin: &name,
@@ -203,6 +201,20 @@ impl Pipeline {
         run_bounded(&self.runs, run, limits.time + GRACE)
             .await
             .unwrap_or_else(stuck)
+    }
+}
+
+/// What the plugins of a route may use: what it sets, and otherwise what the environment does.
+fn limits(route: &Route, environment: Limits) -> Limits {
+    let memory_bytes = route
+        .memory_mib
+        .and_then(|mib| usize::try_from(mib).ok())
+        .map(|mib| mib << 20);
+    Limits {
+        fuel: route.fuel.unwrap_or(environment.fuel),
+        time: route.time.unwrap_or(environment.time),
+        memory_bytes: memory_bytes.unwrap_or(environment.memory_bytes),
+        output_bytes: environment.output_bytes,
     }
 }
 
@@ -226,29 +238,11 @@ async fn run_bounded<T: Send + 'static>(
     }
 }
 
-fn single_bytes(entries: Vec<Entry>) -> Option<bytes::Bytes> {
-    let [
-        Entry {
-            value: Value::Bytes(bytes),
-            ..
-        },
-    ] = <[Entry; 1]>::try_from(entries).ok()?
-    else {
-        return None;
-    };
-    Some(bytes.into())
-}
-
-pub(super) fn transform_error(
-    plugin: Option<String>,
-    fuel: Option<u64>,
-    message: String,
-) -> ChangeError {
-    ChangeError::Transform {
-        plugin,
-        fuel,
-        message,
-        temporary: false,
+fn single_bytes(entries: Vec<Entry>) -> Option<Bytes> {
+    let [entry] = <[Entry; 1]>::try_from(entries).ok()?;
+    match entry.value {
+        Value::Bytes(bytes) => Some(bytes.into()),
+        _ => None,
     }
 }
 

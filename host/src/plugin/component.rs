@@ -72,7 +72,7 @@ fn encode(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, PluginError> {
         .validate(true)
         .module(module)
         .and_then(|encoder| encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, adapter))
-        .and_then(ComponentEncoder::encode)
+        .and_then(|mut encoder| encoder.encode())
         .map_err(|error| PluginError::invalid(format!("it cannot be made a component: {error:#}")))
 }
 

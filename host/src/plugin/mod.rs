@@ -14,6 +14,7 @@ mod error;
 mod tests;
 mod workshop;
 
+pub use compiled::Compiled as ArtifactStore;
 pub use compiled::{Compiled, precompile};
 pub use error::PluginError;
 
@@ -66,7 +67,7 @@ struct Made {
 }
 
 /// The plugins that are loaded.
-pub struct Library {
+pub struct ModuleCache {
     workshop: Arc<Workshop>,
     plugins: Cache<Key, Made>,
     /// What is being loaded, and until when it is waited for.
@@ -75,12 +76,13 @@ pub struct Library {
     max_wait: Duration,
 }
 
-impl Library {
+impl ModuleCache {
     /// An empty library.
     pub fn new(sandbox: Arc<Sandbox>, compiled: Compiled) -> Self {
         Self::with_room(sandbox, compiled, MAX_COMPILED_BYTES)
     }
 
+    pub async fn keep(&self, _loaded: &Loaded) {}
     fn with_room(sandbox: Arc<Sandbox>, compiled: Compiled, bytes: u64) -> Self {
         let plugins = Cache::builder()
             .max_capacity(bytes)

@@ -170,7 +170,7 @@ fn engines_of_any_size_are_the_same_engine() {
     assert_eq!(hash(1), hash(16));
 }
 
-fn library(folder: Option<&Path>, room: u64) -> Library {
+fn library(folder: Option<&Path>, room: u64) -> ModuleCache {
     let settings = CompiledSettings {
         folder: folder.map(Path::to_owned),
         prefix: "compiled/".into(),
@@ -178,10 +178,10 @@ fn library(folder: Option<&Path>, room: u64) -> Library {
     };
     let sandbox = sandbox();
     let compiled = Compiled::folder_only(&settings).unwrap();
-    Library::with_room(sandbox, compiled, room)
+    ModuleCache::with_room(sandbox, compiled, room)
 }
 
-async fn load(library: &Library, name: &str, module: &Module) -> Result<Loaded, PluginError> {
+async fn load(library: &ModuleCache, name: &str, module: &Module) -> Result<Loaded, PluginError> {
     let etag = module.etag.clone();
     let fetch = || {
         let module = module.clone();

@@ -25,6 +25,16 @@ pub enum Output {
     Entries,
 }
 
+impl Output {
+    /// Its name, as the manifest has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Entries => "entries",
+        }
+    }
+}
+
 /// How an object is transformed.
 #[derive(Clone, Debug, Default)]
 pub struct Route {
@@ -76,14 +86,14 @@ pub enum Resolution<'a> {
 
 /// The table, as one listing of the plugins' prefix had it.
 #[derive(Clone, Debug, Default)]
-pub struct Routes {
+pub struct PluginList {
     /// Modules under the plugins' prefix: name and entity tag.
     pub modules: BTreeMap<String, String>,
     /// The manifest, where there is one.
     pub manifest: Option<Result<Manifest, ManifestError>>,
 }
 
-impl Routes {
+impl PluginList {
     /// Finds the route of an object.
     pub fn resolve(&self, key: &str) -> Resolution<'_> {
         match &self.manifest {
@@ -135,8 +145,8 @@ impl Routes {
 mod tests {
     use super::*;
 
-    fn routes(modules: &[&str], manifest: Option<&str>) -> Routes {
-        Routes {
+    fn routes(modules: &[&str], manifest: Option<&str>) -> PluginList {
+        PluginList {
             modules: modules
                 .iter()
                 .map(|name| ((*name).to_owned(), "etag".to_owned()))
@@ -145,8 +155,8 @@ mod tests {
         }
     }
 
-    fn plugin(routes: &Routes, key: &str) -> String {
-        match routes.resolve(key) {
+    fn plugin(list: &PluginList, key: &str) -> String {
+        match list.resolve(key) {
             Resolution::Route(route) => route.plugins.join("+"),
             Resolution::Unmatched => "-".to_owned(),
             Resolution::Broken(why) => why,

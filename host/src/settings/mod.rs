@@ -67,6 +67,16 @@ pub enum Unmatched {
     Skip,
 }
 
+impl Unmatched {
+    /// Its name, as `UNMATCHED` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Skip => "skip",
+        }
+    }
+}
+
 /// What one run of a plugin may use, unless its route says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -1,14 +1,18 @@
-//! Object keys as the channels write them.
+//! Object keys as S3 and the channels write them.
+//!
+//! Not the parsers for forms: those part a text at `&` and `=`, which keys may contain, and replace what
+//! is not UTF-8 instead of refusing it.
 
 use percent_encoding::percent_decode_str;
 
-/// Decodes a key of an S3 notification, which is form-urlencoded: `+` is a space.
-pub(super) fn from_form(encoded: &str) -> Result<String, String> {
+/// Decodes a key of a notification, or of a listing with `encoding-type=url`. These are
+/// form-urlencoded: `+` is a space.
+pub(crate) fn from_form(encoded: &str) -> Result<String, String> {
     from_percent(&encoded.replace('+', " "))
 }
 
 /// Decodes a percent-encoded key, as S3 Batch Operations writes it: `+` is itself.
-pub(super) fn from_percent(encoded: &str) -> Result<String, String> {
+pub(crate) fn from_percent(encoded: &str) -> Result<String, String> {
     let key = percent_decode_str(encoded)
         .decode_utf8()
         .map_err(|_| format!("the key `{encoded}` is not UTF-8"))?;

@@ -9,19 +9,27 @@ const MAX_FAILURES: usize = 100;
 
 /// Counts by outcome, and the first failures.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Summary {
     counts: BTreeMap<Outcome, u64>,
     /// Objects that went to the queue.
     pub queued: u64,
-    /// Redis keys that their object did not yield any more, and no record led to.
-    pub strays: u64,
+    /// Redis keys that their object did not yield any more, and that no record led to.
+    pub orphans: u64,
     /// The first 100 failures.
     pub failures: Vec<ObjectReport>,
     /// Where and why it ended before the end, if it did.
     pub stopped: Option<String>,
 }
 
-impl Tally {
+impl Summary {
+    /// Of a full sync that ended before anything was done.
+    pub(super) fn stopped(why: String) -> Self {
+        Self {
+            stopped: Some(why),
+            ..Self::default()
+        }
+    }
+
     /// How many objects had that outcome.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.counts.get(&outcome).copied().unwrap_or(0)
@@ -45,7 +53,7 @@ impl Tally {
 }
 
 /// One sentence: `3 objects: 1 synced, 2 unchanged`.
-impl fmt::Display for Tally {
+impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.queued + self.counts.values().sum::<u64>();
         write!(
@@ -67,10 +75,10 @@ impl fmt::Display for Tally {
                 if place == 0 { ":" } else { "," }
             )?;
         }
-        match self.strays {
+        match self.orphans {
             0 => {}
             1 => formatter.write_str("; 1 stray key")?,
-            strays => write!(formatter, "; {strays} stray keys")?,
+            orphans => write!(formatter, "; {orphans} stray keys")?,
         }
         match &self.stopped {
             Some(why) => write!(formatter, "; {why}"),
@@ -85,27 +93,33 @@ mod tests {
 
     #[test]
     fn memory_stays_small_however_many_failed() {
-        let mut tally = Tally::default();
+        let mut summary = Summary::default();
         for number in 0..1000 {
-            tally.add(ObjectReport::failed(number.to_string(), "broken"));
+            summary.add(ObjectReport::failed(number.to_string(), "broken"));
         }
-        tally.add_unchanged(2);
+        summary.add_unchanged(2);
         assert_eq!(
-            (tally.count(Outcome::Failed), tally.failures.len()),
+            (summary.count(Outcome::Failed), summary.failures.len()),
             (1000, 100)
         );
-        assert!(!tally.is_success());
-        assert_eq!(tally.to_string(), "1002 objects: 2 unchanged, 1000 failed");
+        assert!(!summary.is_success());
+        assert_eq!(
+            summary.to_string(),
+            "1002 objects: 2 unchanged, 1000 failed"
+        );
     }
 
     #[test]
     fn stopping_early_is_no_success() {
-        let mut tally = Tally::default();
-        assert!(tally.is_success());
-        tally.strays = 2;
-        assert_eq!(tally.to_string(), "0 objects; 2 stray keys");
-        tally.stopped = Some("stopped at `k`".into());
-        assert!(!tally.is_success());
-        assert_eq!(tally.to_string(), "0 objects; 2 stray keys; stopped at `k`");
+        let mut summary = Summary::default();
+        assert!(summary.is_success());
+        summary.orphans = 2;
+        assert_eq!(summary.to_string(), "0 objects; 2 stray keys");
+        summary.stopped = Some("stopped at `k`".into());
+        assert!(!summary.is_success());
+        assert_eq!(
+            summary.to_string(),
+            "0 objects; 2 stray keys; stopped at `k`"
+        );
     }
 }

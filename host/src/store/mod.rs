@@ -3,29 +3,27 @@
 //! Reads are of the current state: no condition, no version. The ticket taken before them is what
 //! makes that safe, and S3's strong consistency what makes it enough.
 
+mod body;
+mod error;
 mod limit;
 
+pub use error::StoreError;
 pub use limit::SizeLimit;
 
-use crate::aws;
+use crate::key;
 use crate::object::Object;
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::EncodingType;
-use bytes::{Bytes, BytesMut};
-use percent_encoding::percent_decode_str;
-use std::time::Duration;
+use body::BODY_TIMEOUT;
+use bytes::Bytes;
+use error::Request;
 
 /// How often a read is repeated when its body breaks off. The SDK repeats only what fails before
 /// the body.
 const BODY_ATTEMPTS: u32 = 3;
-
-/// How long a body may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The bucket.
 #[derive(Clone, Debug)]
@@ -34,55 +32,6 @@ pub struct Store {
     client: Client,
     /// Name of the bucket.
     bucket: String,
-}
-
-/// Why something could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// It is larger than what is read.
-    #[error("`{key}` has {size} bytes, more than {limit}")]
-    TooLarge {
-        /// Its key.
-        key: String,
-        /// Its size.
-        size: u64,
-        /// The limit.
-        limit: SizeLimit,
-    },
-    /// It goes on after what is read, and S3 did not say that it would.
-    #[error("`{key}` does not end after {limit}")]
-    Endless {
-        /// Its key.
-        key: String,
-        /// The limit.
-        limit: SizeLimit,
-    },
-    /// S3 refuses to hand it out.
-    #[error(
-        "access to `{key}` is denied ({why}): the function's role needs s3:GetObject on it, s3:ListBucket on the bucket (without it a missing object looks the same), and kms:Decrypt where it is encrypted"
-    )]
-    Denied {
-        /// Its key.
-        key: String,
-        /// S3's error code, and what it says.
-        why: String,
-    },
-    /// It is in an archive tier.
-    #[error("`{key}` is archived and must be restored before it can be read")]
-    Archived {
-        /// Its key.
-        key: String,
-    },
-    /// S3 does not answer, or answers with an error that a later attempt may not meet.
-    #[error("S3 cannot {action} `{key}`: {cause}")]
-    Unavailable {
-        /// What was tried.
-        action: &'static str,
-        /// The key or prefix.
-        key: String,
-        /// What S3 says, or each cause of the SDK's error once.
-        cause: String,
-    },
 }
 
 /// An object as a listing shows it.
@@ -117,11 +66,6 @@ impl Store {
         }
     }
 
-    /// Name of the bucket.
-    pub fn bucket(&self) -> &str {
-        &self.bucket
-    }
-
     /// Reads an object; `None` where there is none. `limit` is checked before and while reading.
     pub async fn object(
         &self,
@@ -135,7 +79,7 @@ impl Store {
                 return Ok(None);
             };
             let object = self.head(key, &output);
-            match read_body(key, output, limit).await {
+            match body::read(&self.request("read", key), output, limit).await {
                 Ok(body) => return Ok(Some(Object { body, ..object })),
                 Err(StoreError::Unavailable { cause, .. }) if attempt < BODY_ATTEMPTS => {
                     tracing::warn!(
@@ -163,21 +107,20 @@ impl Store {
             .set_continuation_token(from)
             .send()
             .await;
-        let output = output.map_err(|error| failed("list", prefix, &error))?;
+        let output = output.map_err(|error| self.request("list", prefix).failed(&error))?;
         let encoded = output.encoding_type == Some(EncodingType::Url);
         let objects = output
             .contents
             .unwrap_or_default()
             .into_iter()
             .filter_map(|object| {
-                let key = object.key?;
                 Some(Listed {
-                    key: if encoded { decode(&key) } else { key },
+                    key: listed_key(object.key?, encoded)?,
                     etag: unquoted(object.e_tag.as_deref()),
                     last_modified: milliseconds(object.last_modified.as_ref()),
                 })
-            });
-        let objects = objects.collect();
+            })
+            .collect();
         Ok(Page {
             objects,
             next: output.next_continuation_token,
@@ -214,21 +157,24 @@ impl Store {
             .config_override(aws_sdk_s3::config::Builder::new().timeout_config(timeouts));
         match request.send().await {
             Ok(_) => Ok(()),
-            Err(error) => Err(failed("write", key, &error)),
+            Err(error) => Err(self.request("write", key).failed(&error)),
         }
     }
 
     async fn get(&self, key: &str) -> Result<Option<GetObjectOutput>, StoreError> {
-        match self
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .send()
-            .await
-        {
+        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        match request.send().await {
             Ok(output) => Ok(Some(output)),
-            Err(error) => missing_or_error(key, &error),
+            Err(error) if error::is_missing(&error) => Ok(None),
+            Err(error) => Err(self.request("read", key).failed(&error)),
+        }
+    }
+
+    fn request<'a>(&'a self, action: &'static str, key: &'a str) -> Request<'a> {
+        Request {
+            bucket: &self.bucket,
+            action,
+            key,
         }
     }
 
@@ -253,108 +199,15 @@ impl Store {
     }
 }
 
-/// Tells a missing object from an error. A delete marker is a 404 as well.
-fn missing_or_error<T, E>(
-    key: &str,
-    error: &SdkError<E, HttpResponse>,
-) -> Result<Option<T>, StoreError>
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let status = error
-        .raw_response()
-        .map(|response| response.status().as_u16());
-    let code = error.code().unwrap_or_default();
-    match (status, code) {
-        (_, "NoSuchBucket") => Err(failed("read", key, error)),
-        (Some(404), _) => Ok(None),
-        (_, "InvalidObjectState") => Err(StoreError::Archived {
-            key: key.to_owned(),
-        }),
-        (Some(403), _) => Err(StoreError::Denied {
-            key: key.to_owned(),
-            why: aws::explained(error),
-        }),
-        _ => Err(failed("read", key, error)),
+/// A key of a listing; `None` where it cannot be read, which is told and left out: no event could
+/// name that object either.
+fn listed_key(key: String, encoded: bool) -> Option<String> {
+    if !encoded {
+        return Some(key);
     }
-}
-
-async fn read_body(
-    key: &str,
-    output: GetObjectOutput,
-    limit: SizeLimit,
-) -> Result<Bytes, StoreError> {
-    let announced = output
-        .content_length()
-        .and_then(|length| u64::try_from(length).ok())
-        .unwrap_or(0);
-    if announced > limit.bytes {
-        return Err(StoreError::TooLarge {
-            key: key.to_owned(),
-            size: announced,
-            limit,
-        });
-    }
-    let read = collect(key, output.body, announced, limit);
-    let body = tokio::time::timeout(BODY_TIMEOUT, read)
-        .await
-        .map_err(|_| {
-            let cause = format!("the body took more than {} s", BODY_TIMEOUT.as_secs());
-            unavailable("read", key, cause)
-        })??;
-    if size(&body) < announced {
-        return Err(unavailable(
-            "read",
-            key,
-            "the body ended too early".to_owned(),
-        ));
-    }
-    Ok(body)
-}
-
-/// Reads a body to its end, which may come later than was announced, or not at all.
-async fn collect(
-    key: &str,
-    mut stream: ByteStream,
-    announced: u64,
-    limit: SizeLimit,
-) -> Result<Bytes, StoreError> {
-    let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|error| unavailable("read", key, aws::chain(&error)))?;
-        if size(&body) + size(&chunk) > limit.bytes {
-            let key = key.to_owned();
-            return Err(StoreError::Endless { key, limit });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-fn size(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
-}
-
-fn failed<E>(action: &'static str, key: &str, error: &SdkError<E, HttpResponse>) -> StoreError
-where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
-{
-    unavailable(action, key, aws::explained(error))
-}
-
-fn unavailable(action: &'static str, key: &str, cause: String) -> StoreError {
-    StoreError::Unavailable {
-        action,
-        key: key.to_owned(),
-        cause,
-    }
-}
-
-/// Decodes a key of a listing with `encoding-type=url`: form-urlencoded, as in notifications.
-fn decode(key: &str) -> String {
-    percent_decode_str(&key.replace('+', " "))
-        .decode_utf8_lossy()
-        .into_owned()
+    key::from_form(&key)
+        .inspect_err(|why| tracing::warn!(error = why, "a listed key is left out"))
+        .ok()
 }
 
 fn unquoted(etag: Option<&str>) -> String {

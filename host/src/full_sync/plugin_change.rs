@@ -1,0 +1,165 @@
+//! A plugin or the manifest has changed: the objects that this may affect are synced again.
+//!
+//! Which these are is read from the table as it is now. That suffices: whatever changes the table
+//! afterwards is an event of its own, and a change of the manifest, after which the old table is
+//! not known any more, affects everything.
+
+use super::{Mode, Span, Summary};
+use crate::pipeline::{Pipeline, Rerun};
+use crate::report::{ObjectReport, Outcome};
+use crate::route::{MANIFEST_NAME, PluginList};
+use std::time::Instant;
+
+/// Failures that a message spells out; the log has all of them.
+const FAILURES_IN_MESSAGE: usize = 20;
+
+/// Syncs whatever changes of these keys under the plugins' prefix affect, or hands it to the queue.
+/// One report a key: `failed` where any of the objects failed or was not reached.
+pub async fn plugins_changed(
+    pipeline: &Pipeline,
+    keys: &[&str],
+    deadline: Instant,
+) -> Vec<ObjectReport> {
+    if keys.is_empty() {
+        return Vec::new();
+    }
+    let plugins = match tokio::time::timeout_at(deadline.into(), pipeline.plugin_list()).await {
+        Ok(Ok(plugins)) => plugins,
+        Ok(Err(error)) => return keys.iter().map(|key| error.report(*key)).collect(),
+        Err(_) => return late(keys),
+    };
+    let prefix = &pipeline.settings().plugins_prefix;
+    let spans = |key: &str| affected(key.strip_prefix(prefix).unwrap_or_default(), &plugins);
+    let summaries = sync_widest(pipeline, keys.iter().flat_map(|key| spans(key)), deadline).await;
+    let of_key = |key: &&str| {
+        let spans = spans(key);
+        let covering = summaries
+            .iter()
+            .filter(|(wide, _)| spans.iter().any(|span| wide.covers(span)))
+            .map(|(_, summary)| summary);
+        report(key, covering)
+    };
+    keys.iter().map(of_key).collect()
+}
+
+/// Syncs each of these spans that does not lie within another one.
+async fn sync_widest(
+    pipeline: &Pipeline,
+    spans: impl Iterator<Item = Span>,
+    deadline: Instant,
+) -> Vec<(Span, Summary)> {
+    let mode = match pipeline.queue() {
+        Some(queue) => Mode::Dispatch(queue),
+        None => Mode::Write(Rerun::IfChanged),
+    };
+    let mut spans: Vec<Span> = spans.collect();
+    // A wider span comes before those that lie within it.
+    spans.sort();
+    let mut done: Vec<(Span, Summary)> = Vec::new();
+    for span in spans {
+        if !done.iter().any(|(wider, _)| wider.covers(&span)) {
+            let summary = super::run_objects(pipeline, &span, mode, deadline).await;
+            done.push((span, summary));
+        }
+    }
+    done
+}
+
+/// The objects that a change of `name`, under the plugins' prefix, may affect.
+fn affected(name: &str, plugins: &PluginList) -> Vec<Span> {
+    if name == MANIFEST_NAME {
+        return vec![Span::under("")];
+    }
+    match (&plugins.manifest, name.strip_suffix(".wasm")) {
+        (None, Some(object)) if !object.is_empty() => {
+            vec![Span::only(object), Span::under(format!("{object}/"))]
+        }
+        (Some(Ok(manifest)), Some(_)) => manifest
+            .routes()
+            .filter(|(_, route)| route.plugins.iter().any(|plugin| plugin == name))
+            .map(|(prefix, _)| Span::under(prefix))
+            .collect(),
+        // With a manifest that is not valid no object can be transformed, whatever the plugins are.
+        _ => Vec::new(),
+    }
+}
+
+fn report<'a>(key: &str, summaries: impl Iterator<Item = &'a Summary>) -> ObjectReport {
+    let summaries: Vec<&Summary> = summaries.collect();
+    let failed = summaries.iter().filter(|summary| !summary.is_success());
+    let why: Vec<String> = failed.map(|summary| explained(summary)).collect();
+    if !why.is_empty() {
+        return ObjectReport::failed(key, &why.join("; ")).temporary();
+    }
+    let unchanged = |summary: &&Summary| {
+        let done = [Outcome::Synced, Outcome::Deleted];
+        summary.queued == 0 && done.iter().all(|outcome| summary.count(*outcome) == 0)
+    };
+    let outcome = if summaries.iter().all(unchanged) {
+        Outcome::Unchanged
+    } else {
+        Outcome::Synced
+    };
+    ObjectReport {
+        outcome,
+        error: None,
+        ..ObjectReport::failed(key, "")
+    }
+}
+
+fn explained(summary: &Summary) -> String {
+    let failures = summary
+        .failures
+        .iter()
+        .filter_map(|report| Some(format!("`{}`: {}", report.key, report.failure()?)))
+        .take(FAILURES_IN_MESSAGE);
+    let explained: Vec<String> = std::iter::once(format!("of the objects it affects, {summary}"))
+        .chain(failures)
+        .collect();
+    explained.join("; ")
+}
+
+fn late(keys: &[&str]) -> Vec<ObjectReport> {
+    let why = "not started: the invocation's time is nearly over";
+    keys.iter()
+        .map(|key| ObjectReport::failed(*key, why).temporary())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::Manifest;
+
+    fn with_manifest(text: &str) -> PluginList {
+        PluginList {
+            manifest: Some(Manifest::parse(text)),
+            ..PluginList::default()
+        }
+    }
+
+    #[test]
+    fn by_convention_a_plugin_affects_its_object_and_what_is_under_it() {
+        let routes = PluginList::default();
+        let flags = [Span::only("flags"), Span::under("flags/")];
+        assert_eq!(affected("flags.wasm", &routes), flags);
+        assert_eq!(affected("notes.txt", &routes), []);
+        assert_eq!(affected(".wasm", &routes), []);
+        assert_eq!(affected("routes.toml", &routes), [Span::under("")]);
+    }
+
+    #[test]
+    fn by_manifest_a_plugin_affects_every_route_that_names_it() {
+        let routes = with_manifest(
+            "[[route]]\nprefix = \"a/\"\nplugin = [\"x.wasm\", \"y.wasm\"]\n[[route]]\nprefix = \"b\"\nplugin = \"y.wasm\"\n",
+        );
+        assert_eq!(affected("x.wasm", &routes), [Span::under("a/")]);
+        assert_eq!(
+            affected("y.wasm", &routes),
+            [Span::under("a/"), Span::under("b")]
+        );
+        assert_eq!(affected("z.wasm", &routes), []);
+        assert_eq!(affected("routes.toml", &routes), [Span::under("")]);
+        assert_eq!(affected("x.wasm", &with_manifest("nonsense")), []);
+    }
+}

@@ -1,0 +1,67 @@
+//! Which objects a full sync goes through.
+
+/// A stretch of the bucket.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// What the keys of its objects begin with.
+    prefix: String,
+    /// Whether only the object is meant that has just this key.
+    exact: bool,
+}
+
+impl Span {
+    /// The objects whose keys begin so.
+    pub fn under(prefix: impl Into<String>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            exact: false,
+        }
+    }
+
+    /// The one object of that key.
+    pub fn only(key: impl Into<String>) -> Self {
+        Self {
+            prefix: key.into(),
+            exact: true,
+        }
+    }
+
+    /// What the keys of its objects begin with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether it is one object.
+    pub(super) fn is_exact(&self) -> bool {
+        self.exact
+    }
+
+    /// Whether an object is in it.
+    pub(super) fn has(&self, key: &str) -> bool {
+        if self.exact {
+            key == self.prefix
+        } else {
+            key.starts_with(&self.prefix)
+        }
+    }
+
+    /// Whether all of `other` lies within this one.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        *self == *other || !self.exact && other.prefix.starts_with(&self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_covers_what_lies_within_it() {
+        let under = Span::under("a/");
+        assert!(under.covers(&Span::under("a/b/")) && under.covers(&Span::only("a/b")));
+        assert!(!under.covers(&Span::under("a")) && !under.covers(&Span::only("a")));
+        assert!(Span::only("a").covers(&Span::only("a")));
+        assert!(!Span::only("a").covers(&Span::under("a")));
+        assert!(Span::under("").covers(&under));
+    }
+}

@@ -1,0 +1,129 @@
+//! Why an object failed, and whether a repetition may mend it.
+
+use crate::ledger::LedgerError;
+use crate::queue::QueueError;
+use crate::report::ObjectReport;
+use crate::store::StoreError;
+use std::sync::Arc;
+
+/// Why an object failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError {
+    /// S3 could not be read.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+    /// Redis could not be asked, or refuses.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Its route, its plugin or what that returned.
+    #[error(transparent)]
+    Transform(#[from] TransformError),
+    /// A key it yields is not free, and its owner does not give it up.
+    #[error("{0}")]
+    Conflict(String),
+    /// A key it yields is not free, and what its owner is by now could not be found out.
+    #[error("{conflict}, which could not be brought up to date: {cause}")]
+    Owner {
+        /// Which key, and who has it.
+        conflict: String,
+        /// What failed.
+        cause: Box<Self>,
+    },
+    /// It, or an object it is committed together with, changed under every attempt.
+    #[error("it changes faster than it can be committed")]
+    Contended,
+    /// The queue does not take it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+}
+
+/// A transform that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct TransformError {
+    /// The plugin that its route names; several are joined by commas.
+    pub plugin: Option<String>,
+    /// Fuel used until then.
+    pub fuel: Option<u64>,
+    /// The whole message.
+    pub message: String,
+    /// Whether it was the host that could not run it.
+    pub temporary: bool,
+}
+
+impl TransformError {
+    /// A failure before any plugin ran, which a repetition does not mend.
+    pub(super) fn refused(message: String) -> Self {
+        Self {
+            plugin: None,
+            fuel: None,
+            message,
+            temporary: false,
+        }
+    }
+}
+
+impl ChangeError {
+    /// Whether a repetition may mend it, all else being equal: what S3 or Redis did not answer is
+    /// worth one, what they refuse is not. A transform comes to the same end every time, unless it
+    /// was the host that could not run it, and a key stays taken until its owner changes.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(**error, StoreError::Unavailable { .. }),
+            Self::Ledger(error) => matches!(error, LedgerError::Unavailable { .. }),
+            Self::Transform(error) => error.temporary,
+            Self::Owner { cause, .. } => cause.is_temporary(),
+            Self::Contended | Self::Queue(_) => true,
+            Self::Conflict(_) => false,
+        }
+    }
+
+    /// The report of an object that failed by it.
+    pub(crate) fn report(&self, key: impl Into<String>) -> ObjectReport {
+        let report = ObjectReport {
+            temporary: self.is_temporary(),
+            ..ObjectReport::failed(key, self)
+        };
+        match self {
+            Self::Transform(TransformError { plugin, fuel, .. }) => ObjectReport {
+                plugin: plugin.clone(),
+                fuel: *fuel,
+                ..report
+            },
+            _ => report,
+        }
+    }
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(cause: ChangeError) -> ChangeError {
+        ChangeError::Owner {
+            conflict: "the Redis key `k` belongs to the object `o`".into(),
+            cause: Box::new(cause),
+        }
+    }
+
+    #[test]
+    fn a_conflict_is_as_temporary_as_what_keeps_its_owner_from_being_read() {
+        let outage = LedgerError::Unavailable {
+            address: "redis:6379".into(),
+            cause: "timed out".into(),
+        };
+        let error = owner(outage.into());
+        assert!(error.is_temporary());
+        assert_eq!(
+            error.to_string(),
+            "the Redis key `k` belongs to the object `o`, which could not be brought up to date: Redis at redis:6379 is not available: timed out"
+        );
+        assert!(!owner(TransformError::refused("broken".into()).into()).is_temporary());
+    }
+}

@@ -1,0 +1,284 @@
+//! What an object is to be in Redis: read it, find its route, have its plugins run.
+//!
+//! Nothing here writes to Redis, takes a ticket, or keeps machine code outside the process, so that a
+//! dry run is this and nothing else.
+
+use super::decide::{self, Rules};
+use super::error::{ChangeError, TransformError};
+use super::transform::{Transform, Transforms};
+use crate::entry::{Entry, EntryError, EntrySet, Value};
+use crate::ledger::{Record, Source, Write};
+use crate::object::Object;
+use crate::plugin::Loaded;
+use crate::report::{ObjectReport, Outcome};
+use crate::route::{PluginList, Resolution};
+use crate::settings::{Settings, Unmatched};
+use crate::store::{SizeLimit, Store};
+
+/// Evaluates objects.
+pub(super) struct Evaluator {
+    store: Store,
+    transforms: Transforms,
+    rules: Rules,
+    /// The largest object that is read.
+    size_limit: SizeLimit,
+    /// Prefixes of what is in the bucket for our own use.
+    own_prefixes: [String; 2],
+}
+
+/// What an object is to be.
+pub(super) struct Evaluation {
+    pub(super) source: Source,
+    pub(super) write: Write,
+    /// The plugins of its route.
+    pub(super) loaded: LoadedPlugins,
+    pub(super) foreseen: Foreseen,
+}
+
+/// What is to be reported of an object if its evaluation is committed.
+pub(super) struct Foreseen {
+    pub(super) outcome: Outcome,
+    /// The names of its route's plugins, joined by commas.
+    plugin: Option<String>,
+    /// Fuel used, where a plugin ran.
+    fuel: Option<u64>,
+}
+
+/// Plugins that were loaded for an object.
+#[derive(Clone, Default)]
+pub(crate) struct LoadedPlugins(Vec<Loaded>);
+
+impl LoadedPlugins {
+    fn of(transform: Option<&Transform<'_>>) -> Self {
+        let steps = transform.iter().flat_map(|transform| &transform.steps);
+        Self(steps.map(|(_, loaded)| loaded.clone()).collect())
+    }
+}
+
+/// Whether the plugins run although nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rerun {
+    /// Only where something has changed.
+    IfChanged,
+    /// Always, and everything is written.
+    Always,
+}
+
+impl Evaluator {
+    pub(super) fn new(store: Store, transforms: Transforms, settings: &Settings) -> Self {
+        Self {
+            store,
+            transforms,
+            rules: Rules {
+                key_prefix: settings.redis.key_prefix.clone(),
+                unmatched: settings.unmatched,
+            },
+            size_limit: SizeLimit::of("MAX_OBJECT_BYTES", settings.max_object_bytes),
+            own_prefixes: [
+                settings.plugins_prefix.clone(),
+                settings.compiled.prefix.clone(),
+            ],
+        }
+    }
+
+    /// Reads the object and works out what it is to be, compared with what is recorded of it.
+    pub(super) async fn evaluate(
+        &self,
+        key: &str,
+        record: &Record,
+        plugins: &PluginList,
+        rerun: Rerun,
+    ) -> Result<Evaluation, ChangeError> {
+        // What has come to lie under a prefix of ours is no config object any more.
+        if self.own_prefixes.iter().any(|own| key.starts_with(own)) {
+            return Ok(Evaluation::gone());
+        }
+        let Some(object) = self.store.object(key, self.size_limit).await? else {
+            return Ok(Evaluation::gone());
+        };
+        let route = plugins.resolve(key);
+        let transform = match &route {
+            Resolution::Route(route) => Some(self.transforms.load(key, route, plugins).await?),
+            Resolution::Unmatched => None,
+            Resolution::Broken(why) => return Err(TransformError::refused(why.clone()).into()),
+        };
+        self.decide(&object, record, transform.as_ref(), rerun)
+            .await
+    }
+
+    async fn decide(
+        &self,
+        object: &Object,
+        record: &Record,
+        transform: Option<&Transform<'_>>,
+        rerun: Rerun,
+    ) -> Result<Evaluation, ChangeError> {
+        let basis = decide::basis(&object.etag, &self.rules, transform);
+        let fingerprint = decide::fingerprint(object, &basis);
+        let may_keep = rerun == Rerun::IfChanged;
+        let mut evaluation = Evaluation {
+            source: source(object, fingerprint.clone(), basis.clone(), transform),
+            write: Write::Unchanged,
+            loaded: LoadedPlugins::of(transform),
+            foreseen: Foreseen {
+                outcome: Outcome::Unchanged,
+                plugin: transform.map(Transform::label),
+                fuel: None,
+            },
+        };
+        if may_keep && decide::is_unchanged(record, &fingerprint) {
+            return Ok(evaluation);
+        }
+        let entries = match transform {
+            Some(transform) => {
+                let ran = self.transforms.run(object, transform).await?;
+                evaluation.foreseen.fuel = Some(ran.fuel);
+                self.checked(object, transform, ran.entries, ran.fuel)?
+            }
+            None => self.without_transform(object)?,
+        };
+        if may_keep && decide::yields_the_same(record, &basis, &entries) {
+            return Ok(evaluation);
+        }
+        let skipped = transform.is_none() && self.rules.unmatched == Unmatched::Skip;
+        evaluation.foreseen.outcome = if skipped {
+            Outcome::Skipped
+        } else {
+            Outcome::Synced
+        };
+        evaluation.write = Write::Entries(entries);
+        Ok(evaluation)
+    }
+
+    /// What the basis of a listed object's entries would be now, and the plugins that it stands for;
+    /// `None` where its route is broken.
+    pub(super) async fn basis(
+        &self,
+        key: &str,
+        etag: &str,
+        plugins: &PluginList,
+    ) -> Result<Option<(String, LoadedPlugins)>, ChangeError> {
+        let route = plugins.resolve(key);
+        let transform = match &route {
+            Resolution::Route(route) => Some(self.transforms.load(key, route, plugins).await?),
+            Resolution::Unmatched => None,
+            Resolution::Broken(_) => return Ok(None),
+        };
+        let basis = decide::basis(etag, &self.rules, transform.as_ref());
+        Ok(Some((basis, LoadedPlugins::of(transform.as_ref()))))
+    }
+
+    /// Keeps the machine code of these plugins for other processes, where it is not kept yet.
+    pub(super) async fn keep_artifacts(&self, plugins: &LoadedPlugins) {
+        for plugin in &plugins.0 {
+            self.transforms.keep_artifact(plugin).await;
+        }
+    }
+
+    /// What a route's last plugin returned, as far as it may be stored.
+    fn checked(
+        &self,
+        object: &Object,
+        transform: &Transform<'_>,
+        entries: Vec<Entry>,
+        fuel: u64,
+    ) -> Result<EntrySet, TransformError> {
+        let refuse = |why: String| TransformError {
+            plugin: Some(transform.label()),
+            fuel: Some(fuel),
+            message: format!(
+                "plugin `{}` returned what cannot be stored for `{}`: {why}",
+                transform.last_plugin(),
+                object.key
+            ),
+            temporary: false,
+        };
+        if let Some(globs) = &transform.route.keys
+            && let Some(entry) = entries.iter().find(|entry| !globs.allow(&entry.key))
+        {
+            return Err(refuse(format!(
+                "its route does not let it write the key `{}` (keys = {:?})",
+                entry.key, globs.patterns
+            )));
+        }
+        self.entry_set(entries, transform.route.ttl_seconds)
+            .map_err(|error| refuse(error.to_string()))
+    }
+
+    /// What becomes of an object that no route takes.
+    fn without_transform(&self, object: &Object) -> Result<EntrySet, TransformError> {
+        let entries = match self.rules.unmatched {
+            Unmatched::Skip => Vec::new(),
+            Unmatched::Store => vec![Entry {
+                key: object.key.clone(),
+                value: Value::Bytes(object.body.to_vec()),
+                ttl_seconds: None,
+            }],
+        };
+        self.entry_set(entries, None).map_err(|error| {
+            TransformError::refused(format!(
+                "`{}` cannot be stored as it is: {error}",
+                object.key
+            ))
+        })
+    }
+
+    fn entry_set(
+        &self,
+        entries: Vec<Entry>,
+        ttl_seconds: Option<u64>,
+    ) -> Result<EntrySet, EntryError> {
+        EntrySet::new(entries, &self.rules.key_prefix, ttl_seconds)
+    }
+}
+
+fn source(
+    object: &Object,
+    fingerprint: String,
+    basis: String,
+    transform: Option<&Transform<'_>>,
+) -> Source {
+    let plugins = transform
+        .iter()
+        .flat_map(|transform| &transform.steps)
+        .map(|(name, loaded)| ((*name).to_owned(), loaded.digest.to_string()));
+    Source::Object {
+        etag: object.etag.clone(),
+        version_id: object.version_id.clone(),
+        last_modified: object.last_modified,
+        fingerprint,
+        basis,
+        plugins: plugins.collect(),
+    }
+}
+
+impl Evaluation {
+    /// The object is not in the bucket: it yields nothing.
+    fn gone() -> Self {
+        Self {
+            source: Source::Gone,
+            write: Write::Entries(EntrySet::default()),
+            loaded: LoadedPlugins::default(),
+            foreseen: Foreseen {
+                outcome: Outcome::Deleted,
+                plugin: None,
+                fuel: None,
+            },
+        }
+    }
+}
+
+impl Foreseen {
+    /// The report of the object, which has so many Redis keys in the end.
+    pub(super) fn report(self, key: &str, entries: usize) -> ObjectReport {
+        ObjectReport {
+            key: key.to_owned(),
+            outcome: self.outcome,
+            entries,
+            plugin: self.plugin,
+            fuel: self.fuel,
+            error: None,
+            temporary: false,
+        }
+    }
+}

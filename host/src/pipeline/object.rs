@@ -1,0 +1,198 @@
+//! One object, from ticket to commit.
+//!
+//! Whatever decides the result is read after the ticket: the plugin list, the object. So whoever
+//! holds a later ticket has read a state at least as new, and its commit wins.
+
+use super::error::ChangeError;
+use super::evaluate::{Evaluator, Foreseen, Rerun};
+use super::joint_commit::{self, Next};
+use super::plugin_list::PluginLists;
+use crate::ledger::{Ledger, Proposal, Ticket, Write};
+use crate::report::{ObjectReport, Outcome};
+use crate::route::PluginList;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often an object is evaluated again because it, or an object it is committed together with,
+/// changed while it was worked on; with the pauses before that. This is the only place where an
+/// object is tried again within an invocation.
+const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(10))
+    .with_max_delay(Duration::from_millis(500))
+    .with_max_times(8)
+    .with_jitter();
+
+/// Brings single objects up to date. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Objects {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) plugin_lists: Arc<PluginLists>,
+    pub(super) evaluator: Arc<Evaluator>,
+}
+
+/// What an object is evaluated under: a ticket, and the plugin list as it was read after that.
+pub(super) struct Begun {
+    pub(super) ticket: Ticket,
+    pub(super) plugins: Arc<PluginList>,
+}
+
+impl Objects {
+    /// Takes tickets for these objects, and only then reads the plugin list.
+    pub(super) async fn begin(&self, keys: &[String]) -> Result<Vec<Begun>, ChangeError> {
+        let tickets = self.ledger.take_tickets(keys).await?;
+        let plugins = self.plugin_lists.read().await?;
+        let begun = tickets.into_iter().map(|ticket| Begun {
+            ticket,
+            plugins: Arc::clone(&plugins),
+        });
+        Ok(begun.collect())
+    }
+
+    /// Brings an object up to date, and logs what became of it.
+    pub(super) async fn sync(&self, key: &str, begun: Begun, rerun: Rerun) -> ObjectReport {
+        let started = Instant::now();
+        let ticket = begun.ticket.number;
+        let report = match self.commit(key, begun, rerun).await {
+            Ok(report) => report,
+            Err(error) => {
+                self.record_failure(key, ticket, &error).await;
+                error.report(key)
+            }
+        };
+        log(&report, started);
+        report
+    }
+
+    /// Evaluates the object and commits it, together with the owners of keys in its way; again
+    /// where something changed in between. A ticket is for one evaluation: each has its own, and
+    /// reads everything after it.
+    async fn commit(
+        &self,
+        key: &str,
+        begun: Begun,
+        rerun: Rerun,
+    ) -> Result<ObjectReport, ChangeError> {
+        let (own, mut foreseen) = self.evaluate(key, begun, rerun).await?;
+        let mut proposals = vec![own];
+        let mut pauses = AGAIN.build();
+        loop {
+            let verdict = self.ledger.commit(&proposals).await?;
+            match joint_commit::next(verdict, &proposals)? {
+                Next::Done => return self.report(foreseen, proposals.swap_remove(0)).await,
+                Next::Superseded => {
+                    foreseen.outcome = Outcome::Superseded;
+                    return Ok(foreseen.report(key, 0));
+                }
+                Next::Join { owner, conflict } => {
+                    let owner = self.evaluate_afresh(&owner, Rerun::IfChanged).await;
+                    let (proposal, _) = owner.map_err(|cause| conflict.unresolved(cause))?;
+                    proposals.push(proposal);
+                }
+                Next::Again { place, rewrite } => {
+                    let pause = pauses.next().ok_or(ChangeError::Contended)?;
+                    tokio::time::sleep(pause).await;
+                    let changed = proposals.get_mut(place).ok_or(ChangeError::Contended)?;
+                    let rerun = match place {
+                        _ if rewrite => Rerun::Always,
+                        0 => rerun,
+                        _ => Rerun::IfChanged,
+                    };
+                    let (proposal, new) = self.evaluate_afresh(&changed.key, rerun).await?;
+                    *changed = proposal;
+                    if place == 0 {
+                        foreseen = new;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a ticket, then evaluates the object.
+    async fn evaluate_afresh(
+        &self,
+        key: &str,
+        rerun: Rerun,
+    ) -> Result<(Proposal, Foreseen), ChangeError> {
+        let begun = self.begin(&[key.to_owned()]).await?.pop();
+        let begun = begun.ok_or(ChangeError::Contended)?;
+        self.evaluate(key, begun, rerun).await
+    }
+
+    async fn evaluate(
+        &self,
+        key: &str,
+        begun: Begun,
+        rerun: Rerun,
+    ) -> Result<(Proposal, Foreseen), ChangeError> {
+        let Begun { ticket, plugins } = begun;
+        let evaluation = self
+            .evaluator
+            .evaluate(key, &ticket.record, &plugins, rerun)
+            .await?;
+        self.evaluator.keep_artifacts(&evaluation.loaded).await;
+        let proposal = Proposal {
+            key: key.to_owned(),
+            ticket,
+            source: evaluation.source,
+            write: evaluation.write,
+        };
+        Ok((proposal, evaluation.foreseen))
+    }
+
+    /// The report of an object whose proposal is committed.
+    async fn report(
+        &self,
+        foreseen: Foreseen,
+        committed: Proposal,
+    ) -> Result<ObjectReport, ChangeError> {
+        let key = &committed.key;
+        let entries = match (committed.write, committed.ticket.record.keys) {
+            (Write::Entries(set), _) => set.len(),
+            (Write::Unchanged, Some(keys)) => keys.len(),
+            (Write::Unchanged, None) => self.ledger.written_keys(key).await?.len(),
+        };
+        Ok(foreseen.report(key, entries))
+    }
+
+    /// Notes the failure for `status`. One of Redis itself is not: it would not get there.
+    async fn record_failure(&self, key: &str, ticket: u64, error: &ChangeError) {
+        if matches!(error, ChangeError::Ledger(_)) {
+            return;
+        }
+        let noted = self
+            .ledger
+            .record_failure(key, ticket, &error.to_string())
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(object = key, error = %error, "the failure could not be recorded");
+        }
+    }
+}
+
+/// The one line an object gets.
+fn log(report: &ObjectReport, started: Instant) {
+    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
+    let (object, outcome, entries) = (&report.key, report.outcome.name(), report.entries);
+    let plugin = report.plugin.as_deref();
+    match report.failure() {
+        None => tracing::info!(
+            object,
+            outcome,
+            plugin,
+            entries,
+            fuel = report.fuel,
+            duration_ms,
+            "object done"
+        ),
+        Some(error) => tracing::error!(
+            object,
+            outcome,
+            plugin,
+            fuel = report.fuel,
+            duration_ms,
+            error,
+            "object failed"
+        ),
+    }
+}

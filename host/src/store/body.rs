@@ -1,0 +1,65 @@
+//! Reading a body: all of it, and no more than is allowed.
+
+use super::SizeLimit;
+use super::error::{Request, StoreError};
+use crate::aws;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::{Bytes, BytesMut};
+use std::time::Duration;
+
+/// How long a body may take.
+pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Reads the body of an answer; its size is checked before and while reading.
+pub(super) async fn read(
+    request: &Request<'_>,
+    output: GetObjectOutput,
+    limit: SizeLimit,
+) -> Result<Bytes, StoreError> {
+    let announced = output
+        .content_length()
+        .and_then(|length| u64::try_from(length).ok())
+        .unwrap_or(0);
+    if announced > limit.bytes {
+        return Err(StoreError::TooLarge {
+            key: request.key.to_owned(),
+            size: announced,
+            limit,
+        });
+    }
+    let read = collect(request, output.body, announced, limit);
+    let body = tokio::time::timeout(BODY_TIMEOUT, read)
+        .await
+        .map_err(|_| {
+            let seconds = BODY_TIMEOUT.as_secs();
+            request.unavailable(format!("the body took more than {seconds} s"))
+        })??;
+    if size(&body) < announced {
+        return Err(request.unavailable("the body ended too early".to_owned()));
+    }
+    Ok(body)
+}
+
+/// Reads a body to its end, which may come later than was announced, or not at all.
+async fn collect(
+    request: &Request<'_>,
+    mut stream: ByteStream,
+    announced: u64,
+    limit: SizeLimit,
+) -> Result<Bytes, StoreError> {
+    let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| request.unavailable(aws::chain(&error)))?;
+        if size(&body) + size(&chunk) > limit.bytes {
+            let key = request.key.to_owned();
+            return Err(StoreError::Endless { key, limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn size(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,138 @@
+//! Why something could not be read from S3, or written to it.
+
+use super::SizeLimit;
+use crate::aws;
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+/// Why something could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It is larger than what is read.
+    #[error("`{key}` has {size} bytes, more than {limit}")]
+    TooLarge {
+        /// Its key.
+        key: String,
+        /// Its size.
+        size: u64,
+        /// The limit.
+        limit: SizeLimit,
+    },
+    /// It goes on after what is read, and S3 did not say that it would.
+    #[error("`{key}` does not end after {limit}")]
+    Endless {
+        /// Its key.
+        key: String,
+        /// The limit.
+        limit: SizeLimit,
+    },
+    /// S3 refuses to hand it out.
+    #[error(
+        "access to `{key}` is denied ({why}): the function's role needs s3:GetObject on it, s3:ListBucket on the bucket (without it a missing object looks the same), and kms:Decrypt where it is encrypted"
+    )]
+    Denied {
+        /// Its key.
+        key: String,
+        /// S3's error code, and what it says.
+        why: String,
+    },
+    /// S3 refuses to list the bucket, or to take an object.
+    #[error("S3 does not let the function {action} `{key}` ({why}): its role needs {permission}")]
+    Forbidden {
+        /// What was tried.
+        action: &'static str,
+        /// The key or prefix.
+        key: String,
+        /// S3's error code, and what it says.
+        why: String,
+        /// The missing permission.
+        permission: &'static str,
+    },
+    /// There is no bucket of that name.
+    #[error("the bucket `{0}` does not exist")]
+    NoBucket(String),
+    /// It is in an archive tier.
+    #[error("`{key}` is archived and must be restored before it can be read")]
+    Archived {
+        /// Its key.
+        key: String,
+    },
+    /// S3 does not answer, or answers with an error that a later attempt may not meet.
+    #[error("S3 cannot {action} `{key}`: {cause}")]
+    Unavailable {
+        /// What was tried.
+        action: &'static str,
+        /// The key or prefix.
+        key: String,
+        /// What S3 says, or each cause of the SDK's error once.
+        cause: String,
+    },
+}
+
+/// What was asked of S3.
+pub(super) struct Request<'a> {
+    /// Name of the bucket.
+    pub(super) bucket: &'a str,
+    /// What is done: `read`, `list` or `write`.
+    pub(super) action: &'static str,
+    /// The key or prefix.
+    pub(super) key: &'a str,
+}
+
+impl Request<'_> {
+    /// A failure that a later attempt may not meet.
+    pub(super) fn unavailable(&self, cause: String) -> StoreError {
+        StoreError::Unavailable {
+            action: self.action,
+            key: self.key.to_owned(),
+            cause,
+        }
+    }
+
+    /// What an error of the SDK says about this request.
+    pub(super) fn failed<E>(&self, error: &SdkError<E, HttpResponse>) -> StoreError
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        let key = self.key.to_owned();
+        match (status(error), error.code().unwrap_or_default()) {
+            (_, "NoSuchBucket") => StoreError::NoBucket(self.bucket.to_owned()),
+            (_, "InvalidObjectState") => StoreError::Archived { key },
+            (Some(403), _) => self.denied(aws::explained(error)),
+            _ => self.unavailable(aws::explained(error)),
+        }
+    }
+
+    fn denied(&self, why: String) -> StoreError {
+        let key = self.key.to_owned();
+        let permission = match self.action {
+            "list" => "s3:ListBucket on the bucket",
+            "write" => "s3:PutObject on it",
+            _ => return StoreError::Denied { key, why },
+        };
+        StoreError::Forbidden {
+            action: self.action,
+            key,
+            why,
+            permission,
+        }
+    }
+}
+
+/// Whether S3 says that there is no such object: with the code for that, or, where the bucket is
+/// versioned and the object deleted, with the header of a delete marker. Any other 404 comes from
+/// somebody who does not know, a proxy or a wrong endpoint, and is no deletion.
+pub(super) fn is_missing<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    let marker = error
+        .raw_response()
+        .and_then(|response| response.headers().get("x-amz-delete-marker"));
+    status(error) == Some(404) && (error.code() == Some("NoSuchKey") || marker == Some("true"))
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    let response = error.raw_response()?;
+    Some(response.status().as_u16())
+}

@@ -1,6 +1,7 @@
 //! What the clients of AWS' services share: credentials, region and endpoint as the environment
 //! says, one HTTP client, timeouts and retries.
 
+use crate::text::clip;
 use aws_config::SdkConfig;
 use aws_smithy_http_client::tls;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -35,12 +36,13 @@ pub async fn config() -> SdkConfig {
 /// Why a service has not done what it was asked for: its own words where it has answered, and
 /// otherwise each cause once.
 pub(crate) fn explained(error: &(impl Error + ProvideErrorMetadata)) -> String {
-    match (error.code(), error.message()) {
-        (None, None) => chain(error),
+    let words = match (error.code(), error.message()) {
+        (None, None) => return chain(error),
         (Some(code), None) => code.to_owned(),
         (None, Some(message)) => message.to_owned(),
         (Some(code), Some(message)) => format!("{code}: {message}"),
-    }
+    };
+    clip(&words).to_owned()
 }
 
 /// An error and what is behind it, each cause once: many print the next one themselves.
@@ -54,7 +56,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         }
         cause = error.source();
     }
-    text
+    clip(&text).to_owned()
 }
 
 #[cfg(test)]

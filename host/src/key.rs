@@ -3,7 +3,11 @@
 //! Not the parsers for forms: those part a text at `&` and `=`, which keys may contain, and replace what
 //! is not UTF-8 instead of refusing it.
 
+use crate::text::clip;
 use percent_encoding::percent_decode_str;
+
+/// The longest key of an object, in bytes of UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects").
+const MAX_KEY_BYTES: usize = 1024;
 
 /// Decodes a key of a notification, or of a listing with `encoding-type=url`. These are
 /// form-urlencoded: `+` is a space.
@@ -15,11 +19,18 @@ pub(crate) fn from_form(encoded: &str) -> Result<String, String> {
 pub(crate) fn from_percent(encoded: &str) -> Result<String, String> {
     let key = percent_decode_str(encoded)
         .decode_utf8()
-        .map_err(|_| format!("the key `{encoded}` is not UTF-8"))?;
-    if key.is_empty() {
-        Err("the key is empty".to_owned())
-    } else {
-        Ok(key.into_owned())
+        .map_err(|_| format!("the key `{}` is not UTF-8", clip(encoded)))?;
+    checked(key.into_owned())
+}
+
+/// A key that an object may have. What S3 cannot store would otherwise be recorded, and fail for ever.
+pub(crate) fn checked(key: String) -> Result<String, String> {
+    match key.len() {
+        0 => Err("the key is empty".to_owned()),
+        1..=MAX_KEY_BYTES => Ok(key),
+        bytes => Err(format!(
+            "a key has {bytes} bytes, more than the {MAX_KEY_BYTES} of any object in S3"
+        )),
     }
 }
 
@@ -44,5 +55,6 @@ mod tests {
     fn a_key_that_is_no_text_is_refused() {
         assert!(from_form("%FF").unwrap_err().contains("not UTF-8"));
         assert!(from_form("").is_err());
+        assert!(checked("x".repeat(1024)).is_ok() && checked("x".repeat(1025)).is_err());
     }
 }

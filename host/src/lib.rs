@@ -37,4 +37,5 @@ pub mod sandbox;
 pub mod settings;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod work;

@@ -1,6 +1,10 @@
 //! What an invocation answers with.
 
+use crate::text::clip_to;
 use serde::Serialize;
+
+/// The longest error of an object, in bytes: a few texts from outside, and our own words.
+const MAX_ERROR_BYTES: usize = 4000;
 
 /// What became of one object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -57,7 +61,8 @@ pub struct ObjectReport {
 impl ObjectReport {
     /// A failure before anything was known about the object.
     pub fn failed(key: impl Into<String>, error: &(impl std::fmt::Display + ?Sized)) -> Self {
-        let error = Some(error.to_string());
+        let error = error.to_string();
+        let error = Some(clip_to(&error, MAX_ERROR_BYTES).to_owned());
         Self {
             key: key.into(),
             outcome: Outcome::Failed,

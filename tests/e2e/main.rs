@@ -14,6 +14,7 @@ mod dry_run;
 mod faults;
 mod history;
 mod hostile;
+mod hostile_messages;
 mod large;
 mod ledger;
 mod lifecycle;

@@ -8,14 +8,18 @@ mod batch;
 
 mod notification;
 mod operation;
+mod problem;
 mod queue;
 
 pub use batch::{BatchJob, BatchTask};
 pub use operation::{Operation, SyncRequest};
+pub use problem::{EventError, Problems};
 pub use queue::Message;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// An object that may have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,7 +36,7 @@ pub struct Delivery {
     /// The objects that may have changed.
     pub changes: Vec<Change>,
     /// What is wrong with records that cannot be read. The others stand.
-    pub problems: Vec<EventError>,
+    pub problems: Problems,
 }
 
 impl Delivery {
@@ -40,7 +44,7 @@ impl Delivery {
         let bucket = Some(bucket);
         Self {
             changes: vec![Change { bucket, key }],
-            problems: Vec::new(),
+            problems: Problems::default(),
         }
     }
 
@@ -69,44 +73,42 @@ pub enum Event {
     Operation(Operation),
 }
 
-/// Why a payload is refused.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EventError {
-    /// The payload is none that this function knows.
-    #[error(
-        "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {{\"read\": KEY}}, {{\"explain\": KEY}}, {{\"sync\": {{}}}}, {{\"status\": {{}}}}"
-    )]
-    Unknown,
-    /// The payload is of a known kind but lacks something.
-    #[error("malformed {kind}: {problem}")]
-    Malformed {
-        /// What it looks like.
-        kind: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
-}
-
-impl EventError {
-    fn malformed(kind: &'static str, problem: &dyn std::fmt::Display) -> Self {
-        Self::Malformed {
-            kind,
-            problem: problem.to_string(),
-        }
-    }
-}
-
 /// The members that tell the channels apart.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "Records", borrow)]
-    records: Option<Vec<&'a RawValue>>,
+    records: Option<First<'a>>,
     #[serde(rename = "invocationSchemaVersion")]
-    batch: Option<serde::de::IgnoredAny>,
-    read: Option<serde::de::IgnoredAny>,
-    sync: Option<serde::de::IgnoredAny>,
-    explain: Option<serde::de::IgnoredAny>,
-    status: Option<serde::de::IgnoredAny>,
+    batch: Option<IgnoredAny>,
+    read: Option<IgnoredAny>,
+    sync: Option<IgnoredAny>,
+    explain: Option<IgnoredAny>,
+    status: Option<IgnoredAny>,
+}
+
+/// The first element of an array, which may have millions.
+struct First<'a>(Option<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for First<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Elements;
+
+        impl<'de> Visitor<'de> for Elements {
+            type Value = First<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an array")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<First<'de>, A::Error> {
+                let first = elements.next_element()?;
+                while elements.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(First(first))
+            }
+        }
+
+        deserializer.deserialize_seq(Elements)
+    }
 }
 
 /// A record's source: `eventSource`, or `EventSource` as SNS writes it.
@@ -129,11 +131,8 @@ pub fn classify(payload: &str) -> Result<Event, EventError> {
     {
         return operation::parse(payload).map(Event::Operation);
     }
-    let first = envelope
-        .records
-        .as_ref()
-        .and_then(|records| records.first());
-    if first.and_then(|record| source(record)).as_deref() == Some("aws:sqs") {
+    let first = envelope.records.and_then(|First(record)| record);
+    if first.and_then(source).as_deref() == Some("aws:sqs") {
         return queue::parse(payload);
     }
     notification::parse(payload).map(Event::Notification)

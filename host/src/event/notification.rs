@@ -155,10 +155,8 @@ fn bridged(detail_type: Option<&str>, detail: Option<&RawValue>) -> Result<Deliv
         |problem: &dyn std::fmt::Display| EventError::malformed("EventBridge event", problem);
     let detail = detail.ok_or_else(|| malformed(&"it has no detail"))?;
     let s3: S3 = serde_json::from_str(detail.get()).map_err(|error| malformed(&error))?;
-    if s3.object.key.is_empty() {
-        return Err(malformed(&"the key is empty"));
-    }
-    Ok(Delivery::of(s3.bucket.name, s3.object.key))
+    let key = key::checked(s3.object.key).map_err(|problem| malformed(&problem))?;
+    Ok(Delivery::of(s3.bucket.name, key))
 }
 
 #[cfg(test)]
@@ -277,7 +275,7 @@ mod tests {
             r#"{"eventSource":"aws:s3","s3":{"bucket":{"name":"config"},"object":{"key":"k"}}}"#;
         let delivery = parse(&format!(r#"{{"Records":[{bad},7,{good}]}}"#)).unwrap();
         assert_eq!(delivery.changes, [change("k")]);
-        let problems: Vec<String> = delivery.problems.iter().map(ToString::to_string).collect();
+        let problems: Vec<String> = delivery.problems.lines().collect();
         assert!(problems[0].contains("missing field `key`"), "{problems:?}");
         assert!(problems[1].contains("invalid type"), "{problems:?}");
     }

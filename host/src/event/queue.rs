@@ -1,9 +1,15 @@
 //! SQS batches.
 
 use super::{Change, Delivery, Event, EventError, notification};
+use crate::key;
 use crate::work::Work;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use std::collections::HashMap;
+
+/// Keys in one message of ours: many times what is sent.
+const MAX_KEYS: usize = 1000;
 
 /// One message of a batch.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,12 +30,11 @@ struct Batch {
 #[serde(rename_all = "camelCase")]
 struct Record {
     message_id: String,
-    #[serde(default)]
-    body: serde_json::Value,
+    body: Option<Box<RawValue>>,
     #[serde(rename = "eventSourceARN", default)]
     queue_arn: String,
     #[serde(default)]
-    attributes: HashMap<String, serde_json::Value>,
+    attributes: HashMap<String, IgnoredAny>,
 }
 
 /// Reads a batch. A body that cannot be read fails its own message only.
@@ -42,7 +47,7 @@ pub(super) fn parse(payload: &str) -> Result<Event, EventError> {
     });
     let messages = batch.records.into_iter().map(|record| Message {
         id: record.message_id,
-        delivery: read(record.body.as_str().unwrap_or_default()),
+        delivery: read(&text(record.body.as_deref())),
     });
     Ok(Event::Queue {
         messages: messages.collect(),
@@ -50,12 +55,18 @@ pub(super) fn parse(payload: &str) -> Result<Event, EventError> {
     })
 }
 
+/// A body is text; whatever else a record may have there reads as nothing.
+fn text(body: Option<&RawValue>) -> String {
+    body.and_then(|body| serde_json::from_str(body.get()).ok())
+        .unwrap_or_default()
+}
+
 fn read(body: &str) -> Delivery {
     if let Ok(work) = serde_json::from_str::<Work>(body) {
         return ours(work);
     }
     notification::parse(body).unwrap_or_else(|problem| Delivery {
-        problems: vec![problem],
+        problems: problem.into(),
         ..Delivery::default()
     })
 }
@@ -63,13 +74,21 @@ fn read(body: &str) -> Delivery {
 /// The function itself has sent it.
 fn ours(work: Work) -> Delivery {
     let mut delivery = Delivery::default();
+    let malformed =
+        |problem: &dyn std::fmt::Display| EventError::malformed("list of keys", problem);
+    if work.keys.len() > MAX_KEYS {
+        delivery
+            .problems
+            .push(malformed(&format!("it has more than {MAX_KEYS} keys")));
+        return delivery;
+    }
     for key in work.keys {
-        if key.is_empty() {
-            let problem = EventError::malformed("list of keys", &"a key is empty");
-            delivery.problems.push(problem);
-        } else {
-            let bucket = Some(work.bucket.clone());
-            delivery.changes.push(Change { bucket, key });
+        match key::checked(key) {
+            Ok(key) => delivery.changes.push(Change {
+                bucket: Some(work.bucket.clone()),
+                key,
+            }),
+            Err(problem) => delivery.problems.push(malformed(&problem)),
         }
     }
     delivery
@@ -92,7 +111,7 @@ mod tests {
         assert!(!fifo);
         assert_eq!(messages[0].delivery.changes.len(), 1);
         assert_eq!(messages[1].delivery.changes, []);
-        assert_eq!(messages[1].delivery.problems, [EventError::Unknown]);
+        assert_eq!(messages[1].delivery.problems, EventError::Unknown.into());
     }
 
     #[test]
@@ -108,7 +127,7 @@ mod tests {
             .map(|change| change.key.as_str())
             .collect();
         assert_eq!(keys, ["a+b", "c%20d"]);
-        assert_eq!(delivery.problems, []);
+        assert!(delivery.problems.is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! not known any more, affects everything.
 
 use super::{Mode, Span, Summary};
-use crate::pipeline::{Pipeline, Rerun};
+use crate::pipeline::{NO_PLUGINS, Pipeline, Rerun};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::{MANIFEST_NAME, PluginList};
 use std::time::Instant;
@@ -71,6 +71,7 @@ fn affected(name: &str, plugins: &PluginList) -> Vec<Span> {
         return vec![Span::under("")];
     }
     match (&plugins.manifest, name.strip_suffix(".wasm")) {
+        _ if NO_PLUGINS.iter().any(|folder| name.starts_with(folder)) => Vec::new(),
         (None, Some(object)) if !object.is_empty() => {
             vec![Span::only(object), Span::under(format!("{object}/"))]
         }
@@ -145,6 +146,7 @@ mod tests {
         assert_eq!(affected("flags.wasm", &routes), flags);
         assert_eq!(affected("notes.txt", &routes), []);
         assert_eq!(affected(".wasm", &routes), []);
+        assert_eq!(affected(".candidates/flags.wasm", &routes), []);
         assert_eq!(affected("routes.toml", &routes), [Span::under("")]);
     }
 

@@ -5,16 +5,21 @@
 //! ([`ObjectReport::temporary`]). An object that is not in the bucket is no failure: its entries
 //! are removed, and that is what was asked for.
 
+use super::answer_size::{MAX_ANSWER_BYTES, json_size};
 use super::changes::{self, Outcomes};
 use crate::event::{BatchJob, BatchTask, Change};
 use crate::pipeline::Pipeline;
 use crate::report::{ObjectReport, Outcome};
+use crate::text::clip_to;
 use aws_lambda_events::s3::batch_job::{S3BatchJobResponse, S3BatchJobResult};
 use serde_json::{Value, json};
 use std::time::Instant;
 
 /// Bytes of a result that go into the job's completion report.
 const MAX_RESULT_BYTES: usize = 1000;
+
+/// Bytes of a result besides its identifier and its text.
+const RESULT_FORM_BYTES: usize = 80;
 
 pub(super) async fn answer(pipeline: &Pipeline, job: BatchJob, deadline: Instant) -> Value {
     let readable = job
@@ -27,15 +32,25 @@ pub(super) async fn answer(pipeline: &Pipeline, job: BatchJob, deadline: Instant
         .iter()
         .filter_map(|task| other_key(task, &outcomes));
     let of_others = changes::apply(pipeline, others, deadline).await;
-    let results = job.tasks.iter().map(|task| {
-        let outcome = match (&task.change, other_key(task, &outcomes)) {
-            (Err(problem), _) => return result(&task.id, "PermanentFailure", problem),
-            (Ok(_), Some(other)) => of_others.of(other),
-            (Ok(change), None) => outcomes.of(change),
-        };
-        let (code, text) = outcome.map_or(("Succeeded", "not a config object"), verdict);
-        result(&task.id, code, text)
-    });
+    let verdicts: Vec<(&str, &str, &str)> = job
+        .tasks
+        .iter()
+        .map(|task| {
+            let outcome = match (&task.change, other_key(task, &outcomes)) {
+                (Err(problem), _) => {
+                    return (task.id.as_str(), "PermanentFailure", problem.as_str());
+                }
+                (Ok(_), Some(other)) => of_others.of(other),
+                (Ok(change), None) => outcomes.of(change),
+            };
+            let (code, text) = outcome.map_or(("Succeeded", "not a config object"), verdict);
+            (task.id.as_str(), code, text)
+        })
+        .collect();
+    let room = room_for_texts(&verdicts);
+    let results = verdicts
+        .iter()
+        .map(|(task, code, text)| result(task, code, clip_to(text, room)));
     let mut response = S3BatchJobResponse::default();
     response.results = results.collect();
     response.invocation_schema_version = Some(job.schema_version);
@@ -51,6 +66,15 @@ fn other_key<'a>(task: &'a BatchTask, outcomes: &Outcomes) -> Option<&'a Change>
     task.with_spaces.as_ref().filter(|_| gone)
 }
 
+/// Bytes of each result's text: fewer where there are so many tasks that the answer would not fit.
+fn room_for_texts(verdicts: &[(&str, &str, &str)]) -> usize {
+    let ids: usize = verdicts.iter().map(|(task, ..)| json_size(task)).sum();
+    let forms = verdicts.len().saturating_mul(RESULT_FORM_BYTES);
+    let left = MAX_ANSWER_BYTES.saturating_sub(ids + forms);
+    // A byte of text takes up to six as JSON.
+    MAX_RESULT_BYTES.min(left / 6 / verdicts.len().max(1))
+}
+
 fn verdict(report: &ObjectReport) -> (&'static str, &str) {
     match report.failure() {
         None => ("Succeeded", report.outcome.name()),
@@ -63,6 +87,6 @@ fn result(task: &str, code: &str, text: &str) -> S3BatchJobResult {
     let mut result = S3BatchJobResult::default();
     result.task_id = Some(task.to_owned());
     result.result_code = Some(code.to_owned());
-    result.result_string = Some(text[..text.floor_char_boundary(MAX_RESULT_BYTES)].to_owned());
+    result.result_string = Some(text.to_owned());
     result
 }

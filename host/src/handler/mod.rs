@@ -7,6 +7,7 @@
 //! | S3 Batch Operations | a result a task | [`batch`] |
 //! | a direct call | what it asked for | [`operation`] |
 
+mod answer_size;
 mod batch;
 mod changes;
 mod notification;
@@ -31,6 +32,23 @@ pub enum HandlerError {
     /// Redis could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// What was asked for does not fit into an answer.
+    #[error(
+        "the value of `{key}` is {bytes} bytes as JSON, more than the {limit} that an answer may have: read it from Redis itself"
+    )]
+    TooLarge {
+        /// The Redis key.
+        key: String,
+        /// Size of its value.
+        bytes: u64,
+        /// The most that an answer has.
+        limit: usize,
+    },
+    /// A key of the bookkeeping was asked for.
+    #[error(
+        "`{0}` is a key of the bookkeeping: those that begin with `redis-sync:` are not handed out"
+    )]
+    Reserved(String),
     /// The answer would have come too late.
     #[error("not finished: the invocation's time is nearly over")]
     Late,
@@ -43,6 +61,8 @@ impl HandlerError {
             Self::Event(_) => "InvalidPayload",
             Self::Failed(_) => "ObjectsFailed",
             Self::Ledger(_) => "RedisUnavailable",
+            Self::TooLarge { .. } => "AnswerTooLarge",
+            Self::Reserved(_) => "InvalidPayload",
             Self::Late => "OutOfTime",
         }
     }

@@ -1,5 +1,6 @@
 //! S3, SNS and EventBridge: Lambda delivers the event again when it gets an error.
 
+use super::answer_size::cut;
 use super::{HandlerError, changes};
 use crate::event::Delivery;
 use crate::pipeline::Pipeline;
@@ -21,12 +22,12 @@ pub(super) async fn answer(
         .filter(|change| seen.insert(*change))
         .filter_map(|change| outcomes.of(change).cloned());
     let report = Report::new(objects.collect());
-    let mut failures: Vec<String> = delivery.problems.iter().map(ToString::to_string).collect();
+    let mut failures: Vec<String> = delivery.problems.lines().collect();
     if !report.is_success() {
         failures.push(report.message.clone());
     }
     if failures.is_empty() {
-        Ok(json!(report))
+        Ok(json!(cut(report)))
     } else {
         Err(HandlerError::Failed(failures.join("; ")))
     }

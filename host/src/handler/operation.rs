@@ -25,17 +25,20 @@
 //! `objects` counts those whose entries are in Redis, `failed` those whose last attempt failed;
 //! `failures` has the first 100 of the latter.
 //!
-//! `{"read": KEY}` answers the value as in an entries document, `null` where there is none;
+//! `{"read": KEY}` answers the value as in an entries document, `null` where there is none or where
+//! Redis Sync did not write it (unless `READ_ANY=true`);
 //! `{"explain": KEY}` answers `{"key", "object", "etag", "version_id", "plugins", "written_at"}`,
 //! `null` where Redis Sync did not write that key.
 
 use super::HandlerError;
-use crate::entry::document;
+use super::answer_size::{MAX_ANSWER_BYTES, json_size};
+use crate::entry::{RESERVED_PREFIX, document};
 use crate::event::{Operation, SyncRequest};
 use crate::full_sync::{self, Mode, Span, Summary};
 use crate::ledger::{LedgerError, Record, Start};
 use crate::pipeline::{Pipeline, Rerun};
 use crate::report::Outcome;
+use crate::text::clip;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -57,20 +60,49 @@ pub(super) async fn answer(
     }
     let looked_up = look_up(pipeline, operation);
     let in_time = tokio::time::timeout_at(deadline.into(), looked_up).await;
-    in_time.map_err(|_| HandlerError::Late)?.map_err(Into::into)
+    in_time.map_err(|_| HandlerError::Late)?
 }
 
-async fn look_up(pipeline: &Pipeline, operation: Operation) -> Result<Value, LedgerError> {
-    let ledger = pipeline.ledger();
-    let prefixed = |key| format!("{}{key}", pipeline.settings().redis.key_prefix);
-    Ok(match operation {
-        Operation::Read(key) => {
-            let value = ledger.read(&prefixed(key)).await?;
-            value.map_or(Value::Null, |value| document::value_json(&value))
+async fn look_up(pipeline: &Pipeline, operation: Operation) -> Result<Value, HandlerError> {
+    match operation {
+        Operation::Read(key) => read(pipeline, &data_key(pipeline, &key)?).await,
+        Operation::Explain(key) => {
+            let redis_key = data_key(pipeline, &key)?;
+            Ok(json!(pipeline.ledger().explain(&redis_key).await?))
         }
-        Operation::Explain(key) => json!(ledger.explain(&prefixed(key)).await?),
-        Operation::Status(_) | Operation::Sync(_) => json!(status(pipeline).await?),
-    })
+        Operation::Status(_) | Operation::Sync(_) => Ok(json!(status(pipeline).await?)),
+    }
+}
+
+/// A Redis key as it is in Redis; those of the bookkeeping are not handed out.
+fn data_key(pipeline: &Pipeline, key: &str) -> Result<String, HandlerError> {
+    let redis_key = format!("{}{key}", pipeline.settings().redis.key_prefix);
+    if redis_key.starts_with(RESERVED_PREFIX) {
+        return Err(HandlerError::Reserved(clip(&redis_key).to_owned()));
+    }
+    Ok(redis_key)
+}
+
+/// The value of a Redis key. Whoever may invoke the function sees what Redis Sync wrote, and the
+/// rest of the database only with `READ_ANY`.
+async fn read(pipeline: &Pipeline, redis_key: &str) -> Result<Value, HandlerError> {
+    let ledger = pipeline.ledger();
+    if !pipeline.settings().read_any && ledger.explain(redis_key).await?.is_none() {
+        return Ok(Value::Null);
+    }
+    let Some(value) = ledger.read(redis_key).await? else {
+        return Ok(Value::Null);
+    };
+    let value = document::value_json(&value);
+    let bytes = json_size(&value);
+    if bytes > MAX_ANSWER_BYTES {
+        return Err(HandlerError::TooLarge {
+            key: clip(redis_key).to_owned(),
+            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            limit: MAX_ANSWER_BYTES,
+        });
+    }
+    Ok(value)
 }
 
 /// The answer of `status`.

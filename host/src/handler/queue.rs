@@ -64,8 +64,12 @@ async fn in_order<'a>(
 }
 
 fn is_done(message: &Message, outcomes: &Outcomes) -> bool {
-    for problem in &message.delivery.problems {
-        tracing::error!(message_id = message.id, error = %problem, "the message cannot be read");
+    for problem in message.delivery.problems.lines() {
+        tracing::error!(
+            message_id = message.id,
+            error = problem,
+            "the message cannot be read"
+        );
     }
     message.delivery.problems.is_empty() && outcomes.are_done(message.delivery.changes.iter())
 }

@@ -12,6 +12,11 @@ pub enum ChangeError {
     /// S3 could not be read.
     #[error(transparent)]
     Store(#[from] Arc<StoreError>),
+    /// There are more plugins under that prefix than are listed for every event.
+    #[error(
+        "there are more than 10000 modules, or 20000 objects, under `{0}`: remove those that no route needs"
+    )]
+    TooManyPlugins(String),
     /// Redis could not be asked, or refuses.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -74,7 +79,7 @@ impl ChangeError {
             Self::Transform(error) => error.temporary,
             Self::Owner { cause, .. } => cause.is_temporary(),
             Self::Contended | Self::Queue(_) => true,
-            Self::Conflict(_) => false,
+            Self::Conflict(_) | Self::TooManyPlugins(_) => false,
         }
     }
 

@@ -30,6 +30,7 @@ mod transform;
 pub use error::{ChangeError, TransformError};
 pub(crate) use evaluate::LoadedPlugins;
 pub use evaluate::Rerun;
+pub(crate) use plugin_list::NO_PLUGINS;
 
 use crate::ledger::{Ledger, LedgerError, Record, Write};
 use crate::metrics::Metrics;
@@ -142,7 +143,7 @@ impl Pipeline {
 
     /// The plugin list as it is now.
     pub async fn plugin_list(&self) -> Result<Arc<PluginList>, ChangeError> {
-        Ok(self.objects.plugin_lists.read().await?)
+        self.objects.plugin_lists.read().await
     }
 
     /// What would become of an object of which that is recorded. Takes no ticket and writes

@@ -1,12 +1,23 @@
 //! Reading the plugin list: which modules there are, and what the manifest says.
 
+use super::error::ChangeError;
 use crate::route::{MANIFEST_NAME, Manifest, ManifestError, PluginList};
 use crate::store::{Store, StoreError};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// The largest manifest that is read, in bytes.
 const MAX_MANIFEST_BYTES: u64 = 1 << 20;
+
+/// Modules under the plugins' prefix: they are listed for every event.
+const MAX_MODULES: usize = 10_000;
+
+/// Pages of that listing, 1,000 objects each.
+const MAX_PAGES: usize = 20;
+
+/// What lies under the plugins' prefix and is no plugin.
+pub(crate) const NO_PLUGINS: [&str; 2] = [".candidates/", ".previous/"];
 
 /// Reads the plugin list. It is listed afresh each time, since whatever decides a result is read
 /// after the ticket; a manifest that has not changed since is not read again.
@@ -35,16 +46,27 @@ impl PluginLists {
     }
 
     /// The list as it is now.
-    pub(super) async fn read(&self) -> Result<Arc<PluginList>, StoreError> {
+    pub(super) async fn read(&self) -> Result<Arc<PluginList>, ChangeError> {
         let mut list = PluginList::default();
         let mut manifest = None;
-        for listed in self.store.list_all(&self.prefix).await? {
-            match listed.key.strip_prefix(&self.prefix) {
-                Some(MANIFEST_NAME) => manifest = Some(listed.etag),
-                Some(name) if name.ends_with(".wasm") => {
-                    list.modules.insert(name.to_owned(), listed.etag);
+        let mut page = None;
+        for number in 1.. {
+            let listed = self.store.list(&self.prefix, page.take()).await?;
+            for object in listed.objects {
+                match object.key.strip_prefix(&self.prefix) {
+                    Some(MANIFEST_NAME) => manifest = Some(object.etag),
+                    Some(name) if is_module(name) => {
+                        list.modules.insert(name.to_owned(), object.etag);
+                    }
+                    _ => {}
                 }
-                _ => {}
+            }
+            page = listed.next;
+            if page.is_none() {
+                break;
+            }
+            if list.modules.len() > MAX_MODULES || number == MAX_PAGES {
+                return Err(ChangeError::TooManyPlugins(self.prefix.clone()));
             }
         }
         if let Some(etag) = manifest {
@@ -68,14 +90,27 @@ impl PluginLists {
         let Some(object) = self.store.object(&key, MAX_MANIFEST_BYTES).await? else {
             return Ok(None);
         };
-        let manifest = match std::str::from_utf8(&object.body) {
-            Ok(text) => Manifest::parse(text),
-            Err(_) => Err(ManifestError("it is not UTF-8".to_owned())),
-        };
+        let manifest = parse(object.body).await;
         *self.parsed.lock() = Some(Parsed {
             etag: object.etag,
             manifest: manifest.clone(),
         });
         Ok(Some(manifest))
     }
+}
+
+/// Candidates and earlier versions of modules lie under the same prefix, and are never plugins.
+fn is_module(name: &str) -> bool {
+    name.ends_with(".wasm") && !NO_PLUGINS.iter().any(|folder| name.starts_with(folder))
+}
+
+/// Parses a manifest on a thread where that may take its time.
+async fn parse(body: Bytes) -> Result<Manifest, ManifestError> {
+    let parse = move || match std::str::from_utf8(&body) {
+        Ok(text) => Manifest::parse(text),
+        Err(_) => Err(ManifestError::new("it is not UTF-8")),
+    };
+    tokio::task::spawn_blocking(parse)
+        .await
+        .unwrap_or_else(|_| Err(ManifestError::new("it crashes its parser")))
 }

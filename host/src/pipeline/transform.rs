@@ -6,7 +6,7 @@ use crate::object::Object;
 use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache};
 use crate::route::{PluginList, Route};
 use crate::sandbox::{Failure, Input, Ran};
-use crate::settings::{Limits, Settings};
+use crate::settings::{Ceilings, Limits, Settings};
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub(super) struct Transforms {
     plugins_prefix: String,
     /// Limits of a run where the route sets none.
     limits: Limits,
+    /// What a route may set.
+    ceilings: Ceilings,
     /// One permit a run: the sandbox has room for so many instances.
     runs: Arc<Semaphore>,
 }
@@ -75,6 +77,7 @@ impl Transforms {
             store,
             plugins_prefix: settings.plugins_prefix.clone(),
             limits: settings.limits,
+            ceilings: settings.ceilings,
             runs: Arc::new(Semaphore::new(settings.concurrency)),
         }
     }
@@ -86,6 +89,10 @@ impl Transforms {
         route: &'a Route,
         plugins: &PluginList,
     ) -> Result<Transform<'a>, ChangeError> {
+        let limits = limits(route, self.limits, self.ceilings).map_err(|why| TransformError {
+            plugin: Some(route.plugins.join(",")),
+            ..TransformError::refused(format!("`{key}` cannot be transformed: {why}"))
+        })?;
         let mut steps = Vec::with_capacity(route.plugins.len());
         for (name, pinned) in route.plugins.iter().zip(&route.digests) {
             let refuse = |why: String, temporary| TransformError {
@@ -114,7 +121,7 @@ impl Transforms {
         Ok(Transform {
             route,
             steps,
-            limits: limits(route, self.limits),
+            limits,
         })
     }
 
@@ -204,17 +211,38 @@ impl Transforms {
     }
 }
 
-/// What the plugins of a route may use: what it sets, and otherwise what the environment does.
-fn limits(route: &Route, environment: Limits) -> Limits {
+/// What the plugins of a route may use: what it sets, and otherwise what the environment does. An
+/// error says what is more than a route may have.
+fn limits(route: &Route, environment: Limits, ceilings: Ceilings) -> Result<Limits, String> {
+    let time_ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let (own_time, most_time) = (route.time.map(time_ms), ceilings.time.map(time_ms));
+    at_most("fuel", route.fuel, "FUEL_CEILING", ceilings.fuel)?;
+    at_most("time_ms", own_time, "TIME_CEILING_MS", most_time)?;
+    let (own_memory, most_memory) = (route.memory_mib, ceilings.memory_mib);
+    at_most("memory_mib", own_memory, "MEMORY_CEILING_MIB", most_memory)?;
     let memory_bytes = route
         .memory_mib
         .and_then(|mib| usize::try_from(mib).ok())
         .map(|mib| mib << 20);
-    Limits {
+    Ok(Limits {
         fuel: route.fuel.unwrap_or(environment.fuel),
         time: route.time.unwrap_or(environment.time),
         memory_bytes: memory_bytes.unwrap_or(environment.memory_bytes),
         output_bytes: environment.output_bytes,
+    })
+}
+
+fn at_most<T: PartialOrd + std::fmt::Display>(
+    name: &str,
+    asked: Option<T>,
+    variable: &str,
+    ceiling: Option<T>,
+) -> Result<(), String> {
+    match (asked, ceiling) {
+        (Some(asked), Some(ceiling)) if asked > ceiling => Err(format!(
+            "its route has {name} = {asked}, more than {variable}={ceiling}"
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -250,6 +278,50 @@ fn single_bytes(entries: Vec<Entry>) -> Option<Bytes> {
 mod tests {
     use super::*;
     use std::sync::mpsc;
+
+    const LIMITS: Limits = Limits {
+        fuel: 5,
+        time: Duration::from_millis(10),
+        memory_bytes: 1 << 20,
+        output_bytes: 1000,
+    };
+
+    #[test]
+    fn a_route_raises_limits_up_to_the_ceilings() {
+        let ceilings = Ceilings {
+            fuel: Some(7),
+            time: Some(Duration::from_millis(12)),
+            memory_mib: Some(2),
+        };
+        let route = |change: fn(&mut Route)| {
+            let mut route = Route::default();
+            change(&mut route);
+            limits(&route, LIMITS, ceilings)
+        };
+        assert_eq!(route(|_| ()), Ok(LIMITS));
+        assert_eq!(route(|route| route.fuel = Some(7)).unwrap().fuel, 7);
+        for (over, said) in [
+            (
+                route(|route| route.fuel = Some(8)),
+                "its route has fuel = 8, more than FUEL_CEILING=7",
+            ),
+            (
+                route(|route| route.time = Some(Duration::from_millis(13))),
+                "its route has time_ms = 13, more than TIME_CEILING_MS=12",
+            ),
+            (
+                route(|route| route.memory_mib = Some(3)),
+                "its route has memory_mib = 3, more than MEMORY_CEILING_MIB=2",
+            ),
+        ] {
+            assert_eq!(over.unwrap_err(), said);
+        }
+        let unbounded = Route {
+            fuel: Some(u64::MAX),
+            ..Route::default()
+        };
+        assert!(limits(&unbounded, LIMITS, Ceilings::default()).is_ok());
+    }
 
     #[tokio::test]
     async fn a_run_that_hangs_in_the_host_is_given_up_but_keeps_its_place() {

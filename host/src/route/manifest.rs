@@ -1,10 +1,19 @@
 //! `routes.toml`.
 
-use super::{KeyGlobs, Output, Route};
-use globset::{Glob, GlobSetBuilder};
+use super::globs::{self, MAX_GLOBS, MAX_GLOBS_BYTES};
+use super::{Output, Route};
+use crate::text::clip;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::time::Duration;
+use toml::Spanned;
+
+/// Routes of one manifest.
+const MAX_ROUTES: usize = 10_000;
+
+/// Plugins of one route, each fed by the one before it.
+const MAX_CHAIN: usize = 16;
 
 /// The table of routes, longest prefix first.
 #[derive(Clone, Debug, Default)]
@@ -15,23 +24,40 @@ pub struct Manifest {
 /// Why a manifest is refused, with the place.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
-pub struct ManifestError(pub String);
+pub struct ManifestError(String);
+
+impl ManifestError {
+    /// Whatever of the message comes from the manifest is bounded with it.
+    pub fn new(message: &str) -> Self {
+        Self(clip(message).to_owned())
+    }
+}
 
 impl Manifest {
-    /// Reads a manifest; unknown keys are errors.
+    /// Reads a manifest; unknown keys are errors, and so is more than it may have. Takes time in
+    /// proportion to its globs: not for an async thread.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let form: ManifestForm = toml::from_str(text).map_err(|error| located(text, &error))?;
+        form.check_bounds()
+            .map_err(|problem| ManifestError::new(&problem))?;
         let mut routes = Vec::with_capacity(form.route.len());
+        let mut prefixes = BTreeSet::new();
         for form in form.route {
-            let prefix = form.prefix.clone();
-            let route = form
-                .into_route()
-                .map_err(|problem| ManifestError(format!("route `{prefix}`: {problem}")))?;
-            if routes.iter().any(|(other, _)| *other == prefix) {
-                return Err(ManifestError(format!(
-                    "two routes have the prefix `{prefix}`"
+            let (prefix, line) = (
+                form.prefix.get_ref().clone(),
+                line(text, form.prefix.span()),
+            );
+            if !prefixes.insert(prefix.clone()) {
+                return Err(ManifestError::new(&format!(
+                    "line {line}: two routes have the prefix `{prefix}`"
                 )));
             }
+            let route = form.into_route().map_err(|problem| {
+                ManifestError::new(&format!(
+                    "line {line}: route `{}`: {problem}",
+                    clip(&prefix)
+                ))
+            })?;
             routes.push((prefix, route));
         }
         routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
@@ -56,13 +82,17 @@ impl Manifest {
 }
 
 fn located(text: &str, error: &toml::de::Error) -> ManifestError {
-    let line = error
+    let place = error
         .span()
-        .map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-    let place = line
-        .map(|line| format!("line {line}: "))
+        .map(|span| format!("line {}: ", line(text, span)))
         .unwrap_or_default();
-    ManifestError(format!("{place}{}", error.message()))
+    ManifestError::new(&format!("{place}{}", error.message()))
+}
+
+/// The line on which a part of the text begins.
+fn line(text: &str, span: Range<usize>) -> usize {
+    let before = text.get(..span.start).unwrap_or(text);
+    1 + before.matches('\n').count()
 }
 
 #[derive(Deserialize)]
@@ -75,7 +105,7 @@ struct ManifestForm {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RouteForm {
-    prefix: String,
+    prefix: Spanned<String>,
     plugin: OneOrMany,
     #[serde(default)]
     settings: BTreeMap<String, Setting>,
@@ -126,11 +156,38 @@ impl Setting {
     }
 }
 
+impl ManifestForm {
+    fn check_bounds(&self) -> Result<(), String> {
+        let globs = || {
+            self.route
+                .iter()
+                .flat_map(|route| route.keys.iter().flatten())
+        };
+        let bytes = globs().map(String::len).sum();
+        for (what, number, most) in [
+            ("routes", self.route.len(), MAX_ROUTES),
+            ("globs in `keys`", globs().count(), MAX_GLOBS),
+            ("bytes of globs in `keys`", bytes, MAX_GLOBS_BYTES),
+        ] {
+            if number > most {
+                return Err(format!("it has {number} {what}, more than {most}"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl RouteForm {
     fn into_route(self) -> Result<Route, String> {
         let plugins = self.plugin.into_vec();
         if plugins.is_empty() || plugins.iter().any(|name| !name.ends_with(".wasm")) {
             return Err("`plugin` must name `.wasm` files under the plugins' prefix".to_owned());
+        }
+        if plugins.len() > MAX_CHAIN {
+            return Err(format!(
+                "`plugin` names {} modules, more than {MAX_CHAIN}",
+                plugins.len()
+            ));
         }
         let digests = digests(self.sha256, plugins.len())?;
         let at_least_one = |name: &str, number: Option<u64>| match number {
@@ -150,7 +207,7 @@ impl RouteForm {
                 .map(|(name, value)| (name, value.into_text()))
                 .collect(),
             output: self.output,
-            keys: self.keys.map(globs).transpose()?,
+            keys: self.keys.map(globs::compile).transpose()?,
             ttl_seconds: at_least_one("ttl_seconds", self.ttl_seconds)?,
             fuel: at_least_one("fuel", self.fuel)?,
             time: at_least_one("time_ms", self.time_ms)?.map(Duration::from_millis),
@@ -179,15 +236,6 @@ fn digests(sha256: Option<OneOrMany>, plugins: usize) -> Result<Vec<Option<Strin
         }
     });
     checked.collect()
-}
-
-fn globs(patterns: Vec<String>) -> Result<KeyGlobs, String> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in &patterns {
-        set.add(Glob::new(pattern).map_err(|error| format!("`keys`: {error}"))?);
-    }
-    let set = set.build().map_err(|error| format!("`keys`: {error}"))?;
-    Ok(KeyGlobs { patterns, set })
 }
 
 #[cfg(test)]
@@ -236,7 +284,7 @@ mod tests {
             ("[[route]]\nplugin = \"a.wasm\"", "missing field `prefix`"),
             (
                 "[[route]]\nprefix = \"x\"\nplugin = \"a\"",
-                "route `x`: `plugin` must name",
+                "line 2: route `x`: `plugin` must name",
             ),
             (
                 "[[route]]\nprefix = \"x\"\nplugin = []",
@@ -252,12 +300,41 @@ mod tests {
             ),
             (
                 "[[route]]\nprefix = \"x\"\nplugin = \"a.wasm\"\n[[route]]\nprefix = \"x\"\nplugin = \"b.wasm\"",
-                "two routes have the prefix `x`",
+                "line 5: two routes have the prefix `x`",
             ),
         ] {
             let error = Manifest::parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn more_than_a_manifest_may_have_is_refused_with_the_number() {
+        let route = |prefix: usize, rest: &str| {
+            format!("[[route]]\nprefix = \"{prefix}\"\nplugin = \"a.wasm\"\n{rest}\n")
+        };
+        let routes: String = (0..=MAX_ROUTES).map(|prefix| route(prefix, "")).collect();
+        let globs = |number: usize| format!("keys = [{}]", "\"a*\",".repeat(number));
+        let chain = format!("[{}]", "\"a.wasm\",".repeat(MAX_CHAIN + 1));
+        for (text, expected) in [
+            (routes, "it has 10001 routes, more than 10000"),
+            (
+                route(0, &globs(600)) + &route(1, &globs(600)),
+                "it has 1200 globs in `keys`, more than 1000",
+            ),
+            (
+                route(0, &format!("keys = [\"{}\"]", "{".repeat(20_000))),
+                "line 2: route `0`: `keys`: a glob has 20000 bytes",
+            ),
+            (
+                format!("[[route]]\nprefix = \"\"\nplugin = {chain}"),
+                "`plugin` names 17 modules, more than 16",
+            ),
+        ] {
+            let error = Manifest::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(expected) && error.len() < 1100, "{error}");
+        }
+        assert!(Manifest::parse(&route(0, &globs(MAX_GLOBS))).is_ok());
     }
 
     #[test]

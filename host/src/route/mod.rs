@@ -3,6 +3,7 @@
 //! By convention, `plugins/P.wasm` takes the object `P` and every object under `P/`, and the
 //! longest `P` wins. Where `plugins/routes.toml` exists, it is the whole table ([`manifest`]).
 
+mod globs;
 pub mod manifest;
 
 pub use manifest::{Manifest, ManifestError};

@@ -49,6 +49,17 @@ pub struct Limits {
     pub output_bytes: usize,
 }
 
+/// The most that a route may give its plugins; what is not set is not bounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ceilings {
+    /// `FUEL_CEILING`.
+    pub fuel: Option<u64>,
+    /// `TIME_CEILING_MS`.
+    pub time: Option<Duration>,
+    /// `MEMORY_CEILING_MIB`, in MiB.
+    pub memory_mib: Option<u32>,
+}
+
 /// Everything the environment says.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -64,6 +75,10 @@ pub struct Settings {
     pub unmatched: Unmatched,
     /// Limits of a plugin's run.
     pub limits: Limits,
+    /// What a route may raise them to.
+    pub ceilings: Ceilings,
+    /// Whether `read` also hands out Redis keys that Redis Sync did not write.
+    pub read_any: bool,
     /// The largest object that is read, in bytes.
     pub max_object_bytes: u64,
     /// Objects worked on at a time.
@@ -108,6 +123,14 @@ impl Settings {
                 memory_bytes: reader.number("MEMORY_LIMIT_MIB", 1, 4096) * 1024 * 1024,
                 output_bytes: reader.number("MAX_OUTPUT_BYTES", 1, 512 << 20),
             },
+            ceilings: Ceilings {
+                fuel: reader.optional_number("FUEL_CEILING", 1, u64::MAX),
+                time: reader
+                    .optional_number("TIME_CEILING_MS", 1, 900_000)
+                    .map(Duration::from_millis),
+                memory_mib: reader.optional_number("MEMORY_CEILING_MIB", 1, 4096),
+            },
+            read_any: reader.flag("READ_ANY"),
             max_object_bytes: reader.number("MAX_OBJECT_BYTES", 1, 1 << 30),
             concurrency: reader.number("CONCURRENCY", 1, 256),
             sync_queue_url: reader.optional("SYNC_QUEUE_URL"),
@@ -115,6 +138,7 @@ impl Settings {
             s3_force_path_style: reader.flag("S3_FORCE_PATH_STYLE"),
         };
         reader.check_prefixes(&settings);
+        check_ceilings(&mut reader, &settings);
         if reader.problems.is_empty() {
             Ok(settings)
         } else {
@@ -125,6 +149,32 @@ impl Settings {
     /// Whether an object of that key is configuration, and not a plugin or a compiled module.
     pub fn is_config(&self, key: &str) -> bool {
         !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.compiled.prefix)
+    }
+}
+
+/// What holds for all routes is within what each may have.
+fn check_ceilings(reader: &mut Reader<'_>, settings: &Settings) {
+    let Settings {
+        limits, ceilings, ..
+    } = settings;
+    let mib = u32::try_from(limits.memory_bytes >> 20).unwrap_or(u32::MAX);
+    for (name, above) in [
+        (
+            "FUEL_CEILING",
+            ceilings.fuel.is_some_and(|most| limits.fuel > most),
+        ),
+        (
+            "TIME_CEILING_MS",
+            ceilings.time.is_some_and(|most| limits.time > most),
+        ),
+        (
+            "MEMORY_CEILING_MIB",
+            ceilings.memory_mib.is_some_and(|most| mib > most),
+        ),
+    ] {
+        if above {
+            reader.problem(name, "is less than the limit that holds without a route");
+        }
     }
 }
 
@@ -177,6 +227,26 @@ mod tests {
                 problems.iter().any(|problem| problem.starts_with(name)),
                 "{name} in {problems:#?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_ceiling_below_its_limit_is_a_problem() {
+        let with = |name: &str, value: &str| {
+            read(&[
+                ("CONFIG_BUCKET_NAME", "b"),
+                ("REDIS_HOST", "h"),
+                (name, value),
+            ])
+        };
+        for (name, low, high) in [
+            ("FUEL_CEILING", "1", "5000000000"),
+            ("TIME_CEILING_MS", "9999", "10000"),
+            ("MEMORY_CEILING_MIB", "255", "256"),
+        ] {
+            let SettingsError(problems) = with(name, low).unwrap_err();
+            assert!(problems[0].starts_with(name), "{problems:?}");
+            assert!(with(name, high).is_ok(), "{name}");
         }
     }
 

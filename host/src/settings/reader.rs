@@ -50,6 +50,15 @@ impl Reader<'_> {
         }
     }
 
+    pub(super) fn optional_number<T>(&mut self, name: &str, least: T, most: T) -> Option<T>
+    where
+        T: FromStr + PartialOrd + Copy + fmt::Display,
+    {
+        self.optional(name)
+            .is_some()
+            .then(|| self.number(name, least, most))
+    }
+
     pub(super) fn flag(&mut self, name: &str) -> bool {
         self.one_of(
             name,

@@ -112,6 +112,21 @@ pub const VARIABLES: &[Variable] = &[
         "Linear memories and tables of one run together, in MiB.",
     ),
     variable(
+        "FUEL_CEILING",
+        None,
+        "The most fuel that a route may give its plugins; unset, any.",
+    ),
+    variable(
+        "TIME_CEILING_MS",
+        None,
+        "The most wall clock that a route may give its plugins, in milliseconds; unset, any.",
+    ),
+    variable(
+        "MEMORY_CEILING_MIB",
+        None,
+        "The most memory that a route may give its plugins, in MiB; unset, any.",
+    ),
+    variable(
         "MAX_OBJECT_BYTES",
         Some("33554432"),
         "The largest object that is read, in bytes.",
@@ -126,6 +141,11 @@ pub const VARIABLES: &[Variable] = &[
         "TOMBSTONE_SECONDS",
         Some("1209600"),
         "How long the record of a deleted object is kept, in seconds: longer than any redelivery.",
+    ),
+    variable(
+        "READ_ANY",
+        Some("false"),
+        "Whether `read` also hands out Redis keys that Redis Sync did not write. Never those of the bookkeeping.",
     ),
     variable(
         "CHANGES_CHANNEL",

@@ -1,0 +1,66 @@
+//! The globs of a manifest's `keys`, bounded: what they compile to grows with every brace.
+
+use super::KeyGlobs;
+use globset::{GlobBuilder, GlobSetBuilder};
+
+/// Globs of one manifest, all routes together.
+pub(super) const MAX_GLOBS: usize = 1000;
+
+/// Bytes of one glob.
+const MAX_GLOB_BYTES: usize = 1000;
+
+/// Bytes of all globs of a manifest together.
+pub(super) const MAX_GLOBS_BYTES: usize = 64 * 1024;
+
+/// Alternatives (`{a,b}`) within one another.
+const MAX_NESTED: usize = 4;
+
+/// Compiles the globs of a route.
+pub(super) fn compile(patterns: Vec<String>) -> Result<KeyGlobs, String> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in &patterns {
+        check(pattern)?;
+        let glob = GlobBuilder::new(pattern).build();
+        set.add(glob.map_err(|error| format!("`keys`: {error}"))?);
+    }
+    let set = set.build().map_err(|error| format!("`keys`: {error}"))?;
+    Ok(KeyGlobs { patterns, set })
+}
+
+fn check(pattern: &str) -> Result<(), String> {
+    if pattern.len() > MAX_GLOB_BYTES {
+        return Err(format!(
+            "`keys`: a glob has {} bytes, more than {MAX_GLOB_BYTES}",
+            pattern.len()
+        ));
+    }
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for character in pattern.chars() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    if deepest > MAX_NESTED {
+        return Err(format!(
+            "`keys`: a glob has {deepest} braces within one another, more than {MAX_NESTED}"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_past_a_bound_are_refused_with_the_number() {
+        let refusal = |pattern: String| compile(vec![pattern]).unwrap_err();
+        assert!(refusal("{".repeat(20_000)).contains("20000 bytes, more than 1000"));
+        let nested = format!("{}a{}", "{".repeat(5), "}".repeat(5));
+        assert!(refusal(nested).contains("5 braces within one another, more than 4"));
+        assert!(compile(vec!["{a,{b,{c,{d}}}}:*".into()]).is_ok());
+    }
+}

@@ -1,0 +1,26 @@
+//! Text from outside, bounded before it goes into an error, an answer or a log.
+
+/// The longest text from outside that enters an error, in bytes.
+pub const MAX_TEXT_BYTES: usize = 1000;
+
+/// The longest start of `text` that has at most [`MAX_TEXT_BYTES`].
+pub fn clip(text: &str) -> &str {
+    clip_to(text, MAX_TEXT_BYTES)
+}
+
+/// The longest start of `text` that has at most `most` bytes.
+pub fn clip_to(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_where_a_character_ends() {
+        assert_eq!(clip_to("aé", 2), "a");
+        assert_eq!(clip_to("aé", 3), "aé");
+        assert_eq!(clip(&"x".repeat(5000)).len(), MAX_TEXT_BYTES);
+    }
+}

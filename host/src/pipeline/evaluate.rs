@@ -168,6 +168,14 @@ impl Evaluator {
         Ok(Some((basis, LoadedPlugins::of(transform.as_ref()))))
     }
 
+    /// Loads the plugins of an object's route, so that its evaluation need not wait for them. What
+    /// fails is told by the evaluation.
+    pub(super) async fn load(&self, key: &str, plugins: &PluginList) {
+        if let Resolution::Route(route) = plugins.resolve(key) {
+            let _ = self.transforms.load(key, &route, plugins).await;
+        }
+    }
+
     /// Keeps the machine code of these plugins for other processes, where it is not kept yet.
     pub(super) async fn keep_artifacts(&self, plugins: &LoadedPlugins) {
         for plugin in &plugins.0 {

@@ -4,7 +4,9 @@ use super::error::ChangeError;
 use super::evaluate::Rerun;
 use super::object::{Begun, Objects};
 use crate::report::ObjectReport;
+use crate::route::Resolution;
 use futures::StreamExt;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 const NOT_STARTED: &str = "not started: the invocation's time is nearly over";
@@ -12,6 +14,9 @@ const NOT_FINISHED: &str = "not finished: the invocation's time is nearly over";
 
 /// Brings each of these objects up to date, `concurrency` at a time, none started after `deadline`.
 /// One report an object, in the order in which they end.
+///
+/// An object takes its place only when its plugins are loaded, so that those which wait for a module
+/// that takes long to compile hold up no others.
 pub(super) async fn sync(
     objects: &Objects,
     keys: Vec<String>,
@@ -27,14 +32,66 @@ pub(super) async fn sync(
         Ok(Err(error)) => return all_failed(keys, &error),
         Err(_) => return keys.iter().map(|key| late(key, NOT_STARTED)).collect(),
     };
-    let changes = keys
+    let groups = by_plugins(keys.into_iter().zip(begun));
+    let every = groups.len();
+    let loading = groups
         .into_iter()
-        .zip(begun)
-        .map(|(key, begun)| sync_isolated(objects.clone(), key, begun, rerun, deadline));
-    futures::stream::iter(changes)
+        .map(|(plugins, group)| loaded(objects, plugins, group, deadline));
+    futures::stream::iter(loading)
+        .buffer_unordered(every)
+        .flat_map(futures::stream::iter)
+        .map(|ready| async move {
+            match ready {
+                Ok((key, begun)) => {
+                    sync_isolated(objects.clone(), key, begun, rerun, deadline).await
+                }
+                Err(late) => late,
+            }
+        })
         .buffer_unordered(concurrency)
         .collect()
         .await
+}
+
+/// An object that has its ticket.
+type Started = (String, Begun);
+
+/// The objects, by the plugins of their routes.
+fn by_plugins(objects: impl Iterator<Item = Started>) -> BTreeMap<Vec<String>, Vec<Started>> {
+    let mut groups: BTreeMap<Vec<String>, Vec<Started>> = BTreeMap::new();
+    for (key, begun) in objects {
+        let plugins = match begun.plugins.resolve(&key) {
+            Resolution::Route(route) => route.plugins.clone(),
+            Resolution::Unmatched | Resolution::Broken(_) => Vec::new(),
+        };
+        groups.entry(plugins).or_default().push((key, begun));
+    }
+    groups
+}
+
+/// The same objects when their plugins are loaded, or their reports where that takes until the
+/// deadline. A plugin that cannot be loaded is told by the first object that needs it.
+async fn loaded(
+    objects: &Objects,
+    plugins: Vec<String>,
+    group: Vec<Started>,
+    deadline: Instant,
+) -> Vec<Result<Started, ObjectReport>> {
+    if let ([_, ..], Some((key, begun))) = (plugins.as_slice(), group.first()) {
+        let load = objects.evaluator.load(key, &begun.plugins);
+        if tokio::time::timeout_at(deadline.into(), load)
+            .await
+            .is_err()
+        {
+            let why = format!(
+                "not started: its plugins ({}) are not loaded yet, and the invocation's time is nearly over",
+                plugins.join(",")
+            );
+            let late = |(key, _): Started| Err(late(&key, &why));
+            return group.into_iter().map(late).collect();
+        }
+    }
+    group.into_iter().map(Ok).collect()
 }
 
 /// One object in a task of its own, so that a panic fails it and no other. A task that is aborted

@@ -76,7 +76,7 @@ impl Evaluator {
             size_limit: SizeLimit::of("MAX_OBJECT_BYTES", settings.max_object_bytes),
             own_prefixes: [
                 settings.plugins_prefix.clone(),
-                settings.compiled.prefix.clone(),
+                settings.artifacts.prefix.clone(),
             ],
         }
     }

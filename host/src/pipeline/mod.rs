@@ -81,7 +81,7 @@ impl Pipeline {
     pub fn with_aws(settings: Settings, aws: &SdkConfig) -> Result<Self, SetupError> {
         let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
         let store = Store::new(aws, &settings.bucket, settings.s3_force_path_style);
-        let artifacts = ArtifactStore::new(&settings.compiled, &sandbox, &store)?;
+        let artifacts = ArtifactStore::new(&settings.artifacts, &sandbox, &store)?;
         let metrics = Metrics::new(&settings.metrics_namespace, artifacts.refused());
         let modules = ModuleCache::new(sandbox, artifacts);
         let transforms = Transforms::new(modules, store.clone(), &settings);

@@ -11,7 +11,7 @@
 //! Deterministic: fuel counts instructions, clocks and random numbers are derived from the object
 //! and the module, NaNs are canonical.
 
-mod compiled;
+mod artifact;
 mod engine;
 mod error;
 mod guest_log;
@@ -22,7 +22,7 @@ mod state;
 mod stdio;
 mod wasi;
 
-pub use compiled::{Identity, Unusable, compile_portable, portable_engine_hash};
+pub use artifact::{Identity, Unusable, compile_portable, portable_engine_hash};
 pub use error::{Failure, LoadError};
 pub use plugin::{Kind, Plugin};
 pub use run::{Input, Ran};

@@ -3,13 +3,13 @@
 //! [`VARIABLES`] is the one table; the README's is checked against it. [`Settings::read`] reports
 //! every problem at once, by name, and never prints a secret.
 
-mod compiled;
+mod artifacts;
 mod reader;
 mod redis;
 mod secret;
 mod variables;
 
-pub use compiled::CompiledSettings;
+pub use artifacts::ArtifactSettings;
 pub use redis::{IamSettings, RedisSettings};
 pub use secret::Secret;
 pub use variables::{VARIABLES, Variable};
@@ -69,8 +69,8 @@ pub struct Settings {
     pub redis: RedisSettings,
     /// Prefix of the plugins' keys.
     pub plugins_prefix: String,
-    /// Where compiled modules are kept.
-    pub compiled: CompiledSettings,
+    /// Where machine code is kept outside the process.
+    pub artifacts: ArtifactSettings,
     /// What happens to objects that no route takes.
     pub unmatched: Unmatched,
     /// Limits of a plugin's run.
@@ -112,7 +112,7 @@ impl Settings {
             bucket: reader.text("CONFIG_BUCKET_NAME"),
             redis: redis::read(&mut reader),
             plugins_prefix: reader.text("PLUGINS_PREFIX"),
-            compiled: compiled::read(&mut reader),
+            artifacts: artifacts::read(&mut reader),
             unmatched: reader.one_of(
                 "UNMATCHED",
                 &[("store", Unmatched::Store), ("skip", Unmatched::Skip)],
@@ -148,7 +148,7 @@ impl Settings {
 
     /// Whether an object of that key is configuration, and not a plugin or a compiled module.
     pub fn is_config(&self, key: &str) -> bool {
-        !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.compiled.prefix)
+        !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.artifacts.prefix)
     }
 }
 

@@ -84,13 +84,13 @@ impl Reader<'_> {
     pub(super) fn check_prefixes(&mut self, settings: &Settings) {
         for (name, prefix) in [
             ("PLUGINS_PREFIX", &settings.plugins_prefix),
-            ("COMPILED_PREFIX", &settings.compiled.prefix),
+            ("COMPILED_PREFIX", &settings.artifacts.prefix),
         ] {
             if !prefix.is_empty() && !prefix.ends_with('/') {
                 self.problem(name, &format!("is `{prefix}`, which does not end with `/`"));
             }
         }
-        let (plugins, compiled) = (&settings.plugins_prefix, &settings.compiled.prefix);
+        let (plugins, compiled) = (&settings.plugins_prefix, &settings.artifacts.prefix);
         if plugins.starts_with(compiled.as_str()) || compiled.starts_with(plugins.as_str()) {
             self.problem(
                 "COMPILED_PREFIX",

@@ -1,9 +1,9 @@
-//! Compiled plugins that outlive the process. They are machine code, so what is mapped must come
+//! Artifacts: machine code of plugins that outlives the process. It is native code, so what is mapped must come
 //! from somewhere that is trusted as the program itself is:
 //!
 //! - a file of a folder that was deployed together with the program;
-//! - an artefact sealed with a secret key. The seal binds it to the engine and to the module, so a
-//!   valid artefact of another module, or of another release, is worth nothing under this name.
+//! - an artifact sealed with a secret key. The seal binds it to the engine and to the module, so a
+//!   valid artifact of another module, or of another release, is worth nothing under this name.
 
 use super::error::LoadError;
 use super::plugin::Plugin;
@@ -17,13 +17,13 @@ use std::path::Path;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// What a sealed artefact begins with; the digit is raised with the format.
+/// What a sealed artifact begins with; the digit is raised with the format.
 const MAGIC: &[u8; 8] = b"RSYNC-1\n";
 
 /// Bytes of the seal, which is an HMAC-SHA256.
 const SEAL_BYTES: usize = 32;
 
-/// What an artefact was made of.
+/// What an artifact was made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'a> {
     /// Digest of everything besides the module that decides its machine code.
@@ -32,11 +32,11 @@ pub struct Identity<'a> {
     pub module: &'a str,
 }
 
-/// Why an artefact is not used.
+/// Why an artifact is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// It does not begin as an artefact does, or ends before its seal does.
-    #[error("it is not an artefact, or it is cut short")]
+    /// It does not begin as an artifact does, or ends before its seal does.
+    #[error("it is not an artifact, or it is cut short")]
     Form,
     /// The seal is not that of the key over this module and this engine.
     #[error("its seal does not verify")]
@@ -68,14 +68,14 @@ impl Sandbox {
         Ok([MAGIC.as_slice(), &seal, &code].concat())
     }
 
-    /// Takes an artefact whose seal is that of `key` over it and `identity`.
+    /// Takes an artifact whose seal is that of `key` over it and `identity`.
     pub fn open(
         &self,
-        artefact: &[u8],
+        artifact: &[u8],
         key: &Secret,
         identity: Identity<'_>,
     ) -> Result<Plugin, Unusable> {
-        let sealed = artefact.strip_prefix(MAGIC).ok_or(Unusable::Form)?;
+        let sealed = artifact.strip_prefix(MAGIC).ok_or(Unusable::Form)?;
         let (seal, code) = sealed.split_at_checked(SEAL_BYTES).ok_or(Unusable::Form)?;
         mac(key, identity, code)
             .verify_slice(seal)
@@ -171,8 +171,8 @@ mod tests {
             module: "m",
         };
         let seal = mac(&key, identity, &code).finalize().into_bytes();
-        let artefact = [MAGIC.as_slice(), &seal, &code].concat();
-        let refused = Sandbox::new(1).unwrap().open(&artefact, &key, identity);
+        let artifact = [MAGIC.as_slice(), &seal, &code].concat();
+        let refused = Sandbox::new(1).unwrap().open(&artifact, &key, identity);
         assert!(matches!(refused, Err(Unusable::Engine(_))));
     }
 }

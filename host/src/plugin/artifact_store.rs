@@ -1,4 +1,4 @@
-//! Where compiled modules are kept: a folder of the deployment, and the bucket.
+//! Where machine code outlives the process: a folder of the deployment, and the bucket.
 
 use super::PluginError;
 use super::component;
@@ -7,24 +7,22 @@ use crate::metrics::Counter;
 use crate::sandbox::{
     Identity, LoadError, Plugin, Sandbox, compile_portable, portable_engine_hash,
 };
-use crate::settings::{CompiledSettings, Secret};
+use crate::settings::{ArtifactSettings, Secret};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The largest artefact that is read or written, in bytes: a few times the machine code of the
+/// The largest artifact that is read or written, in bytes: a few times the machine code of the
 /// largest modules that are loaded.
-const MAX_ARTEFACT_BYTES: u64 = 256 << 20;
+const MAX_ARTIFACT_BYTES: u64 = 256 << 20;
 
-/// The compiled modules.
+/// The artifacts: machine code of modules, by the modules' digests.
 #[derive(Clone, Default)]
-pub struct Compiled {
+pub struct ArtifactStore {
     folder: Option<Folder>,
     bucket: Option<Bucket>,
     /// What was there and is not used.
     refused: Counter,
-    /// Whether they are only read.
-    reading: bool,
 }
 
 /// A plugin, and where its machine code was.
@@ -36,25 +34,28 @@ pub(super) struct Found {
 /// A folder that was deployed together with the program.
 #[derive(Clone)]
 struct Folder {
+    /// Where it is.
     path: PathBuf,
     /// See [`Identity::host`]; of the engine that compiles for every machine.
     host: String,
 }
 
-/// Sealed artefacts in the bucket.
+/// Sealed artifacts in the bucket.
 #[derive(Clone)]
 struct Bucket {
     store: Store,
+    /// Prefix of the artifacts' keys.
     prefix: String,
+    /// What seals them.
     key: Secret,
     /// See [`Identity::host`]; of the engine of this machine.
     host: String,
 }
 
-impl Compiled {
+impl ArtifactStore {
     /// What the settings say of it.
     pub fn new(
-        settings: &CompiledSettings,
+        settings: &ArtifactSettings,
         sandbox: &Sandbox,
         store: &Store,
     ) -> Result<Self, LoadError> {
@@ -71,7 +72,7 @@ impl Compiled {
     }
 
     /// The folder alone.
-    pub(super) fn folder_only(settings: &CompiledSettings) -> Result<Self, LoadError> {
+    pub(super) fn folder_only(settings: &ArtifactSettings) -> Result<Self, LoadError> {
         let folder = |path: &PathBuf| {
             Ok(Folder {
                 path: path.clone(),
@@ -81,7 +82,6 @@ impl Compiled {
         Ok(Self {
             folder: settings.folder.as_ref().map(folder).transpose()?,
             bucket: None,
-            reading: false,
             refused: Counter::default(),
         })
     }
@@ -89,14 +89,6 @@ impl Compiled {
     /// Counts what was there and is not used, since it does not verify or does not fit.
     pub fn refused(&self) -> Counter {
         self.refused.clone()
-    }
-
-    /// The same, for whoever must not write.
-    pub(super) fn reading(&self) -> Self {
-        Self {
-            reading: true,
-            ..self.clone()
-        }
     }
 
     /// The plugin of the module with that digest, if it is kept and can be trusted.
@@ -115,9 +107,7 @@ impl Compiled {
 
     /// Keeps what was compiled. That it cannot be kept fails nothing.
     pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, module: &str, plugin: &Plugin) {
-        if let Some(bucket) = &self.bucket
-            && !self.reading
-        {
+        if let Some(bucket) = &self.bucket {
             bucket.keep(sandbox, module, plugin).await;
         }
     }
@@ -157,14 +147,14 @@ impl Bucket {
         let name = self.name(module);
         let unused = |error: &dyn std::fmt::Display| {
             tracing::warn!(
-                artefact = name,
+                artifact = name,
                 error = %error,
                 "a compiled module is not used, it is compiled afresh"
             );
         };
-        let artefact = self
+        let artifact = self
             .store
-            .object(&name, MAX_ARTEFACT_BYTES)
+            .object(&name, MAX_ARTIFACT_BYTES)
             .await
             .inspect_err(|error| unused(error))
             .ok()??;
@@ -173,7 +163,7 @@ impl Bucket {
             let (host, module) = (self.host.clone(), module.to_owned());
             move || {
                 let (host, module) = (&*host, &*module);
-                sandbox.open(&artefact.body, &key, Identity { host, module })
+                sandbox.open(&artifact.body, &key, Identity { host, module })
             }
         };
         tokio::task::spawn_blocking(open)
@@ -198,17 +188,17 @@ impl Bucket {
             }
         };
         let kept = match tokio::task::spawn_blocking(seal).await {
-            Ok(Ok(artefact)) => self
+            Ok(Ok(artifact)) => self
                 .store
-                .put(&name, artefact)
+                .put(&name, artifact)
                 .await
                 .map_err(|error| error.to_string()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(panic) => Err(panic.to_string()),
         };
         match kept {
-            Ok(()) => tracing::info!(artefact = name, "compiled module kept"),
-            Err(error) => tracing::warn!(artefact = name, error, "compiled module not kept"),
+            Ok(()) => tracing::info!(artifact = name, "compiled module kept"),
+            Err(error) => tracing::warn!(artifact = name, error, "compiled module not kept"),
         }
     }
 }

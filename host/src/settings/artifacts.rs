@@ -1,4 +1,4 @@
-//! Where compiled modules are kept.
+//! Where machine code is kept outside the process.
 
 use super::{Reader, Secret};
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 /// The shortest key, in bytes: as long as what it authenticates with.
 const MIN_KEY_BYTES: usize = 32;
 
-/// Where compiled modules are kept.
+/// Where machine code is kept outside the process.
 #[derive(Clone, Debug)]
-pub struct CompiledSettings {
+pub struct ArtifactSettings {
     /// A folder that was deployed together with the program: trusted, read only.
     pub folder: Option<PathBuf>,
     /// Prefix of their keys in the bucket.
@@ -17,8 +17,8 @@ pub struct CompiledSettings {
     pub key: Option<Secret>,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>) -> CompiledSettings {
-    let settings = CompiledSettings {
+pub(super) fn read(reader: &mut Reader<'_>) -> ArtifactSettings {
+    let settings = ArtifactSettings {
         folder: reader.optional("COMPILED_DIR").map(PathBuf::from),
         prefix: reader.text("COMPILED_PREFIX"),
         key: reader.optional("COMPILED_CACHE_KEY").map(Secret::new),
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(problems, ["COMPILED_CACHE_KEY is shorter than 32 bytes"]);
         let long = "hunter2".repeat(5);
         let settings = read("COMPILED_CACHE_KEY", &long).unwrap();
-        assert!(settings.compiled.key.is_some());
+        assert!(settings.artifacts.key.is_some());
         assert!(!format!("{settings:?}").contains("hunter2"));
     }
 

@@ -1,0 +1,217 @@
+//! The modules that are loaded: each once, however many objects wait for it.
+
+use super::artifact_store::{ArtifactStore, Found};
+use super::compiler::Compiler;
+use super::error::{MAX_WAIT, PluginError};
+use crate::fingerprint::sha256;
+use crate::sandbox::{Plugin, Sandbox};
+use bytes::Bytes;
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Machine code that is held in memory, in bytes.
+const MAX_CODE_BYTES: u64 = 256 << 20;
+
+/// What a module that cannot be used takes in the cache, in bytes.
+const REFUSAL_BYTES: usize = 1024;
+
+/// A module as the bucket has it.
+#[derive(Clone, Debug)]
+pub struct Module {
+    /// Entity tag of what was read.
+    pub etag: String,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// A plugin that is ready to run.
+#[derive(Clone)]
+pub struct Loaded {
+    /// The compiled module.
+    pub plugin: Plugin,
+    /// SHA-256 of the module, in hexadecimal.
+    pub digest: Arc<str>,
+    /// Whether its machine code is kept outside the process, or need not be.
+    is_kept: Arc<AtomicBool>,
+}
+
+/// A module by name and entity tag.
+type Key = (String, String);
+
+/// What came of reading a module.
+#[derive(Clone)]
+struct Read {
+    /// Entity tag of what was read.
+    etag: Arc<str>,
+    /// The plugin; a module that is invalid is not tried again.
+    result: Result<Loaded, PluginError>,
+}
+
+/// Loads modules, and holds the most recently used ones.
+pub struct ModuleCache {
+    loader: Arc<Loader>,
+    modules: Cache<Key, Read>,
+    /// What is being loaded, and until when it is waited for.
+    loading: Arc<Mutex<HashMap<Key, Instant>>>,
+    /// How long that is.
+    max_wait: Duration,
+}
+
+/// Makes plugins of modules: out of an artifact, or by compiling.
+struct Loader {
+    sandbox: Arc<Sandbox>,
+    compiler: Compiler,
+    artifacts: ArtifactStore,
+}
+
+impl ModuleCache {
+    /// A cache with nothing in it.
+    pub fn new(sandbox: Arc<Sandbox>, artifacts: ArtifactStore) -> Self {
+        Self::with_room(sandbox, artifacts, MAX_CODE_BYTES)
+    }
+
+    fn with_room(sandbox: Arc<Sandbox>, artifacts: ArtifactStore, bytes: u64) -> Self {
+        let modules = Cache::builder()
+            .max_capacity(bytes)
+            .eviction_policy(EvictionPolicy::lru())
+            .weigher(|_, read: &Read| {
+                let size = |loaded: &Loaded| loaded.plugin.size();
+                let size = read.result.as_ref().map_or(REFUSAL_BYTES, size);
+                u32::try_from(size).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self {
+            loader: Arc::new(Loader {
+                compiler: Compiler::new(Arc::clone(&sandbox)),
+                sandbox,
+                artifacts,
+            }),
+            modules,
+            loading: Arc::default(),
+            max_wait: MAX_WAIT,
+        }
+    }
+
+    /// The plugin `name` as a listing showed it with `etag`. `fetch` reads the module where it is
+    /// not here yet; it may find a newer one than the listing showed, which is then what runs.
+    /// Writes nothing outside the process.
+    pub async fn load<E, F>(
+        &self,
+        name: &str,
+        etag: &str,
+        fetch: impl Fn() -> F,
+    ) -> Result<Result<Loaded, PluginError>, Arc<E>>
+    where
+        E: Send + Sync + 'static,
+        F: Future<Output = Result<Module, E>> + Send + 'static,
+    {
+        let key = (name.to_owned(), etag.to_owned());
+        loop {
+            let fetched = Arc::new(AtomicBool::new(false));
+            let read = match self.modules.get(&key).await {
+                Some(read) => read,
+                None => match self.read(&key, fetch(), &fetched).await? {
+                    Ok(read) => read,
+                    Err(error) => return Ok(Err(error)),
+                },
+            };
+            if *read.etag == *etag {
+                return Ok(read.result);
+            }
+            // The module was replaced after a listing. What was read for another object may be
+            // older than this one's listing, what was read for this one is not.
+            self.modules.invalidate(&key).await;
+            if fetched.load(Ordering::Relaxed) {
+                return Ok(read.result);
+            }
+        }
+    }
+
+    /// Reads a module and makes a plugin of it, or waits for whoever does. It goes on where the
+    /// caller gives up, so that a module which takes long is there in the end.
+    async fn read<E: Send + Sync + 'static>(
+        &self,
+        key: &Key,
+        fetch: impl Future<Output = Result<Module, E>> + Send + 'static,
+        fetched: &Arc<AtomicBool>,
+    ) -> Result<Result<Read, PluginError>, Arc<E>> {
+        let deadline = *self
+            .loading
+            .lock()
+            .entry(key.clone())
+            .or_insert_with(|| Instant::now() + self.max_wait);
+        let (modules, loader) = (self.modules.clone(), Arc::clone(&self.loader));
+        let (loading, fetched, key) = (Arc::clone(&self.loading), Arc::clone(fetched), key.clone());
+        let reading = tokio::spawn(async move {
+            let read = async {
+                fetched.store(true, Ordering::Relaxed);
+                let module = fetch.await?;
+                Ok(Read {
+                    etag: module.etag.as_str().into(),
+                    result: loader.load(module.bytes).await,
+                })
+            };
+            let read = modules.try_get_with_by_ref(&key, read).await;
+            loading.lock().remove(&key);
+            read
+        });
+        match tokio::time::timeout_at(deadline, reading).await {
+            Ok(Ok(read)) => read.map(Ok),
+            Ok(Err(_panic)) => Ok(Err(PluginError::Crashed)),
+            Err(_) => Ok(Err(PluginError::Slow)),
+        }
+    }
+
+    /// Keeps a plugin's machine code for other processes, unless it is kept already. That it cannot
+    /// be kept fails nothing.
+    pub async fn keep(&self, loaded: &Loaded) {
+        if !loaded.is_kept.swap(true, Ordering::Relaxed) {
+            let Loader {
+                sandbox, artifacts, ..
+            } = &*self.loader;
+            artifacts
+                .keep(sandbox, &loaded.digest, &loaded.plugin)
+                .await;
+        }
+    }
+}
+
+impl Loader {
+    async fn load(&self, module: Bytes) -> Result<Loaded, PluginError> {
+        let started = std::time::Instant::now();
+        let digest: Arc<str> = digest(module.clone()).await?.into();
+        let (plugin, place) = match self.artifacts.find(&self.sandbox, &digest).await {
+            Some(Found { plugin, place }) => (plugin, place),
+            None => (self.compiler.compile(module).await?, "compiled"),
+        };
+        let load_ms = started.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(
+            digest = &*digest,
+            place,
+            load_ms,
+            code_bytes = plugin.size(),
+            "module loaded"
+        );
+        Ok(Loaded {
+            plugin,
+            digest,
+            is_kept: Arc::new(AtomicBool::new(place != "compiled")),
+        })
+    }
+}
+
+/// SHA-256 of a module, which may have megabytes, on a thread where that may take its time.
+async fn digest(module: Bytes) -> Result<String, PluginError> {
+    tokio::task::spawn_blocking(move || sha256(&module))
+        .await
+        .map_err(|_| PluginError::Crashed)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! Each module is loaded once, found again, and dropped when there is no room.
+
+use super::*;
+use crate::plugin::precompile;
+use crate::plugin::tests::{OTHER, PROGRAM, compile, module, run, sandbox};
+use crate::settings::ArtifactSettings;
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+
+fn cache(folder: Option<&Path>, room: u64) -> ModuleCache {
+    let settings = ArtifactSettings {
+        folder: folder.map(Path::to_owned),
+        prefix: "compiled/".into(),
+        key: None,
+    };
+    let sandbox = sandbox();
+    let compiled = ArtifactStore::folder_only(&settings).unwrap();
+    ModuleCache::with_room(sandbox, compiled, room)
+}
+
+async fn load(cache: &ModuleCache, name: &str, module: &Module) -> Result<Loaded, PluginError> {
+    let etag = module.etag.clone();
+    let fetch = || {
+        let module = module.clone();
+        async move { Ok::<_, std::io::Error>(module) }
+    };
+    cache.load(name, &etag, fetch).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_read_and_compiled_once_however_many_wait_for_it() {
+    let (cache, module) = (cache(None, 1 << 30), module(OTHER));
+    let fetched = Arc::new(AtomicUsize::new(0));
+    let loads = (0..50).map(|_| {
+        cache.load("p.wasm", &module.etag, || {
+            let (module, fetched) = (module.clone(), Arc::clone(&fetched));
+            async move {
+                fetched.fetch_add(1, Ordering::SeqCst);
+                Ok::<_, std::io::Error>(module)
+            }
+        })
+    });
+    for loaded in futures::future::join_all(loads).await {
+        assert!(loaded.unwrap().is_ok());
+    }
+    assert_eq!(fetched.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_least_recently_used_plugin_goes_when_there_is_no_room() {
+    let modules: Vec<Module> = (0..3)
+        .map(|number| {
+            module(&format!(
+                "{} (func (result i32) (i32.const {number})))",
+                &OTHER[..OTHER.len() - 1]
+            ))
+        })
+        .collect();
+    let size = u64::try_from(compile(&sandbox(), &modules[0]).size()).unwrap();
+    let cache = cache(None, size * 5 / 2);
+    for number in [0, 1, 0, 2] {
+        load(&cache, &number.to_string(), &modules[number])
+            .await
+            .unwrap();
+        cache.modules.run_pending_tasks().await;
+    }
+    let has = |number: usize| {
+        cache
+            .modules
+            .contains_key(&(number.to_string(), modules[number].etag.clone()))
+    };
+    assert_eq!([has(0), has(1), has(2)], [true, false, true]);
+    assert!(cache.modules.weighted_size() <= size * 5 / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployed_file_is_mapped_and_one_that_is_damaged_is_not() {
+    let module = module(OTHER);
+    let folder = tempfile::tempdir().unwrap();
+    let file = precompile(&module.bytes, folder.path()).unwrap();
+    let digest = crate::fingerprint::sha256(&module.bytes);
+    let settings = ArtifactSettings {
+        folder: Some(folder.path().to_owned()),
+        prefix: "compiled/".into(),
+        key: None,
+    };
+    let compiled = ArtifactStore::folder_only(&settings).unwrap();
+    let sandbox = sandbox();
+    let found = compiled.find(&sandbox, &digest).await.unwrap();
+    assert!(run(&found.plugin, "o").result.is_ok());
+    assert!(compiled.find(&sandbox, "another module").await.is_none());
+
+    // Not in place: the file is still mapped.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, b"damaged").unwrap();
+    assert!(compiled.find(&sandbox, &digest).await.is_none());
+    assert_eq!(compiled.refused().take(), 1);
+    let cache = cache(Some(folder.path()), 1 << 30);
+    assert!(
+        load(&cache, "p.wasm", &module).await.is_ok(),
+        "it is compiled"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_was_replaced_after_the_listing_is_what_runs_and_is_not_kept_under_the_old_tag()
+ {
+    let (cache, old, new) = (cache(None, 1 << 30), module(OTHER), module(PROGRAM));
+    let fetch = || {
+        let new = new.clone();
+        async move { Ok::<_, std::io::Error>(new) }
+    };
+    let loaded = cache
+        .load("p.wasm", &old.etag, fetch)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(*loaded.digest, *crate::fingerprint::sha256(&new.bytes));
+    let again = load(&cache, "p.wasm", &old).await.unwrap();
+    assert_eq!(*again.digest, *crate::fingerprint::sha256(&old.bytes));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_takes_too_long_is_not_waited_for_and_is_there_in_the_end() {
+    let (mut cache, module) = (cache(None, 1 << 30), module(OTHER));
+    cache.max_wait = Duration::from_millis(500);
+    let (release, released) = tokio::sync::watch::channel(false);
+    let slow = || {
+        let (module, mut released) = (module.clone(), released.clone());
+        async move {
+            let _ = released.wait_for(|released| *released).await;
+            Ok::<_, std::io::Error>(module)
+        }
+    };
+    let given_up = cache.load("p.wasm", &module.etag, slow).await.unwrap();
+    assert!(matches!(given_up, Err(PluginError::Slow)));
+    let started = Instant::now();
+    let next = cache.load("p.wasm", &module.etag, slow).await.unwrap();
+    assert!(matches!(next, Err(PluginError::Slow)));
+    assert!(started.elapsed() < cache.max_wait, "nobody waits twice");
+    release.send(true).unwrap();
+    while !cache
+        .modules
+        .contains_key(&("p.wasm".to_owned(), module.etag.clone()))
+    {
+        tokio::task::yield_now().await;
+    }
+    assert!(load(&cache, "p.wasm", &module).await.is_ok());
+}

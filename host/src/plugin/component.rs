@@ -67,7 +67,7 @@ fn kind(module: &[u8]) -> Result<Kind, PluginError> {
 }
 
 fn encode(module: &[u8], adapter: &[u8]) -> Result<Vec<u8>, PluginError> {
-    let mut encoder = ComponentEncoder::default();
+    let encoder = ComponentEncoder::default();
     encoder
         .validate(true)
         .module(module)

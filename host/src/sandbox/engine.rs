@@ -1,11 +1,11 @@
 //! The engine's configuration.
 
+use super::limits::MAX_WASM_STACK;
+use crate::settings::Limits;
+use std::time::Duration;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result, WasmFeatures,
 };
-
-/// Native stack a guest may use, in bytes; a quarter of what its thread has.
-pub(super) const MAX_WASM_STACK: usize = 1 << 20;
 
 /// Core instances in one component. A Rust plugin has 3, one made by `componentize-py` about 30.
 const MAX_CORE_INSTANCES: u32 = 64;
@@ -34,6 +34,16 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::MULTI_MEMORY)
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::COMPONENT_MODEL);
+
+/// How often the engine looks whether a run's time is over.
+pub(super) const TICK: Duration = Duration::from_millis(5);
+
+/// The number of ticks after which a run's time is over.
+pub(super) fn ticks(limits: &Limits) -> u64 {
+    u64::try_from(limits.time.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
+}
 
 /// The engine of this machine.
 pub(super) fn new(concurrency: usize) -> Result<Engine> {

@@ -1,8 +1,6 @@
 //! Why a module cannot be loaded, and why a run failed.
 
-use super::engine::MAX_WASM_STACK;
-use super::state::MAX_HANDLES;
-use super::wasi::MAX_RANDOM_BYTES;
+use super::limits::{MAX_HANDLES, MAX_RANDOM_BYTES, MAX_WASM_STACK};
 use std::time::Duration;
 
 /// Why a component cannot be used.

@@ -1,5 +1,6 @@
 //! What a guest says: capped, and under a log target of its own.
 
+use crate::text::clip_to;
 use std::sync::Arc;
 use tracing::Level;
 
@@ -45,13 +46,13 @@ impl GuestLog {
             return;
         }
         self.lines += 1;
-        self.emit(level, clip(line, MAX_LINE_BYTES));
+        self.emit(level, clip_to(line, MAX_LINE_BYTES));
     }
 
     /// Writes one line of stderr.
     pub(super) fn write_stderr(&mut self, line: &str) {
         if !line.trim().is_empty() {
-            clip(line, MAX_LINE_BYTES).clone_into(&mut self.last_error);
+            clip_to(line, MAX_LINE_BYTES).clone_into(&mut self.last_error);
         }
         self.write(Level::INFO, line);
     }
@@ -79,11 +80,6 @@ impl GuestLog {
             Level::TRACE => tracing::trace!(target: "plugin", plugin, object, "{message}"),
         }
     }
-}
-
-/// The longest start of `text` that has at most `most` bytes.
-pub(super) fn clip(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
 }
 
 /// Cuts a stream of bytes into lines, keeping no more of a line than is logged of it.
@@ -129,12 +125,6 @@ mod tests {
             log.write(Level::INFO, "line");
         }
         assert_eq!((log.lines, log.dropped), (MAX_LINES, 5));
-    }
-
-    #[test]
-    fn a_line_is_cut_where_a_character_ends() {
-        assert_eq!(clip("aé", 2), "a");
-        assert_eq!(clip("aé", 3), "aé");
     }
 
     #[test]

@@ -1,6 +1,16 @@
-//! The memory limit of a run: all linear memories and tables of its instances together.
+//! What a run may use that no route sets, and the memory limit: all linear memories and tables of its
+//! instances together.
 
 use wasmtime::{Error, ResourceLimiter, Result};
+
+/// Native stack a guest may use, in bytes; a quarter of what its thread has.
+pub(super) const MAX_WASM_STACK: usize = 1 << 20;
+
+/// Handles a guest may have open at a time: streams, pollables, errors.
+pub(super) const MAX_HANDLES: usize = 10_000;
+
+/// Random bytes a guest may ask for at a time.
+pub(super) const MAX_RANDOM_BYTES: u64 = 1 << 20;
 
 /// What wasmtime says where a memory would grow past all that its addresses reach. That error has
 /// no type of its own; a test holds the two together.

@@ -12,9 +12,12 @@
 //! and the module, NaNs are canonical.
 
 mod artifact;
+mod bindings;
+mod deterministic;
 mod engine;
 mod error;
 mod guest_log;
+mod input;
 mod limits;
 mod plugin;
 mod run;
@@ -24,17 +27,13 @@ mod wasi;
 
 pub use artifact::{Identity, Unusable, compile_portable, portable_engine_hash};
 pub use error::{Failure, LoadError};
-pub use plugin::{Kind, Plugin};
-pub use run::{Input, Ran};
+pub use input::{Input, Kind};
+pub use plugin::Plugin;
+pub use run::Ran;
 
-use crate::settings::Limits;
 use state::State;
-use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
-
-/// How often the engine looks whether a run's time is over.
-const TICK: Duration = Duration::from_millis(5);
 
 /// The engine, and what every plugin is linked against.
 pub struct Sandbox {
@@ -54,7 +53,7 @@ impl Sandbox {
                 while let Some(engine) = ticking.upgrade() {
                     engine.increment_epoch();
                     drop(engine);
-                    std::thread::sleep(TICK);
+                    std::thread::sleep(engine::TICK);
                 }
             })
             .map_err(LoadError::engine)?;
@@ -65,11 +64,4 @@ impl Sandbox {
     pub fn prepare(&self, component: &[u8]) -> Result<Plugin, LoadError> {
         Plugin::compile(&self.engine, &self.linker, component)
     }
-}
-
-/// The number of ticks after which a run's time is over.
-fn ticks(limits: &Limits) -> u64 {
-    u64::try_from(limits.time.as_millis().div_ceil(TICK.as_millis()))
-        .unwrap_or(u64::MAX)
-        .saturating_add(1)
 }

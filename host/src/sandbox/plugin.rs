@@ -1,24 +1,12 @@
 //! A compiled and linked plugin.
 
+use super::bindings;
 use super::error::LoadError;
+use super::input::Kind;
 use super::state::State;
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 use wasmtime_wasi::p2::bindings::sync::CommandPre;
-
-/// The interface, generated from the one statement of it.
-pub(super) mod bindings {
-    wasmtime::component::bindgen!({ path: "../guest-sdk/wit", world: "transformer" });
-}
-
-/// What a plugin is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It exports `transform`.
-    Transform,
-    /// It is a WASI program.
-    Command,
-}
 
 /// How a plugin is entered.
 #[derive(Clone)]

@@ -1,47 +1,26 @@
 //! One run of a plugin on one object.
 
+use super::bindings::redis_sync::transform::types;
+use super::deterministic::RandomLimit;
+use super::engine::ticks;
 use super::error::Failure;
-use super::guest_log::clip;
-use super::limits::{HostLimit, MemoryLimit};
-use super::plugin::{Entrance, Plugin, bindings};
-use super::state::{MAX_HANDLES, State};
-use super::stdio::{OutputLimit, lock};
-use super::ticks;
-use super::wasi::RandomLimit;
+use super::input::Input;
+use super::limits::{HostLimit, MAX_HANDLES, MemoryLimit};
+use super::plugin::{Entrance, Plugin};
+use super::state::State;
+use super::stdio::OutputLimit;
 use crate::entry::{Entry, Value, document, total_size};
 use crate::object::Object;
 use crate::route::Output;
 use crate::settings::Limits;
-use bindings::redis_sync::transform::types;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use crate::text::clip;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-/// Bytes of a plugin's error message that are kept.
-const MAX_MESSAGE_BYTES: usize = 1000;
-
 /// What wasmtime says where a guest hands over more than is taken at a time. The type of that
 /// error is private, so its text is all there is; a test holds the two together.
 const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
-
-/// Everything a run sees.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    /// Name of the module.
-    pub plugin: &'a str,
-    /// Digest of the module, in hexadecimal.
-    pub digest: &'a str,
-    /// The object.
-    pub object: &'a Object,
-    /// The route's settings.
-    pub settings: &'a Arc<BTreeMap<String, String>>,
-    /// What a command's stdout is.
-    pub output: Output,
-    /// What it may use.
-    pub limits: Limits,
-}
 
 /// How a run ended.
 #[derive(Debug)]
@@ -75,14 +54,12 @@ impl Plugin {
         let state = store.data();
         let output = state.stdout.finish();
         state.stderr.finish();
-        let last_error = lock(&state.log).finish();
+        let last_error = state.log.lock().finish();
         let result = match ended {
             Ok(Ended::Entries(entries)) => Ok(entries),
             Ok(Ended::Exited(true)) => from_stdout(output, input),
             Ok(Ended::Exited(false)) => Err(Failure::Returned(exit_message(last_error))),
-            Ok(Ended::Failed(message)) => Err(Failure::Returned(
-                clip(&message, MAX_MESSAGE_BYTES).to_owned(),
-            )),
+            Ok(Ended::Failed(message)) => Err(Failure::Returned(clip(&message).to_owned())),
             Err(error) => Err(failure(&error, limits)),
         };
         Ran {
@@ -187,7 +164,7 @@ fn other(error: &wasmtime::Error, limits: &Limits) -> Failure {
     if is_of_host(error) {
         return Failure::Host(root);
     }
-    Failure::Trapped(clip(&root, MAX_MESSAGE_BYTES).to_owned())
+    Failure::Trapped(clip(&root).to_owned())
 }
 
 /// Whether it was the host that had no memory or no room, and not the guest that failed. Nothing

@@ -1,23 +1,21 @@
 //! What one run has: its WASI context, its memory budget, its settings, its log.
 
+use super::bindings::redis_sync::transform as host;
+use super::deterministic::{Seeded, StandingClock};
 use super::guest_log::{GuestLog, Speaker};
-use super::limits::MemoryBudget;
-use super::plugin::{Kind, bindings::redis_sync::transform as host};
-use super::run::Input;
-use super::stdio::{Stream, lock};
-use super::wasi::{Seeded, StandingClock};
+use super::input::{Input, Kind};
+use super::limits::{MAX_HANDLES, MemoryBudget};
+use super::stdio::Stream;
 use crate::fingerprint::Fingerprint;
 use crate::object::Object;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::Level;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
-
-/// Handles a guest may have open at a time: streams, pollables, errors.
-pub(super) const MAX_HANDLES: usize = 10_000;
 
 /// The state of a store.
 pub(super) struct State {
@@ -125,7 +123,7 @@ impl host::log::Host for State {
             host::log::Level::Warn => Level::WARN,
             host::log::Level::Error => Level::ERROR,
         };
-        lock(&self.log).write(level, &message);
+        self.log.lock().write(level, &message);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::guest_log::{GuestLog, LineBuffer};
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use tokio::io::AsyncWrite;
 use tracing::Level;
 use wasmtime_wasi::async_trait;
@@ -56,7 +57,7 @@ impl Stream {
 
     /// Ends the stream; returns what was kept.
     pub(super) fn finish(&self) -> Vec<u8> {
-        match &mut *lock(&self.0) {
+        match &mut *self.0.lock() {
             Sink::Log {
                 log,
                 buffer,
@@ -71,22 +72,18 @@ impl Stream {
 }
 
 /// A panic while a lock was held must not spread to the next run.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 fn log_line(log: &Mutex<GuestLog>, stderr: bool, line: &str) {
     if stderr {
-        lock(log).write_stderr(line);
+        log.lock().write_stderr(line);
     } else {
-        lock(log).write(Level::INFO, line);
+        log.lock().write(Level::INFO, line);
     }
 }
 
 #[async_trait]
 impl OutputStream for Stream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        match &mut *lock(&self.0) {
+        match &mut *self.0.lock() {
             Sink::Log {
                 log,
                 buffer,

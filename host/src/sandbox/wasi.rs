@@ -5,13 +5,13 @@
 //! resolved, and the environment is what the contract says. Clocks stand still or count, and
 //! waiting is over at once.
 
-use super::plugin::bindings::redis_sync::transform as host;
+use super::bindings::redis_sync::transform as host;
+use super::deterministic::Seeded;
 use super::state::State;
-use rand::rngs::ChaCha8Rng;
-use rand::{Rng, SeedableRng};
-use std::time::Duration;
+use rand::Rng;
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime::{Engine, Result};
+use wasmtime_wasi::WasiView;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -22,7 +22,6 @@ use wasmtime_wasi::p2::bindings::sync::{filesystem, io, sockets as waiting_socke
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem::preopens, sockets};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
-use wasmtime_wasi::{HostWallClock, WasiView};
 use wasmtime_wasi_io::bindings::wasi::io::error as io_error;
 
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
@@ -104,19 +103,6 @@ impl HasData for Table {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// The wall clock of a run: it stands at the object's last-modified time.
-pub(super) struct StandingClock(pub(super) Duration);
-
-impl HostWallClock for StandingClock {
-    fn resolution(&self) -> Duration {
-        Duration::from_millis(1)
-    }
-
-    fn now(&self) -> Duration {
-        self.0
-    }
-}
-
 /// Every look at the monotonic clock moves it by a microsecond.
 const STEP_NANOSECONDS: u64 = 1000;
 
@@ -171,43 +157,8 @@ impl Pollable for Over {
     async fn ready(&mut self) {}
 }
 
-/// Random bytes a guest may ask for at a time.
-pub(super) const MAX_RANDOM_BYTES: u64 = 1 << 20;
-
-/// Raised where a guest asks for more random bytes at a time.
-#[derive(Debug, thiserror::Error)]
-#[error("too many random bytes at a time")]
-pub(super) struct RandomLimit;
-
-/// The random numbers of a run: one sequence, whichever interface they are drawn through.
-pub(super) struct Seeded {
-    numbers: ChaCha8Rng,
-    /// What a guest's hash maps start from.
-    hash_seed: (u64, u64),
-}
-
 impl HasData for Seeded {
     type Data<'a> = &'a mut Self;
-}
-
-impl Seeded {
-    pub(super) fn new(seed: [u8; 32]) -> Self {
-        let word =
-            |start: usize| u64::from_le_bytes(std::array::from_fn(|byte| seed[start + byte]));
-        Self {
-            numbers: ChaCha8Rng::from_seed(seed),
-            hash_seed: (word(0), word(8)),
-        }
-    }
-
-    fn bytes(&mut self, length: u64) -> Result<Vec<u8>> {
-        if length > MAX_RANDOM_BYTES {
-            return Err(RandomLimit.into());
-        }
-        let mut bytes = vec![0; usize::try_from(length)?];
-        self.numbers.fill_bytes(&mut bytes);
-        Ok(bytes)
-    }
 }
 
 impl random::Host for Seeded {

@@ -1,0 +1,3 @@
+//! The interface of plugins, generated from the one statement of it.
+
+wasmtime::component::bindgen!({ path: "../guest-sdk/wit", world: "transformer" });

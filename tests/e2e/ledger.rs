@@ -60,7 +60,7 @@ fn text(key: &str, text: &str) -> Write {
 }
 
 async fn commit(ledger: &Ledger, ticket: &Ticket, write: Write) -> Verdict {
-    ledger.commit(&[proposal(ticket, write)]).await.unwrap()
+    ledger.commit(&mut [proposal(ticket, write)]).await.unwrap()
 }
 
 fn is_committed(verdict: &Verdict) -> bool {

@@ -66,8 +66,19 @@ pub enum EntryError {
 }
 
 /// All entries of one object: every key once, none reserved, none empty.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct EntrySet(Vec<Entry>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntrySet {
+    entries: Vec<Entry>,
+    /// Of keys, values and times to live; hexadecimal.
+    digest: String,
+}
+
+impl Default for EntrySet {
+    /// Of an object that yields nothing.
+    fn default() -> Self {
+        Self::of(Vec::new())
+    }
+}
 
 impl EntrySet {
     /// Checks `entries`, puts `prefix` before every key and gives `default_ttl` to those that have
@@ -102,46 +113,55 @@ impl EntrySet {
                 checked.push(entry);
             }
         }
-        Ok(Self(checked))
+        Ok(Self::of(checked))
     }
 
-    /// Digest of keys, values and times to live.
-    pub fn digest(&self) -> String {
-        let digest = |all: Fingerprint, entry: &Entry| {
-            let all = all
-                .part(&entry.key)
-                .part(entry.value.kind())
-                .optional(entry.ttl_seconds.map(u64::to_le_bytes));
-            match &entry.value {
-                Value::Bytes(bytes) => all.part(bytes),
-                Value::Hash(fields) => all.parts(
-                    fields
-                        .iter()
-                        .flat_map(|(field, value)| [field.as_bytes(), value]),
-                ),
-                Value::List(items) | Value::Set(items) => all.parts(items),
-                Value::SortedSet(members) => members.iter().fold(all, |all, (member, score)| {
-                    all.part(member).part(score.to_le_bytes())
-                }),
-            }
-        };
-        self.0.iter().fold(Fingerprint::new(), digest).hex()
+    fn of(entries: Vec<Entry>) -> Self {
+        let digest = digest(&entries);
+        Self { entries, digest }
+    }
+
+    /// Digest of keys, values and times to live, hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The entries.
     pub fn entries(&self) -> &[Entry] {
-        &self.0
+        &self.entries
     }
 
     /// Number of Redis keys.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Whether the object yields nothing.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
+}
+
+fn digest(entries: &[Entry]) -> String {
+    let add = |all: Fingerprint, entry: &Entry| {
+        let all = all
+            .part(&entry.key)
+            .part(entry.value.kind())
+            .optional(entry.ttl_seconds.map(u64::to_le_bytes));
+        match &entry.value {
+            Value::Bytes(bytes) => all.part(bytes),
+            Value::Hash(fields) => all.parts(
+                fields
+                    .iter()
+                    .flat_map(|(field, value)| [field.as_bytes(), value]),
+            ),
+            Value::List(items) | Value::Set(items) => all.parts(items),
+            Value::SortedSet(members) => members.iter().fold(all, |all, (member, score)| {
+                all.part(member).part(score.to_le_bytes())
+            }),
+        }
+    };
+    entries.iter().fold(Fingerprint::new(), add).hex()
 }
 
 fn check(entry: &Entry) -> Result<(), EntryError> {

@@ -1,11 +1,12 @@
-//! What the commit script answers.
+//! What the commit scripts answer.
 
-use super::commit::{TakenBy, Verdict};
 use super::names::Names;
+use super::proposal::{TakenBy, Verdict};
 use redis::FromRedisValue;
 
-/// A verdict, or why there is none yet.
-pub(super) enum Reply {
+/// What a commit script answers.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
     Verdict(Verdict),
     /// These keys are concerned too.
     Undeclared(Vec<String>),
@@ -13,48 +14,57 @@ pub(super) enum Reply {
     Unstaged,
 }
 
-impl Reply {
-    pub(super) fn read(answer: &[Answer], names: &Names) -> Self {
-        let number = |place: usize| answer.get(place).map_or(0, Answer::number);
-        let text = |place: usize| answer.get(place).map(Answer::text).unwrap_or_default();
-        Self::Verdict(match text(0).as_str() {
-            "committed" => Verdict::Committed,
-            "superseded" => Verdict::Superseded(number(1)),
-            "stale" => Verdict::Stale(number(1)),
-            "changed" => Verdict::Changed(number(1)),
-            "conflict" => Verdict::Conflict {
-                proposal: number(1),
-                redis_key: text(2),
-                taken_by: owner(text(3), names),
+impl Answer {
+    /// Reads an answer; an error is one that no script of ours gives.
+    pub(super) fn read(words: &[Word], names: &Names) -> Result<Self, String> {
+        let verdict = match words {
+            [Word::Text(name)] if name == "committed" => Verdict::Committed,
+            [Word::Text(name)] if name == "unstaged" => return Ok(Self::Unstaged),
+            [Word::Text(name), keys @ ..] if name == "undeclared" => {
+                return Ok(Self::Undeclared(keys.iter().map(Word::text).collect()));
+            }
+            [Word::Text(name), Word::Number(place)] => match name.as_str() {
+                "superseded" => Verdict::Superseded(*place),
+                "stale" => Verdict::Stale(*place),
+                "changed" => Verdict::Changed(*place),
+                _ => return Err(unknown(words)),
             },
-            "unstaged" => return Self::Unstaged,
-            _ => return Self::Undeclared(answer.iter().skip(1).map(Answer::text).collect()),
-        })
+            [
+                Word::Text(name),
+                Word::Number(place),
+                Word::Text(redis_key),
+                Word::Text(object),
+            ] if name == "conflict" => Verdict::Conflict {
+                proposal: *place,
+                redis_key: redis_key.clone(),
+                taken_by: taken_by(object, names),
+            },
+            _ => return Err(unknown(words)),
+        };
+        Ok(Self::Verdict(verdict))
     }
 }
 
-fn owner(name: String, names: &Names) -> TakenBy {
-    match names.key_of(&name) {
+fn unknown(words: &[Word]) -> String {
+    format!("a script gave an answer that is not known: {words:?}")
+}
+
+fn taken_by(object: &str, names: &Names) -> TakenBy {
+    match names.key_of(object) {
         Some(key) => TakenBy::Object(key.to_owned()),
-        None if name.is_empty() => TakenBy::Stranger,
-        None => TakenBy::OtherBucket(name),
+        None if object.is_empty() => TakenBy::Stranger,
+        None => TakenBy::OtherBucket(object.to_owned()),
     }
 }
 
 /// One element of a script's answer.
-pub(super) enum Answer {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Word {
     Number(usize),
     Text(String),
 }
 
-impl Answer {
-    pub(super) fn number(&self) -> usize {
-        match self {
-            Self::Number(number) => *number,
-            Self::Text(_) => 0,
-        }
-    }
-
+impl Word {
     pub(super) fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -63,11 +73,41 @@ impl Answer {
     }
 }
 
-impl FromRedisValue for Answer {
+impl FromRedisValue for Word {
     fn from_redis_value(value: redis::Value) -> Result<Self, redis::ParsingError> {
         match value {
             redis::Value::Int(number) => Ok(Self::Number(usize::try_from(number).unwrap_or(0))),
             value => Ok(Self::Text(String::from_redis_value(value)?)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Word {
+        Word::Text(text.into())
+    }
+
+    #[test]
+    fn an_answer_that_is_not_known_is_an_error() {
+        let names = Names::new("config", false);
+        let read = |words: &[Word]| Answer::read(words, &names);
+        let committed = Ok(Answer::Verdict(Verdict::Committed));
+        assert_eq!(read(&[text("committed")]), committed);
+        let superseded = Ok(Answer::Verdict(Verdict::Superseded(1)));
+        assert_eq!(read(&[text("superseded"), Word::Number(1)]), superseded);
+        for unknown in [
+            &[text("OK")][..],
+            &[],
+            &[text("committed"), Word::Number(1)],
+            &[text("superseded")],
+            &[text("conflict"), Word::Number(0)],
+            &[Word::Number(1)],
+        ] {
+            let error = read(unknown).unwrap_err();
+            assert!(error.starts_with("a script gave an answer"), "{error}");
         }
     }
 }

@@ -11,7 +11,7 @@
 //! 4. **finishes** at home.
 //!
 //! A worker that dies in between leaves a ticket announced and not committed. Then nobody takes the
-//! record for what Redis holds ([`Write::Keep`](super::Write::Keep) is refused), and the next
+//! record for what Redis holds ([`Write::Unchanged`](super::Write::Unchanged) is refused), and the next
 //! delivery writes everything. The same heals the rare conflict that comes about after step 1. Nor
 //! does anybody rely on a later ticket that has not finished ([`Verdict::Stale`]): its worker may
 //! have taken it on behalf of another object, and its event may never come again for this one.
@@ -20,184 +20,184 @@
 //! argument: its 3,999 arguments a request are room for 3,990 keys in one hash slot, those that
 //! objects had and those they are to have taken together. It refuses more.
 
-use super::answer::Answer;
-use super::commit::{Plan, Verdict};
-use super::request::{Part, Share};
-use super::script::{ANNOUNCE, Call, FINISH};
+use super::answer::Word;
+use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH};
+use super::proposal::{Proposal, Verdict};
+use super::record::{self, KEYS};
+use super::request::{Request, Share};
 use super::slot::Slot;
 use super::stage::Staged;
 use super::{Ledger, LedgerError};
 use crate::entry::Entry;
 use futures::future::try_join_all;
+use redis::Script;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Hash slots in which the script is called at a time.
+/// Hash slots in which a script is called at a time.
 const SLOTS_AT_ONCE: usize = 256;
 
 impl Ledger {
-    /// Commits slot by slot; `None` where staged values are gone.
-    pub(super) async fn commit_spread(
+    /// Commits slot by slot.
+    pub(super) async fn commit_by_slot(
         &self,
-        plans: &[Plan<'_>],
+        proposals: &[Proposal],
         staged: &BTreeMap<String, Staged>,
-    ) -> Result<Option<Verdict>, LedgerError> {
-        let new: BTreeSet<Slot> = plans.iter().flat_map(Plan::slots).collect();
-        let checked = self.apply_in(&new, plans, true, staged).await?;
-        if !matches!(checked, Some(Verdict::Committed)) {
+    ) -> Result<Verdict, LedgerError> {
+        let new: BTreeSet<Slot> = proposals.iter().flat_map(slots).collect();
+        let checked = self.decide_in(&new, &CHECK, proposals, staged).await?;
+        if checked != Verdict::Committed {
             return Ok(checked);
         }
         let mut concerned = BTreeSet::new();
-        for (place, plan) in plans.iter().enumerate() {
-            match self.announce(place, plan).await? {
+        for (place, proposal) in proposals.iter().enumerate() {
+            match self.announce(place, proposal).await? {
                 Ok(slots) => concerned.extend(slots),
-                Err(verdict) => return Ok(Some(verdict)),
+                Err(verdict) => return Ok(verdict),
             }
         }
-        let applied = self.apply_in(&concerned, plans, false, staged).await?;
-        if matches!(applied, Some(Verdict::Committed)) {
-            try_join_all(plans.iter().map(|plan| self.finish(plan))).await?;
+        let applied = self
+            .decide_in(&concerned, &APPLY, proposals, staged)
+            .await?;
+        if applied == Verdict::Committed {
+            try_join_all(proposals.iter().map(|proposal| self.finish(proposal))).await?;
         }
         Ok(applied)
     }
 
-    /// Calls the commit script in these slots, many at a time.
-    async fn apply_in(
+    /// Calls a commit script in these slots, many at a time, until one of them says no.
+    async fn decide_in(
         &self,
         slots: &BTreeSet<Slot>,
-        plans: &[Plan<'_>],
-        check: bool,
+        script: &'static Script,
+        proposals: &[Proposal],
         staged: &BTreeMap<String, Staged>,
-    ) -> Result<Option<Verdict>, LedgerError> {
-        let manner = &self.manner(check);
-        let mut parts = self.parts(slots, plans);
-        while !parts.is_empty() {
-            let now = parts.split_off(parts.len().saturating_sub(SLOTS_AT_ONCE));
-            let calls = now.into_iter().map(|part| self.apply(part, manner, staged));
+    ) -> Result<Verdict, LedgerError> {
+        let mut requests = self.requests(slots, proposals);
+        while !requests.is_empty() {
+            let now = requests.split_off(requests.len().saturating_sub(SLOTS_AT_ONCE));
+            let calls = now
+                .into_iter()
+                .map(|request| self.decide(script, request, staged));
             for verdict in try_join_all(calls).await? {
-                let Some(Verdict::Committed) = verdict else {
+                if verdict != Verdict::Committed {
                     return Ok(verdict);
-                };
+                }
             }
         }
-        Ok(Some(Verdict::Committed))
+        Ok(Verdict::Committed)
     }
 
-    fn parts<'a>(&self, slots: &BTreeSet<Slot>, plans: &'a [Plan<'a>]) -> Vec<Part<'a>> {
-        let mut pieces: Vec<_> = plans.iter().map(Pieces::of).collect();
-        let mut part = |slot: &Slot| {
-            let mut part = Part {
+    fn requests<'a>(&self, slots: &BTreeSet<Slot>, proposals: &'a [Proposal]) -> Vec<Request<'a>> {
+        let mut pieces: Vec<_> = proposals.iter().map(Pieces::of).collect();
+        let request = |slot: &Slot| {
+            let mut request = Request {
                 owners: self.names.owners(Some(*slot)),
                 index: None,
-                shares: Vec::with_capacity(plans.len()),
-                undeclared: BTreeSet::new(),
+                shares: Vec::with_capacity(proposals.len()),
+                known: BTreeSet::new(),
             };
-            for (plan, pieces) in plans.iter().zip(&mut pieces) {
-                let entries = pieces.entries.remove(slot).unwrap_or_default();
-                part.shares.push(Share {
-                    proposal: plan.proposal,
-                    record: self.names.part(*slot, &plan.proposal.key),
-                    digest: &plan.digest,
+            for (proposal, pieces) in proposals.iter().zip(&mut pieces) {
+                request.shares.push(Share {
+                    proposal,
+                    record: self.names.part(*slot, &proposal.key),
                     keys: pieces.keys.remove(slot).unwrap_or_default(),
-                    entries: plan.writes().then_some(entries),
+                    entries: pieces.entries.remove(slot).unwrap_or_default(),
                 });
-                part.undeclared
-                    .extend(pieces.recorded.remove(slot).unwrap_or_default());
+                let recorded = pieces.recorded.remove(slot);
+                request.known.extend(recorded.unwrap_or_default());
             }
-            part
+            request
         };
-        slots.iter().map(&mut part).collect()
+        slots.iter().map(request).collect()
     }
 
     /// All slots that may hold something of the object, or why it must not be committed.
     async fn announce(
         &self,
         place: usize,
-        plan: &Plan<'_>,
+        proposal: &Proposal,
     ) -> Result<Result<Vec<Slot>, Verdict>, LedgerError> {
         let call = &self
-            .at_home(Call::new(&ANNOUNCE), plan)
-            .argument(if plan.writes() { "0" } else { "1" })
-            .argument(plan.digest.as_str())
-            .argument(slots_json(plan));
-        let answer: Vec<Answer> = self.call(call).await?;
-        let slots = answer.iter().skip(1).map(Answer::number);
-        let slots = slots.filter_map(Slot::from_number).collect();
-        Ok(match answer.first().map(Answer::text).as_deref() {
-            Some("announced") => Ok(slots),
-            Some("superseded") => Err(Verdict::Superseded(place)),
-            Some("stale") => Err(Verdict::Stale(place)),
-            _ => Err(Verdict::Changed(place)),
-        })
+            .at_home(Call::new(&ANNOUNCE), proposal)
+            .argument(if proposal.writes() { "0" } else { "1" })
+            .argument(proposal.digest())
+            .argument(slots_json(proposal));
+        let answer: Vec<Word> = self.call(call).await?;
+        match answer.as_slice() {
+            [Word::Text(name), slots @ ..] if name == "announced" => {
+                let slots = slots.iter().filter_map(|slot| match slot {
+                    Word::Number(number) => Slot::from_number(*number),
+                    Word::Text(_) => None,
+                });
+                Ok(Ok(slots.collect()))
+            }
+            [Word::Text(name)] if name == "superseded" => Ok(Err(Verdict::Superseded(place))),
+            [Word::Text(name)] if name == "stale" => Ok(Err(Verdict::Stale(place))),
+            [Word::Text(name)] if name == "changed" => Ok(Err(Verdict::Changed(place))),
+            unknown => Err(self.link.refused(format!(
+                "a script gave an answer that is not known: {unknown:?}"
+            ))),
+        }
     }
 
-    async fn finish(&self, plan: &Plan<'_>) -> Result<(), LedgerError> {
-        let source = &plan.proposal.source;
-        let keys = serde_json::to_vec(&plan.keys).unwrap_or_default();
-        let ticket = plan.proposal.ticket.number.to_string();
-        let written = plan
-            .writes()
-            .then(|| [b"written".to_vec(), ticket.into_bytes()]);
+    async fn finish(&self, proposal: &Proposal) -> Result<(), LedgerError> {
+        let keys: Vec<&str> = proposal.keys().collect();
         let call = &self
-            .at_home(Call::new(&FINISH), plan)
-            .argument(if source.is_live() { "1" } else { "0" })
+            .at_home(Call::new(&FINISH), proposal)
+            .argument(if proposal.is_live() { "1" } else { "0" })
             .argument(self.tombstone.as_secs().to_string())
-            .argument(slots_json(plan))
-            .arguments(source.fields().into_iter().map(String::into_bytes))
-            .argument("digest")
-            .argument(plan.digest.as_str())
-            .argument("keys")
-            .argument(keys)
-            .arguments(written.into_iter().flatten());
+            .argument(slots_json(proposal))
+            .arguments(record::encode(proposal))
+            .argument(KEYS)
+            .argument(serde_json::json!(keys).to_string());
         self.call(call).await
     }
 
-    fn at_home(&self, call: Call, plan: &Plan<'_>) -> Call {
-        let key = plan.proposal.key.as_str();
+    fn at_home(&self, call: Call, proposal: &Proposal) -> Call {
+        let key = proposal.key.as_str();
         call.key(self.names.record(key))
             .key(self.names.index(key))
-            .argument(plan.proposal.ticket.number.to_string())
+            .argument(proposal.ticket.number.to_string())
             .argument(key)
     }
 }
 
-impl Plan<'_> {
-    /// The slots of the keys.
-    fn slots(&self) -> BTreeSet<Slot> {
-        self.keys.iter().map(|key| Slot::of(key)).collect()
-    }
-}
-
-/// What a plan has in each slot.
+/// What a proposal has in each slot.
 struct Pieces<'a> {
     keys: BTreeMap<Slot, Vec<&'a str>>,
     entries: BTreeMap<Slot, Vec<&'a Entry>>,
     /// Keys that the record lists.
-    recorded: BTreeMap<Slot, BTreeSet<String>>,
+    recorded: BTreeMap<Slot, Vec<String>>,
 }
 
 impl<'a> Pieces<'a> {
-    fn of(plan: &'a Plan<'a>) -> Self {
+    fn of(proposal: &'a Proposal) -> Self {
         let mut pieces = Self {
             keys: BTreeMap::new(),
             entries: BTreeMap::new(),
             recorded: BTreeMap::new(),
         };
-        for key in &plan.keys {
+        for key in proposal.keys() {
             pieces.keys.entry(Slot::of(key)).or_default().push(key);
         }
-        for entry in plan.entries() {
+        for entry in proposal.entries() {
             let slot = Slot::of(&entry.key);
             pieces.entries.entry(slot).or_default().push(entry);
         }
-        for key in plan.proposal.ticket.record.keys.iter().flatten() {
+        for key in proposal.recorded_keys() {
             let recorded = pieces.recorded.entry(Slot::of(key)).or_default();
-            recorded.insert(key.clone());
+            recorded.push(key.clone());
         }
         pieces
     }
 }
 
-fn slots_json(plan: &Plan<'_>) -> Vec<u8> {
-    let slots: Vec<u16> = plan.slots().into_iter().map(Slot::number).collect();
-    serde_json::to_vec(&slots).unwrap_or_default()
+/// The slots of the keys that an object is to have.
+fn slots(proposal: &Proposal) -> BTreeSet<Slot> {
+    proposal.keys().map(Slot::of).collect()
+}
+
+fn slots_json(proposal: &Proposal) -> String {
+    let slots: Vec<u16> = slots(proposal).into_iter().map(Slot::number).collect();
+    serde_json::json!(slots).to_string()
 }

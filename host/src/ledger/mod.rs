@@ -10,7 +10,7 @@
 //! | key | type | what |
 //! | --- | --- | --- |
 //! | `redis-sync:object:<bucket>/<key>` | hash | the object's record: last ticket issued, last ticket committed, what was committed, its Redis keys, the last error |
-//! | `redis-sync:owners` | hash | data key -> the ticket it was written under, a space, `<bucket>/<key>` of the object |
+//! | `redis-sync:owners` | hash | data key -> its owner: the ticket it was written under, a space, `<bucket>/<key>` of the object |
 //! | `redis-sync:index:<bucket>` | sorted set | keys of the objects that have a record, in byte order |
 //! | `redis-sync:stage:<number>` | any | a value too large for a commit, until it is renamed; see [`stage`] |
 //!
@@ -22,34 +22,43 @@
 //! the keys of one hash slot; the slots change one after the other, within milliseconds.
 
 mod answer;
+mod call;
 mod client;
 mod cluster;
 mod commit;
 mod connection;
+mod error;
 mod iam;
 mod index;
-mod inventory;
-mod lookup;
-mod mark;
+mod intact;
+mod link;
+mod look_up;
 mod names;
+mod orphans;
+mod owner;
+mod packed;
+mod proposal;
+mod read;
 mod record;
 mod request;
-mod script;
+#[cfg(test)]
+mod script_tests;
 mod slot;
 mod stage;
-mod value;
+mod ticket;
 
-pub use commit::{Proposal, Source, TakenBy, Verdict, Write};
+pub use error::LedgerError;
 pub use index::Start;
-pub use inventory::{OrphanCandidates, Orphans, OwnersScan};
-pub use lookup::{Seen, Standing};
-pub use record::{Explanation, Problem, Record, Ticket};
+pub use look_up::Explanation;
+pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
+pub use proposal::{Proposal, Source, TakenBy, Ticket, Verdict, Write};
+pub use record::{PluginUsed, Record};
 
 use crate::settings::RedisSettings;
-use connection::Link;
+use call::Call;
+use link::Link;
 use names::Names;
 use redis::{Cmd, FromRedisValue};
-use script::Call;
 use std::time::Duration;
 
 /// The ledger of one bucket.
@@ -64,33 +73,6 @@ pub struct Ledger {
     changes_channel: Option<String>,
     /// How long the record of a deleted object is kept.
     tombstone: Duration,
-}
-
-/// Why Redis could not do it.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum LedgerError {
-    /// Redis does not answer, or not now: a later attempt may do better.
-    #[error("Redis at {address} is not available: {cause}")]
-    Unavailable {
-        /// Host and port.
-        address: String,
-        /// What the last attempt met.
-        cause: String,
-    },
-    /// Redis refuses.
-    #[error("Redis at {address} refuses: {cause}")]
-    Refused {
-        /// Host and port.
-        address: String,
-        /// Redis' own words.
-        cause: String,
-    },
-    /// The settings of the connection are wrong.
-    #[error("{0}")]
-    Settings(String),
-    /// The record changed under every one of many attempts.
-    #[error("`{0}` changes faster than it can be committed")]
-    Contended(String),
 }
 
 impl Ledger {
@@ -118,6 +100,21 @@ impl Ledger {
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, LedgerError> {
         self.link
             .run(|mut link| async move { command.query_async(&mut link).await })
+            .await
+    }
+
+    /// The answers of commands that only read, one key each: in one round trip, on a cluster all
+    /// at a time.
+    async fn read_each<T: FromRedisValue>(
+        &self,
+        commands: Vec<Cmd>,
+    ) -> Result<Vec<T>, LedgerError> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let commands = &commands;
+        self.link
+            .run(|mut link| async move { call::query_each(commands, &mut link).await })
             .await
     }
 }

@@ -5,7 +5,8 @@
 use super::slot::{Slot, tag};
 use crate::fingerprint::Fingerprint;
 
-/// Data key -> its [`Mark`](super::mark::Mark). One for all buckets, so that no two of them share a key.
+/// Data key -> its [`Owner`](super::owner::Owner). One for all buckets, so that no two of them share a
+/// key.
 const OWNERS: &str = "redis-sync:owners";
 
 /// Among so many hash slots a cluster's records are spread, each with an index of its own.

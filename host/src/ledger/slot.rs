@@ -1,5 +1,6 @@
 //! Hash slots of a cluster, and short texts that lie in each of them.
 
+use crc16::{State, XMODEM};
 use std::sync::LazyLock;
 
 /// Hash slots of every cluster.
@@ -17,7 +18,7 @@ impl Slot {
             .and_then(|(_, rest)| rest.split_once('}'))
             .map(|(tag, _)| tag)
             .filter(|tag| !tag.is_empty());
-        Self(crc16(tag.unwrap_or(key).as_bytes()) % SLOTS)
+        Self(State::<XMODEM>::calculate(tag.unwrap_or(key).as_bytes()) % SLOTS)
     }
 
     /// All of them.
@@ -57,29 +58,16 @@ pub(super) fn tag(slot: Slot) -> u32 {
     TAGS.get(usize::from(slot.0)).copied().unwrap_or_default()
 }
 
-/// CRC-16/XMODEM, as the cluster specification of Redis has it.
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
-            if crc & 0x8000 == 0 {
-                crc << 1
-            } else {
-                (crc << 1) ^ 0x1021
-            }
-        })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn slots_are_those_of_the_specification() {
-        assert_eq!(crc16(b"123456789"), 0x31c3);
+        assert_eq!(Slot::of("123456789"), Slot(0x31c3));
         assert_eq!(Slot::of("foo"), Slot(12_182));
         assert_eq!(Slot::of("{user1000}.following"), Slot::of("user1000"));
-        assert_eq!(Slot::of("foo{}{bar}"), Slot(crc16(b"foo{}{bar}") % SLOTS));
+        assert_eq!(Slot::of("foo{}{bar}"), Slot(8363));
         assert_eq!(Slot::of("foo{{bar}}zap"), Slot::of("{bar"));
     }
 

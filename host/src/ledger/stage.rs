@@ -9,9 +9,9 @@
 //! keys 0.5 s, about 10 µs a key; [`MAX_KEYS`](crate::entry::MAX_KEYS) bounds that. Readers see what
 //! they see of any commit: staged keys are bookkeeping.
 
-use super::commit::{Proposal, Write};
 use super::connection::Connection;
-use super::request::elements;
+use super::packed::elements;
+use super::proposal::Proposal;
 use super::{Ledger, LedgerError};
 use crate::entry::Value;
 use redis::{Pipeline, RedisResult};
@@ -50,12 +50,8 @@ impl Ledger {
         proposals: &[Proposal],
     ) -> Result<BTreeMap<String, Staged>, LedgerError> {
         let mut staged = BTreeMap::new();
-        let mut large = Vec::new();
-        for proposal in proposals {
-            if let Write::Entries(set) = &proposal.write {
-                large.extend(set.entries().iter().filter(|entry| is_large(&entry.value)));
-            }
-        }
+        let entries = proposals.iter().flat_map(Proposal::entries);
+        let large = entries.filter(|entry| is_large(&entry.value));
         for entry in large {
             // A key of its own for every attempt: what an earlier one sent may arrive late.
             let upload = |mut link| async move {

@@ -77,7 +77,7 @@ impl Objects {
         let mut proposals = vec![own];
         let mut pauses = AGAIN.build();
         loop {
-            let verdict = self.ledger.commit(&proposals).await?;
+            let verdict = self.ledger.commit(&mut proposals).await?;
             match joint_commit::next(verdict, &proposals)? {
                 Next::Done => return self.report(foreseen, proposals.swap_remove(0)).await,
                 Next::Superseded => {

@@ -10,8 +10,8 @@
 --                                 may have died, so its result is not to be counted on
 local record, index = KEYS[1], KEYS[2]
 local seen = redis.call('HMGET', record, 'ticket', 'issued', 'announced', 'digest', 'slots')
+local committed, issued, announced = number(seen[1]), number(seen[2]), number(seen[3])
 local ticket = tonumber(ARGV[1])
-local committed, issued, announced = tonumber(seen[1] or '0'), tonumber(seen[2] or '0'), tonumber(seen[3] or '0')
 if committed > ticket then
   return {'superseded'}
 elseif issued < ticket or announced > ticket then
@@ -29,7 +29,7 @@ for _, list in ipairs({seen[5] or '[]', ARGV[5]}) do
   end
 end
 redis.call('HDEL', record, '')
-redis.call('HSET', record, 'announced', ARGV[1], 'slots', #slots > 0 and cjson.encode(slots) or '[]')
+redis.call('HSET', record, 'announced', ARGV[1], 'slots', json_list(slots))
 redis.call('PERSIST', record)
 redis.call('ZADD', index, 0, ARGV[2])
 local answer = {'announced'}

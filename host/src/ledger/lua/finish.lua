@@ -2,17 +2,18 @@
 --
 -- KEYS     the object's record, the index
 -- ARGV     ticket, member (the object's key), '1' where the object exists, seconds that the record
---          of one that does not is kept, hash slots of its keys as JSON, then the record's fields
+--          of one that does not is kept, hash slots of its keys as JSON, then the record's fields,
+--          name and value in turn
 local record, index = KEYS[1], KEYS[2]
 local seen = redis.call('HMGET', record, 'ticket', 'announced')
 local ticket = tonumber(ARGV[1])
-if tonumber(seen[1] or '0') >= ticket then
+if number(seen[1]) >= ticket then
   return
 end
 redis.call('HDEL', record, 'error', 'error_at')
-redis.call('HSET', record, 'ticket', ARGV[1], unpack(ARGV, 6))
+redis.call('HSET', record, unpack(ARGV, 6))
 -- A later commit that was announced meanwhile has not finished: it may be in every slot it knows.
-if tonumber(seen[2] or '0') > ticket then
+if number(seen[2]) > ticket then
   return
 end
 redis.call('HSET', record, 'slots', ARGV[5])

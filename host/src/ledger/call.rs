@@ -4,24 +4,36 @@ use super::connection::Connection;
 use redis::{Cmd, FromRedisValue, RedisResult, Script, ServerErrorKind};
 use std::sync::LazyLock;
 
-pub(super) static TICKET: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/ticket.lua")));
+/// A script: the prelude that all share, and its own files.
+macro_rules! script {
+    ($($file:literal),+) => {
+        LazyLock::new(|| {
+            Script::new(concat!(
+                include_str!("lua/prelude.lua"),
+                $(include_str!(concat!("lua/", $file)),)+
+            ))
+        })
+    };
+}
+
+pub(super) static TICKET: LazyLock<Script> = script!("ticket.lua");
 pub(super) static COMMIT: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/commit.lua")));
-pub(super) static ANNOUNCE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/announce.lua")));
-pub(super) static FINISH: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/finish.lua")));
-pub(super) static FAIL: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/fail.lua")));
-pub(super) static RECLAIM: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/reclaim.lua")));
+    script!("commit_prelude.lua", "commit_write.lua", "commit.lua");
+pub(super) static CHECK: LazyLock<Script> = script!("commit_prelude.lua", "check.lua");
+pub(super) static APPLY: LazyLock<Script> =
+    script!("commit_prelude.lua", "commit_write.lua", "apply.lua");
+pub(super) static ANNOUNCE: LazyLock<Script> = script!("announce.lua");
+pub(super) static FINISH: LazyLock<Script> = script!("finish.lua");
+pub(super) static FAIL: LazyLock<Script> = script!("fail.lua");
+pub(super) static REMOVE_ORPHANS: LazyLock<Script> = script!("remove_orphans.lua");
 
 /// One call of a script.
 #[derive(Clone)]
 pub(super) struct Call {
     script: &'static Script,
+    /// `KEYS` of the script.
     keys: Vec<Vec<u8>>,
+    /// `ARGV` of the script.
     arguments: Vec<Vec<u8>>,
 }
 
@@ -49,9 +61,11 @@ impl Call {
         self
     }
 
-    pub(super) fn arguments(mut self, arguments: impl IntoIterator<Item = Vec<u8>>) -> Self {
-        self.arguments.extend(arguments);
-        self
+    pub(super) fn arguments<T: Into<Vec<u8>>>(
+        self,
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Self {
+        arguments.into_iter().fold(self, Self::argument)
     }
 
     /// The call by digest.

@@ -1,0 +1,115 @@
+//! Whether Redis still holds what records say.
+
+use super::owner::Owner;
+use super::record::{KEYS, Record, list};
+use super::{Ledger, LedgerError};
+use redis::cmd;
+
+/// Size in bytes of the lists of keys that are held at a time.
+const KEYS_AT_ONCE: usize = 1 << 20;
+
+/// Redis keys that are checked in one round trip.
+const CHECKS_AT_ONCE: usize = 2000;
+
+/// A Redis key that should be there.
+struct Check {
+    /// The place of its record.
+    record: usize,
+    redis_key: String,
+    /// Its owner, as it should be recorded.
+    owner: String,
+}
+
+impl Ledger {
+    /// Whether all Redis keys of each of these records are still there, as its last commit wrote
+    /// them: those with a time to live may not be, others may have been evicted, or be older ones
+    /// again since a primary failed whose replica had not got them yet.
+    pub async fn intact(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
+        let mut intact = Vec::with_capacity(records.len());
+        let mut rest = records;
+        while !rest.is_empty() {
+            let (mut bytes, mut count) = (0, 0);
+            for (_, record) in rest {
+                bytes += record.keys_bytes;
+                count += 1;
+                if bytes > KEYS_AT_ONCE {
+                    break;
+                }
+            }
+            let (now, later) = rest.split_at(count);
+            intact.extend(self.intact_together(now).await?);
+            rest = later;
+        }
+        Ok(intact)
+    }
+
+    async fn intact_together(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
+        let checks = self.checks(records).await?;
+        let mut intact = vec![true; records.len()];
+        for checks in checks.chunks(CHECKS_AT_ONCE) {
+            let keys: Vec<&str> = checks.iter().map(|check| &*check.redis_key).collect();
+            let exists = self.exist(&keys).await?;
+            let owners = self.owners(&keys).await?;
+            for ((check, exists), owner) in checks.iter().zip(exists).zip(owners) {
+                if let Some(intact) = intact.get_mut(check.record) {
+                    *intact &= exists && owner.as_ref() == Some(&check.owner);
+                }
+            }
+        }
+        Ok(intact)
+    }
+
+    async fn checks(&self, records: &[(&str, &Record)]) -> Result<Vec<Check>, LedgerError> {
+        let commands = records.iter().map(|(key, _)| {
+            let mut command = cmd("HGET");
+            command.arg(self.names.record(key)).arg(KEYS);
+            command
+        });
+        let lists: Vec<Option<String>> = self.read_each(commands.collect()).await?;
+        let mut checks = Vec::new();
+        for (place, ((key, record), keys)) in records.iter().zip(lists).enumerate() {
+            let owner = Owner {
+                ticket: record.written,
+                object: self.names.object(key),
+            };
+            let owner = owner.to_string();
+            let keys = keys.as_deref().map(list).unwrap_or_default();
+            checks.extend(keys.into_iter().map(|redis_key| Check {
+                record: place,
+                redis_key,
+                owner: owner.clone(),
+            }));
+        }
+        Ok(checks)
+    }
+
+    /// Whether each of these Redis keys exists.
+    async fn exist(&self, keys: &[&str]) -> Result<Vec<bool>, LedgerError> {
+        if !self.cluster {
+            let found: usize = self.ask(cmd("EXISTS").arg(keys)).await?;
+            if found == keys.len() {
+                return Ok(vec![true; keys.len()]);
+            }
+        }
+        let commands = keys.iter().map(|key| {
+            let mut command = cmd("EXISTS");
+            command.arg(key);
+            command
+        });
+        self.read_each(commands.collect()).await
+    }
+
+    /// The owner of each of these Redis keys, as it is recorded.
+    async fn owners(&self, keys: &[&str]) -> Result<Vec<Option<String>>, LedgerError> {
+        if !self.cluster {
+            let owners = self.names.owners(None);
+            return self.ask(cmd("HMGET").arg(owners).arg(keys)).await;
+        }
+        let commands = keys.iter().map(|key| {
+            let mut command = cmd("HGET");
+            command.arg(self.names.owners_of(key)).arg(key);
+            command
+        });
+        self.read_each(commands.collect()).await
+    }
+}

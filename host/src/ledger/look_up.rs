@@ -1,0 +1,96 @@
+//! Reading records without taking a ticket.
+
+use super::call::{Call, FAIL};
+use super::owner::Owner;
+use super::record::{FIELDS, Fields, KEYS, Record, list, milliseconds_now};
+use super::{Ledger, LedgerError};
+use redis::cmd;
+use serde::Serialize;
+
+/// Bytes of an error that are recorded.
+const MAX_REASON_BYTES: usize = 2000;
+
+/// Who wrote a Redis key.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Explanation {
+    /// The Redis key.
+    pub key: String,
+    /// The bucket and key of the object.
+    pub object: String,
+    /// Entity tag of the object.
+    pub etag: Option<String>,
+    /// Version of the object, where the bucket is versioned.
+    pub version_id: Option<String>,
+    /// Names and digests of the plugins, in order; none where the object was stored as it is.
+    pub plugins: Vec<super::PluginUsed>,
+    /// Milliseconds since the Unix epoch.
+    pub written_at: Option<u64>,
+}
+
+impl Ledger {
+    /// The records of these objects, in their order, without their keys.
+    pub async fn records(&self, keys: &[String]) -> Result<Vec<Record>, LedgerError> {
+        let fields = keys.iter().map(|key| {
+            let mut command = cmd("HMGET");
+            command.arg(self.names.record(key)).arg(&FIELDS);
+            command
+        });
+        let fields: Vec<Fields> = self.read_each(fields.collect()).await?;
+        let sizes = keys.iter().map(|key| {
+            let mut command = cmd("HSTRLEN");
+            command.arg(self.names.record(key)).arg(KEYS);
+            command
+        });
+        let sizes: Vec<usize> = self.read_each(sizes.collect()).await?;
+        let record = |(fields, keys_bytes)| Record {
+            keys_bytes,
+            ..Record::decode(fields, None)
+        };
+        Ok(fields.into_iter().zip(sizes).map(record).collect())
+    }
+
+    /// All Redis keys that the object's record lists.
+    pub async fn written_keys(&self, key: &str) -> Result<Vec<String>, LedgerError> {
+        let record = self.names.record(key);
+        let keys: Option<String> = self.ask(cmd("HGET").arg(record).arg(KEYS)).await?;
+        Ok(keys.as_deref().map(list).unwrap_or_default())
+    }
+
+    /// Who wrote a Redis key; `None` where Redis Sync did not.
+    pub async fn explain(&self, redis_key: &str) -> Result<Option<Explanation>, LedgerError> {
+        let owners = self.names.owners_of(redis_key);
+        let owner: Option<String> = self.ask(cmd("HGET").arg(owners).arg(redis_key)).await?;
+        let Some(Owner { object, .. }) = owner.as_deref().and_then(Owner::parse) else {
+            return Ok(None);
+        };
+        let record = self.names.record_of(&object);
+        let fields: Fields = self.ask(cmd("HMGET").arg(record).arg(&FIELDS)).await?;
+        let record = Record::decode(fields, None);
+        Ok(Some(Explanation {
+            key: redis_key.to_owned(),
+            object,
+            etag: record.etag,
+            version_id: record.version_id,
+            plugins: record.plugins,
+            written_at: record.written_at,
+        }))
+    }
+
+    /// Records why an attempt failed, for `status`. The entries stay as they are.
+    pub async fn record_failure(
+        &self,
+        key: &str,
+        ticket: u64,
+        reason: &str,
+    ) -> Result<(), LedgerError> {
+        let reason = crate::text::clip_to(reason, MAX_REASON_BYTES);
+        let call = Call::new(&FAIL)
+            .key(self.names.index(key))
+            .key(self.names.record(key))
+            .argument(ticket.to_string())
+            .argument(key)
+            .argument(reason)
+            .argument(milliseconds_now().to_string());
+        self.call(&call).await
+    }
+}

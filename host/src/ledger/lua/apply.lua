@@ -1,0 +1,27 @@
+-- Commits what one or several objects yield in one hash slot of a cluster, all of it or nothing.
+--
+-- KEYS and ARGV are those of commit_prelude.lua; the records are parts: those of this slot.
+--
+-- Answers  {'stale', i}   a later ticket of object i has been in this slot, and need not have finished
+--          and otherwise as commit
+--
+-- Repeating it is safe: a ticket that has been here is not applied again.
+local function outdated(object, i)
+  return object.committed > object.number and {'stale', i} or nil
+end
+
+local function record(object)
+  write_record(object, object.live and object.last >= object.first)
+end
+
+local pending = load_objects()
+local refusal = first_of(outdated)
+if refusal or not pending then
+  return refusal or {'committed'}
+end
+refusal = undeclared() or first_of(changed) or conflict() or unstaged()
+if refusal then
+  return refusal
+end
+write_objects(record)
+return {'committed'}

@@ -1,0 +1,143 @@
+-- Shared by the scripts that commit, or look whether they could: commit, check and apply.
+--
+-- KEYS     the owners, the record of each object, every data key concerned, every staged key
+--          (commit: the index after the records)
+-- ARGV[1]  the request, as JSON:
+--            adopt      whether keys that nobody owns are taken over
+--            channel    where changed keys are published, if anywhere
+--            tombstone  seconds that the record of an object without keys is kept
+--            staged     places of staged keys in KEYS
+--            objects    for each object: name (bucket/key), member (key), ticket, live (whether it
+--                       exists), write (whether its entries follow, or are those already there),
+--                       digest (of its entries), first and last (its keys, as places in KEYS),
+--                       fields (of the record, name and value in turn)
+-- ARGV[2]  for each key of each object that is written: kind, time to live in seconds or '', number
+--          of elements, elements; of kind 'staged', the one element is a place in KEYS. All are in
+--          one argument, each after its length (4 bytes, the lowest first): a request may have no
+--          more than 3999 arguments on ElastiCache Serverless, and the keys need them.
+--
+-- An owner is '<ticket> <name>', with the ticket its key was written under. The record has that
+-- ticket as `written`: where they differ, the one or the other was lost.
+
+local owners = KEYS[1]
+local request = cjson.decode(ARGV[1])
+local objects = request.objects
+
+-- What `visit` first answers of the objects, which it gets with their places, counted from 0.
+local function first_of(visit)
+  for i, object in ipairs(objects) do
+    local answer = visit(object, i - 1)
+    if answer then
+      return answer
+    end
+  end
+end
+
+-- Reads the record of each object, and what it is to have.
+local function load_objects()
+  local pending = false
+  for i, object in ipairs(objects) do
+    object.record = KEYS[1 + i]
+    local seen = redis.call('HMGET', object.record, 'ticket', 'issued', 'keys', 'written', 'digest')
+    object.committed, object.issued = number(seen[1]), number(seen[2])
+    object.written, object.recorded_digest = seen[4], seen[5]
+    object.number = tonumber(object.ticket)
+    object.done = object.committed == object.number
+    object.old, object.had, object.new = seen[3] and cjson.decode(seen[3]) or {}, {}, {}
+    for _, key in ipairs(object.old) do
+      object.had[key] = true
+    end
+    for place = object.first, object.last do
+      object.new[KEYS[place]] = true
+    end
+    pending = pending or not object.done
+  end
+  return pending
+end
+
+-- The name of the object that has a key, of its owner.
+local function name_in(owner)
+  return owner and string.match(owner, '^%d+ (.*)$')
+end
+
+-- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.
+local function with_owners(object, visit)
+  return in_chunks(object.first, object.last, function(from, to)
+    return visit(from, to, redis.call('HMGET', owners, unpack(KEYS, from, to)))
+  end)
+end
+
+-- Keys that objects had and that KEYS does not name.
+local function undeclared()
+  local declared, missing = {}, {'undeclared'}
+  for place = 2 + #objects, #KEYS do
+    declared[KEYS[place]] = true
+  end
+  for _, object in ipairs(objects) do
+    for _, key in ipairs(object.old) do
+      if not declared[key] then
+        missing[#missing + 1] = key
+      end
+    end
+  end
+  return #missing > 1 and missing or nil
+end
+
+-- Whether what an object is to keep as it is has changed, or is not there any more.
+local function changed(object, i)
+  if object.write or object.done then
+    return nil
+  end
+  local answer = {'changed', i}
+  if object.recorded_digest ~= object.digest then
+    return answer
+  end
+  for _, key in ipairs(object.old) do
+    if not object.new[key] then
+      return answer
+    end
+  end
+  local owner = (object.written or '') .. ' ' .. object.name
+  return with_owners(object, function(from, to, found)
+    for place = from, to do
+      if found[place - from + 1] ~= owner then
+        return answer
+      end
+    end
+    return redis.call('EXISTS', unpack(KEYS, from, to)) < to - from + 1 and answer or nil
+  end)
+end
+
+-- Whether a key is not free. An object's own keys stay its own where the owners were lost.
+local function conflict()
+  local together, claimed = {}, {}
+  for _, object in ipairs(objects) do
+    together[object.name] = true
+  end
+  return first_of(function(object, i)
+    return with_owners(object, function(from, to, found)
+      for place = from, to do
+        local key, owner = KEYS[place], name_in(found[place - from + 1])
+        if claimed[key] then
+          return {'conflict', i, key, claimed[key]}
+        end
+        claimed[key] = object.name
+        if owner and not together[owner] then
+          return {'conflict', i, key, owner}
+        end
+        if not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
+          return {'conflict', i, key, ''}
+        end
+      end
+    end)
+  end)
+end
+
+-- Whether staged values are gone.
+local function unstaged()
+  for _, place in ipairs(request.staged) do
+    if redis.call('EXISTS', KEYS[place]) == 0 then
+      return {'unstaged'}
+    end
+  end
+end

@@ -1,0 +1,146 @@
+-- Shared by the scripts that write: commit and apply.
+
+-- A full Redis refuses HSET as long as the script has written nothing, and refuses nothing after
+-- that. So what adds keys begins with HSET, and what only removes them with HDEL.
+local function begin_writing()
+  for _, object in ipairs(objects) do
+    if object.write and object.last >= object.first then
+      return
+    end
+  end
+  redis.call('HDEL', objects[1].record, 'error')
+end
+
+-- Records what the object has now. `keep` says whether the record is to stay.
+local function write_record(object, keep)
+  local keys = {}
+  for place = object.first, object.last do
+    keys[#keys + 1] = KEYS[place]
+  end
+  redis.call('HSET', object.record, 'keys', json_list(keys), unpack(object.fields))
+  redis.call('HDEL', object.record, 'error', 'error_at')
+  if keep then
+    redis.call('PERSIST', object.record)
+  else
+    redis.call('EXPIRE', object.record, request.tombstone)
+  end
+end
+
+local changed_keys = {}
+
+-- Removes what the object had and has no more, also where the owners were lost: whoever had taken
+-- a key over would have taken it off the object's record.
+local function remove_old(object)
+  local old, gone = {}, {}
+  for _, key in ipairs(object.old) do
+    if not object.new[key] then
+      old[#old + 1] = key
+    end
+  end
+  in_chunks(1, #old, function(from, to)
+    local found = redis.call('HMGET', owners, unpack(old, from, to))
+    for place = from, to do
+      local owner = name_in(found[place - from + 1])
+      if not owner or owner == object.name then
+        gone[#gone + 1] = old[place]
+        changed_keys[#changed_keys + 1] = old[place]
+      end
+    end
+  end)
+  call_with(gone, 'UNLINK')
+  call_with(gone, 'HDEL', owners)
+end
+
+local push = {hash = 'HSET', list = 'RPUSH', set = 'SADD', sorted_set = 'ZADD'}
+local position = 1
+
+-- The next part of ARGV[2].
+local function next_part()
+  local part
+  part, position = struct.unpack('<I4c0', ARGV[2], position)
+  return part
+end
+
+local function next_parts(count)
+  local parts = {}
+  for i = 1, count do
+    parts[i] = next_part()
+  end
+  return parts
+end
+
+-- Writes to a key that is free; plain strings are put on the list `strings` instead.
+local function write_entry(key, strings)
+  local kind, ttl, count = next_part(), next_part(), tonumber(next_part())
+  if kind == 'bytes' and ttl == '' then
+    strings[#strings + 1] = key
+    strings[#strings + 1] = next_part()
+  elseif kind == 'bytes' then
+    redis.call('SET', key, next_part(), 'EX', ttl)
+    return
+  elseif kind == 'staged' then
+    redis.call('RENAME', KEYS[tonumber(next_part())], key)
+    redis.call('PERSIST', key)
+  else
+    in_chunks(1, count, function(from, to)
+      redis.call(push[kind], key, unpack(next_parts(to - from + 1)))
+    end)
+  end
+  if ttl ~= '' then
+    redis.call('EXPIRE', key, ttl)
+  end
+end
+
+-- Passes over an entry that is not written: its object was committed before.
+local function skip_entry()
+  next_parts(2)
+  next_parts(tonumber(next_part()))
+end
+
+-- Writes what the object yields, and owns it.
+local function write_entries(object)
+  local keys, owned, strings = {}, {}, {}
+  for place = object.first, object.last do
+    keys[#keys + 1] = KEYS[place]
+    owned[#owned + 1] = KEYS[place]
+    owned[#owned + 1] = object.ticket .. ' ' .. object.name
+  end
+  call_with(keys, 'UNLINK')
+  call_with(owned, 'HSET', owners)
+  for _, key in ipairs(keys) do
+    write_entry(key, strings)
+    changed_keys[#changed_keys + 1] = key
+  end
+  call_with(strings, 'MSET')
+end
+
+local function skip_entries(object)
+  for _ = object.first, object.last do
+    skip_entry()
+  end
+end
+
+-- Writes all objects that were not committed before; `record` writes the record of one.
+local function write_objects(record)
+  begin_writing()
+  for _, object in ipairs(objects) do
+    if not object.done then
+      record(object)
+    end
+  end
+  for _, object in ipairs(objects) do
+    if not object.done then
+      remove_old(object)
+    end
+  end
+  for _, object in ipairs(objects) do
+    if object.write then
+      (object.done and skip_entries or write_entries)(object)
+    end
+  end
+  if request.channel ~= '' then
+    for _, key in ipairs(changed_keys) do
+      redis.call('PUBLISH', request.channel, key)
+    end
+  end
+end

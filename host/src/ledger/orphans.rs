@@ -1,0 +1,202 @@
+//! Going through everything that Redis Sync has written, to find orphans: keys that their object does
+//! not yield any more, and objects that have fallen out of the index.
+//!
+//! Where Redis has evicted an object's record or its place in the index, nothing leads from the
+//! object to its keys any more; but each key still leads to its object.
+
+use super::call::{Call, REMOVE_ORPHANS};
+use super::owner::Owner;
+use super::record::{FIELDS, Fields, KEYS, Record};
+use super::slot::Slot;
+use super::{Ledger, LedgerError};
+use std::collections::{BTreeMap, HashSet};
+
+/// Hash slots of a cluster that are read at a time.
+const HASHES_AT_ONCE: usize = 256;
+
+/// Keys that one step asks for; Redis may give more.
+const KEYS_A_STEP: usize = 1000;
+
+/// The same of each of a cluster's hash slots.
+const KEYS_OF_A_SLOT: usize = 50;
+
+/// Where a scan of all owners is.
+pub struct OwnersScan {
+    /// Hashes that are not read to their end, with the place in each.
+    pending: Vec<(String, u64)>,
+}
+
+/// Redis keys of one object that may be orphans.
+#[derive(Debug)]
+pub struct OrphanCandidates {
+    /// The object's key.
+    pub object: String,
+    /// Whether it is not in the index, though it should be: who goes by that does not meet it.
+    pub is_lost: bool,
+    /// Its keys that were not written by its last commit, with the tickets they were written under.
+    keys: Vec<(String, u64)>,
+}
+
+impl OrphanCandidates {
+    /// Whether any of its keys may be an orphan.
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+}
+
+impl Ledger {
+    /// A scan of all keys that have an owner.
+    pub fn scan_owners(&self) -> OwnersScan {
+        OwnersScan {
+            pending: self.names.all_owners().map(|hash| (hash, 0)).collect(),
+        }
+    }
+
+    /// Goes on; says which objects of this bucket have something that is not as it should be.
+    /// `None` at the end.
+    pub async fn next_candidates(
+        &self,
+        scan: &mut OwnersScan,
+    ) -> Result<Option<Vec<OrphanCandidates>>, LedgerError> {
+        if scan.pending.is_empty() {
+            return Ok(None);
+        }
+        let mut owned: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
+        for (redis_key, owner) in self.step(scan).await? {
+            let Some(owner) = Owner::parse(&owner) else {
+                continue;
+            };
+            if let Some(object) = self.names.key_of(&owner.object) {
+                let keys = owned.entry(object.to_owned()).or_default();
+                keys.push((redis_key, owner.ticket));
+            }
+        }
+        let (objects, keys): (Vec<String>, Vec<_>) = owned.into_iter().unzip();
+        let records = self.records(&objects).await?;
+        let indexed = self.are_indexed(&objects).await?;
+        let mut candidates = Vec::new();
+        for (((object, mut keys), record), is_indexed) in
+            objects.into_iter().zip(keys).zip(records).zip(indexed)
+        {
+            keys.retain(|(_, ticket)| *ticket != record.written);
+            // An object that was deleted leaves a record without an entity tag, outside of the index.
+            let was_deleted = record.etag.as_deref() == Some("");
+            let is_lost = !is_indexed && !was_deleted;
+            if is_lost || !keys.is_empty() {
+                candidates.push(OrphanCandidates {
+                    object,
+                    is_lost,
+                    keys,
+                });
+            }
+        }
+        Ok(Some(candidates))
+    }
+
+    async fn are_indexed(&self, objects: &[String]) -> Result<Vec<bool>, LedgerError> {
+        let commands = objects.iter().map(|key| {
+            let mut command = redis::cmd("ZSCORE");
+            command.arg(self.names.index(key)).arg(key);
+            command
+        });
+        let scores: Vec<Option<f64>> = self.read_each(commands.collect()).await?;
+        Ok(scores.iter().map(Option::is_some).collect())
+    }
+
+    /// Some more keys, with their owners.
+    async fn step(&self, scan: &mut OwnersScan) -> Result<Vec<(String, String)>, LedgerError> {
+        let left = scan.pending.len().saturating_sub(HASHES_AT_ONCE);
+        let now = scan.pending.split_off(left);
+        let count = if self.cluster {
+            KEYS_OF_A_SLOT
+        } else {
+            KEYS_A_STEP
+        };
+        let commands = now.iter().map(|(hash, cursor)| {
+            let mut command = redis::cmd("HSCAN");
+            command.arg(hash).arg(cursor).arg("COUNT").arg(count);
+            command
+        });
+        let read: Vec<(u64, Vec<(String, String)>)> = self.read_each(commands.collect()).await?;
+        let mut owned = Vec::new();
+        for ((hash, _), (cursor, pairs)) in now.into_iter().zip(read) {
+            owned.extend(pairs);
+            if cursor != 0 {
+                scan.pending.push((hash, cursor));
+            }
+        }
+        Ok(owned)
+    }
+
+    /// Those of the keys that the object does not yield: written under an earlier ticket than its
+    /// last entries were, and not listed among them. A commit that was announced and has not
+    /// finished leaves that open.
+    pub async fn orphans(&self, candidates: &OrphanCandidates) -> Result<Orphans, LedgerError> {
+        let record = self.names.record(&candidates.object);
+        let mut fields = redis::cmd("HMGET");
+        fields.arg(&record).arg(&FIELDS);
+        let fields: Fields = self.ask(&fields).await?;
+        let keys: Option<String> = self.ask(redis::cmd("HGET").arg(&record).arg(KEYS)).await?;
+        let record = Record::decode(fields, keys.as_deref());
+        let listed: HashSet<&str> = record.keys.iter().flatten().map(String::as_str).collect();
+        let is_orphan = |(key, ticket): &&(String, u64)| {
+            record.committed != 0
+                && record.is_whole()
+                && *ticket < record.written
+                && !listed.contains(key.as_str())
+        };
+        Ok(Orphans {
+            object: candidates.object.clone(),
+            keys: candidates.keys.iter().filter(is_orphan).cloned().collect(),
+        })
+    }
+
+    /// Removes them, unless somebody has written them meanwhile. Says how many it were.
+    pub async fn remove_orphans(&self, orphans: &Orphans) -> Result<u64, LedgerError> {
+        let mut by_slot: BTreeMap<Option<Slot>, Vec<&(String, u64)>> = BTreeMap::new();
+        for orphan in &orphans.keys {
+            let slot = self.cluster.then(|| Slot::of(&orphan.0));
+            by_slot.entry(slot).or_default().push(orphan);
+        }
+        let mut removed = 0;
+        for (slot, keys) in by_slot {
+            let call = &self.removal(orphans, slot, &keys);
+            removed += self.call::<u64>(call).await?;
+        }
+        Ok(removed)
+    }
+
+    fn removal(&self, orphans: &Orphans, slot: Option<Slot>, keys: &[&(String, u64)]) -> Call {
+        let record = match slot {
+            Some(slot) => self.names.part(slot, &orphans.object),
+            None => self.names.record(&orphans.object),
+        };
+        let mut call = Call::new(&REMOVE_ORPHANS)
+            .key(self.names.owners(slot))
+            .key(record)
+            .argument(self.tombstone.as_secs().to_string())
+            .argument(self.changes_channel.as_deref().unwrap_or_default());
+        for (key, ticket) in keys {
+            let owner = Owner {
+                ticket: *ticket,
+                object: self.names.object(&orphans.object),
+            };
+            call = call.key(key.as_str()).argument(owner.to_string());
+        }
+        call
+    }
+}
+
+/// Redis keys that their object does not yield any more, with the tickets they were written under.
+#[derive(Debug)]
+pub struct Orphans {
+    object: String,
+    keys: Vec<(String, u64)>,
+}
+
+impl Orphans {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        u64::try_from(self.keys.len()).unwrap_or(u64::MAX)
+    }
+}

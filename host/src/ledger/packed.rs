@@ -1,0 +1,68 @@
+//! Entries as the commit scripts and the commands that write them take them.
+
+use crate::entry::{Entry, Value};
+
+/// Entries in one argument: each part after its length.
+#[derive(Default)]
+pub(super) struct Packed(pub(super) Vec<u8>);
+
+impl Packed {
+    /// Kind, time to live, number of elements, elements. A value that was staged is named by its
+    /// place among the keys instead.
+    pub(super) fn entry(&mut self, entry: &Entry, staged_at: Option<usize>) {
+        let (kind, elements) = match staged_at {
+            Some(place) => ("staged", vec![place.to_string().into_bytes()]),
+            None => (entry.value.kind(), elements(&entry.value)),
+        };
+        let ttl = entry.ttl_seconds.map(|seconds| seconds.to_string());
+        self.part(kind.as_bytes());
+        self.part(ttl.unwrap_or_default().as_bytes());
+        self.part(elements.len().to_string().as_bytes());
+        for element in &elements {
+            self.part(element);
+        }
+    }
+
+    /// What is larger than a length has room for was staged.
+    fn part(&mut self, part: &[u8]) {
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        self.0.extend(length.to_le_bytes());
+        self.0.extend(part);
+    }
+}
+
+/// A value as the arguments of the command that writes it.
+pub(super) fn elements(value: &Value) -> Vec<Vec<u8>> {
+    match value {
+        Value::Bytes(bytes) => vec![bytes.clone()],
+        Value::Hash(fields) => fields
+            .iter()
+            .flat_map(|(field, value)| [field.clone().into_bytes(), value.clone()])
+            .collect(),
+        Value::List(items) | Value::Set(items) => items.clone(),
+        Value::SortedSet(members) => members
+            .iter()
+            .flat_map(|(member, score)| [score_text(*score).into_bytes(), member.clone()])
+            .collect(),
+    }
+}
+
+/// The shortest text that reads back the same: `{:?}` writes an exponent where that is shorter, and
+/// infinity as `inf`, as Redis does.
+fn score_text(score: f64) -> String {
+    format!("{score:?}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_short_and_reads_back_the_same() {
+        for score in [5e-324, f64::MAX, 0.1, -1.5, 0.0, f64::INFINITY, 1e21] {
+            let text = score_text(score);
+            assert!(text.len() < 25, "{text}");
+            assert_eq!(text.parse(), Ok(score));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is to be committed, and what became of it.
+
+use super::record::Record;
+use crate::entry::{Entry, EntrySet};
+
+/// The right to commit what is read from now on.
+#[derive(Clone, Debug)]
+pub struct Ticket {
+    /// The number; the later, the larger.
+    pub number: u64,
+    /// What was recorded when the ticket was taken.
+    pub record: Record,
+}
+
+/// What one object is to be. A ticket is for one proposal: who evaluates the object anew takes a new
+/// one.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The object's key.
+    pub key: String,
+    /// The ticket taken before anything was read.
+    pub ticket: Ticket,
+    /// What it was made from.
+    pub source: Source,
+    /// What it yields.
+    pub write: Write,
+}
+
+/// What a proposal was made from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The object is in the bucket.
+    Object {
+        /// Its entity tag.
+        etag: String,
+        /// Its version, where the bucket is versioned.
+        version_id: Option<String>,
+        /// Milliseconds since the Unix epoch.
+        last_modified: u64,
+        /// Whatever decided the result.
+        fingerprint: String,
+        /// What decided the result besides the object's version, time and metadata.
+        basis: String,
+        /// Names and digests of the plugins, in order.
+        plugins: Vec<(String, String)>,
+    },
+    /// The object is not in the bucket.
+    Gone,
+}
+
+/// What is to be written.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// These entries.
+    Entries(EntrySet),
+    /// Nothing: what is recorded is still right, as long as the record says the same.
+    Unchanged,
+}
+
+/// What became of proposals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They hold now.
+    Committed,
+    /// A later ticket of that proposal has committed.
+    Superseded(usize),
+    /// The ticket of that proposal does not count any more: its record was lost, a later worker is at
+    /// it (on a cluster), or what it has changed meanwhile. What is read under a new ticket may be
+    /// committed.
+    Stale(usize),
+    /// That proposal says [`Write::Unchanged`], but its record or its keys are not so.
+    Changed(usize),
+    /// That proposal claims a key that is not free.
+    Conflict {
+        /// The proposal.
+        proposal: usize,
+        /// The Redis key.
+        redis_key: String,
+        /// Who has it.
+        taken_by: TakenBy,
+    },
+}
+
+/// Who has a Redis key that a proposal claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TakenBy {
+    /// An object of this bucket, by its key.
+    Object(String),
+    /// An object of another bucket, as `bucket/key`.
+    OtherBucket(String),
+    /// Somebody else than Redis Sync.
+    Stranger,
+}
+
+impl Proposal {
+    /// The Redis keys that the object is to have. Those of an object that stays as it is are recorded.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        let recorded = match self.write {
+            Write::Entries(_) => &[],
+            Write::Unchanged => self.recorded_keys(),
+        };
+        let written = self.entries().iter().map(|entry| entry.key.as_str());
+        written.chain(recorded.iter().map(String::as_str))
+    }
+
+    /// The Redis keys that the object had when the ticket was taken.
+    pub(super) fn recorded_keys(&self) -> &[String] {
+        self.ticket.record.keys.as_deref().unwrap_or_default()
+    }
+
+    /// The entries to write.
+    pub(super) fn entries(&self) -> &[Entry] {
+        match &self.write {
+            Write::Entries(set) => set.entries(),
+            Write::Unchanged => &[],
+        }
+    }
+
+    /// Digest of what the object is to have.
+    pub(super) fn digest(&self) -> &str {
+        match &self.write {
+            Write::Entries(set) => set.digest(),
+            Write::Unchanged => self.ticket.record.digest.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// Whether entries are to be written.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self.write, Write::Entries(_))
+    }
+
+    /// Whether the object is in the bucket.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.source, Source::Object { .. })
+    }
+}

@@ -1,0 +1,246 @@
+//! The scripts of a cluster: check and apply in a hash slot, announce and finish at home.
+
+use super::*;
+use crate::ledger::call::{ANNOUNCE, APPLY, CHECK, FINISH};
+
+fn no_staged() -> BTreeMap<String, Staged> {
+    BTreeMap::new()
+}
+
+/// Kills: a check that writes, that looks at no ticket, or at no owner.
+#[tokio::test]
+async fn a_check_says_what_is_in_the_way_and_writes_nothing() {
+    let mut server = Server::start().await;
+    let owned = "HSET part:o ticket 5 keys [\"k\"]
+        HSET owners k 5~b/o m 5~b/p
+        MSET k old m theirs";
+    for (keys, ticket, answer) in [
+        (&["k", "n"][..], 9, "committed"),
+        (&["m"], 9, "conflict 0 m b/p"),
+        (&["k"], 4, "stale 0"),
+        (&["other"], 5, "committed"),
+    ] {
+        server.set(owned).await;
+        let before = server.state().await;
+        let call = in_slot(
+            &CHECK,
+            &[object("o", ticket, texts(keys))],
+            &[],
+            &no_staged(),
+        );
+        assert_eq!(
+            server.answer(&call).await,
+            answer,
+            "{keys:?} under {ticket}"
+        );
+        assert_eq!(server.state().await, before, "{keys:?} under {ticket}");
+    }
+}
+
+/// Kills: a straggler that overwrites a later ticket's part, keys left behind, owners left behind, a
+/// part of nothing that is kept for ever.
+#[tokio::test]
+async fn a_slot_takes_the_latest_ticket_that_came_to_it() {
+    let mut server = Server::start().await;
+    let part = "HSET part:o ticket 5 written 5 keys [\"k\",\"l\"]
+        HSET owners k 5~b/o l 5~b/o
+        MSET k old l old";
+    let apply =
+        |proposal: Proposal, known: &[&str]| in_slot(&APPLY, &[proposal], known, &no_staged());
+    let part_of = |keys: &str| json!({"ticket": "9", "written": "9", "keys": keys});
+    for (name, call, answer, after) in [
+        (
+            "fewer keys",
+            apply(object("o", 9, texts(&["k"])), &["l"]),
+            "committed",
+            Some(json!({"k": "v", "owners": {"k": "9 b/o"}, "part:o": part_of(r#"["k"]"#)})),
+        ),
+        (
+            "nothing is left here",
+            apply(object("o", 9, texts(&[])), &["k", "l"]),
+            "committed",
+            Some(json!({"part:o?": part_of("[]")})),
+        ),
+        (
+            "undeclared",
+            apply(object("o", 9, texts(&["k"])), &[]),
+            "undeclared l",
+            None,
+        ),
+        (
+            "a straggler",
+            apply(object("o", 4, texts(&["k"])), &["l"]),
+            "stale 0",
+            None,
+        ),
+        (
+            "a repetition",
+            apply(object("o", 5, texts(&["k"])), &["l"]),
+            "committed",
+            None,
+        ),
+        (
+            "unchanged of another digest",
+            apply(unchanged("o", 9, &["k", "l"], "D"), &[]),
+            "changed 0",
+            None,
+        ),
+    ] {
+        server.set(part).await;
+        let before = server.state().await;
+        assert_eq!(server.answer(&call).await, answer, "{name}");
+        let mut state = server.state().await;
+        for (_, record) in state.as_object_mut().unwrap() {
+            record.as_object_mut().map(|record| record.remove("digest"));
+        }
+        assert_eq!(state, after.unwrap_or(before), "{name}");
+    }
+}
+
+/// Kills: staged values that are copied in part, keep their expiry, or are taken for there when they
+/// are not.
+#[tokio::test]
+async fn a_staged_value_becomes_the_keys_own() {
+    let mut server = Server::start().await;
+    let staged = BTreeMap::from([(
+        "k".to_owned(),
+        Staged {
+            key: "stage".to_owned(),
+        },
+    )]);
+    let proposals = [object("o", 9, texts(&["k"]))];
+    for (state, answer) in [
+        ("SET stage large EX 900\n SET k old", "committed"),
+        ("SET k old", "unstaged"),
+    ] {
+        server.set(state).await;
+        let call = in_slot(&APPLY, &proposals, &[], &staged);
+        assert_eq!(server.answer(&call).await, answer);
+        let held = server.state().await["k"].clone();
+        assert_eq!(
+            held,
+            if answer == "committed" {
+                "large"
+            } else {
+                "old"
+            }
+        );
+        assert_eq!(server.state().await["stage?"], Value::Null);
+    }
+}
+
+/// Kills: announced without a look at what committed, was issued or is announced; slots forgotten.
+#[tokio::test]
+async fn an_announcement_names_every_slot_and_keeps_earlier_tickets_out() {
+    let mut server = Server::start().await;
+    let call = |ticket: &str, unchanged: &str, slots: &str| {
+        Call::new(&ANNOUNCE)
+            .key("record")
+            .key("index")
+            .arguments([ticket, "o", unchanged, "D", slots])
+    };
+    let record = |announced: &str, slots: &str| {
+        json!({
+            "record": {"issued": "9", "ticket": "5", "digest": "D", "announced": announced, "slots": slots},
+            "index": ["o"],
+        })
+    };
+    let state = "HSET record issued 9 ticket 5 announced 5 digest D slots [1,2]";
+    let broken_off = "HSET record issued 9 ticket 5 announced 7 digest D slots [1,2]";
+    for (name, state, call, answer, after) in [
+        (
+            "new",
+            state,
+            call("9", "0", "[2,3]"),
+            "announced 1 2 3",
+            Some(record("9", "[1,2,3]")),
+        ),
+        (
+            "unchanged",
+            state,
+            call("9", "1", "[1,2]"),
+            "announced 1 2",
+            Some(record("9", "[1,2]")),
+        ),
+        (
+            "unchanged after one that was broken off",
+            broken_off,
+            call("9", "1", "[]"),
+            "changed",
+            None,
+        ),
+        (
+            "anew after one that was broken off",
+            broken_off,
+            call("9", "0", "[]"),
+            "announced 1 2",
+            Some(record("9", "[1,2]")),
+        ),
+        (
+            "before a later one",
+            broken_off,
+            call("6", "0", "[]"),
+            "stale",
+            None,
+        ),
+        (
+            "after a later commit",
+            state,
+            call("4", "0", "[]"),
+            "superseded",
+            None,
+        ),
+        ("not issued", state, call("10", "0", "[]"), "stale", None),
+    ] {
+        server.set(state).await;
+        let before = server.state().await;
+        assert_eq!(server.answer(&call).await, answer, "{name}");
+        assert_eq!(server.state().await, after.unwrap_or(before), "{name}");
+    }
+    // More slots than a Lua call returns values.
+    let all: Vec<u16> = (0..16_384).collect();
+    server.set("HSET record issued 9").await;
+    let answer = server
+        .answer(&call("9", "0", &json!(all).to_string()))
+        .await;
+    assert_eq!(answer.split(' ').count(), 1 + 16_384);
+}
+
+/// Kills: a finish that overwrites a later one, forgets slots of an announced one, or leaves the
+/// index as it was.
+#[tokio::test]
+async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
+    let mut server = Server::start().await;
+    let call = |ticket: &str, live: &str| {
+        Call::new(&FINISH).key("record").key("index").arguments([
+            ticket, "o", live, "100", "[3]", "ticket", ticket, "keys", "[\"k\"]",
+        ])
+    };
+    let announced = "HSET record issued 9 ticket 5 announced 9 slots [1,3] error e error_at 1
+        ZADD index 0 o";
+    let record = |slots: &str| json!({"issued": "9", "ticket": "9", "announced": "9", "slots": slots, "keys": r#"["k"]"#});
+    for (name, ticket, live, after) in [
+        (
+            "done",
+            "9",
+            "1",
+            Some(json!({"record": record("[3]"), "index": ["o"]})),
+        ),
+        ("gone", "9", "0", Some(json!({"record?": record("[3]")}))),
+        ("repeated", "5", "1", None),
+        (
+            "a later one is announced",
+            "7",
+            "1",
+            Some(json!({
+                "record": {"issued": "9", "ticket": "7", "announced": "9", "slots": "[1,3]", "keys": r#"["k"]"#},
+                "index": ["o"],
+            })),
+        ),
+    ] {
+        server.set(announced).await;
+        let before = server.state().await;
+        assert_eq!(server.answer(&call(ticket, live)).await, "nil", "{name}");
+        assert_eq!(server.state().await, after.unwrap_or(before), "{name}");
+    }
+}

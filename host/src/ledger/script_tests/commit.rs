@@ -1,0 +1,352 @@
+//! The commit of one server.
+
+use super::*;
+
+/// State before, proposals, keys declared besides theirs, options; answer, state after.
+struct Case {
+    name: &'static str,
+    before: &'static str,
+    proposals: Vec<Proposal>,
+    known: &'static [&'static str],
+    adopt: bool,
+    answer: &'static str,
+    /// `None` where nothing changes.
+    after: Option<Value>,
+}
+
+/// Redis after `b/o` was committed under ticket 5 with the keys k and l.
+const COMMITTED: &str =
+    "HSET redis-sync:object:b/o issued 5 ticket 5 written 5 digest D keys [\"k\",\"l\"]
+    HSET redis-sync:owners k 5~b/o l 5~b/o
+    ZADD redis-sync:index:b 0 o
+    MSET k old l old";
+
+/// The same with a later ticket issued.
+const ISSUED: &str =
+    "HSET redis-sync:object:b/o issued 9 ticket 5 written 5 digest D keys [\"k\",\"l\"]
+    HSET redis-sync:owners k 5~b/o l 5~b/o
+    ZADD redis-sync:index:b 0 o
+    MSET k old l old";
+
+fn case(name: &'static str, before: &'static str, proposals: Vec<Proposal>) -> Case {
+    Case {
+        name,
+        before,
+        proposals,
+        known: &["k", "l"],
+        adopt: true,
+        answer: "committed",
+        after: None,
+    }
+}
+
+impl Case {
+    fn answers(self, answer: &'static str) -> Self {
+        Self { answer, ..self }
+    }
+
+    fn leaves(self, after: Value) -> Self {
+        let after = Some(after);
+        Self { after, ..self }
+    }
+}
+
+async fn check(cases: Vec<Case>) {
+    let mut server = Server::start().await;
+    for case in cases {
+        server.set(case.before).await;
+        let before = server.state().await;
+        let options = CommitOptions {
+            adopt: case.adopt,
+            ..OPTIONS
+        };
+        let call = whole(&case.proposals, case.known, &options);
+        assert_eq!(server.answer(&call).await, case.answer, "{}", case.name);
+        let mut after = server.state().await;
+        // Digests are long, and compared where they decide something.
+        for state in [&mut after] {
+            for (_, record) in state.as_object_mut().unwrap() {
+                if record["digest"]
+                    .as_str()
+                    .is_some_and(|digest| digest.len() > 1)
+                {
+                    record.as_object_mut().unwrap().remove("digest");
+                }
+            }
+        }
+        assert_eq!(after, case.after.unwrap_or(before), "{}", case.name);
+    }
+}
+
+/// Kills: without `committed > number` (superseded), without `issued < number` (stale), a commit
+/// that is carried out again (`done`).
+#[tokio::test]
+async fn a_ticket_counts_once_and_only_while_it_is_the_latest() {
+    let newer = "HSET redis-sync:object:b/o issued 9 ticket 9
+        SET k new";
+    let repeated = "HSET redis-sync:object:b/o issued 5 ticket 5 keys [\"k\"]
+        SET k overwritten";
+    check(vec![
+        case(
+            "a later ticket has committed",
+            newer,
+            vec![object("o", 5, texts(&["k"]))],
+        )
+        .answers("superseded 0"),
+        case(
+            "the second object's",
+            newer,
+            vec![object("p", 0, texts(&[])), object("o", 5, texts(&[]))],
+        )
+        .answers("superseded 1"),
+        case(
+            "the record was lost",
+            "SET k new",
+            vec![object("o", 5, texts(&["k"]))],
+        )
+        .answers("stale 0"),
+        case(
+            "a repetition changes nothing",
+            repeated,
+            vec![object("o", 5, texts(&["k"]))],
+        ),
+    ])
+    .await;
+}
+
+/// Kills: owners of removed keys left behind, keys removed that another object owns, keys left whose
+/// owners were lost, a record that does not know its keys.
+#[tokio::test]
+async fn what_an_object_yields_replaces_what_it_had() {
+    let record = |keys: &str| json!({"issued": "9", "ticket": "9", "written": "9", "keys": keys});
+    let taken_over = "HSET redis-sync:object:b/o issued 9 ticket 5 keys [\"k\",\"l\"]
+        HSET redis-sync:owners k 5~b/o l 7~b/p
+        MSET k old l theirs";
+    let owners_lost = "HSET redis-sync:object:b/o issued 9 ticket 5 keys [\"k\",\"l\"]
+        MSET k old l old";
+    check(vec![
+        case(
+            "the first",
+            "HSET redis-sync:object:b/o issued 9 error e error_at 1",
+            vec![object("o", 9, texts(&["k"]))],
+        )
+        .leaves(json!({
+            "k": "v", "redis-sync:owners": {"k": "9 b/o"}, "redis-sync:index:b": ["o"],
+            "redis-sync:object:b/o": record(r#"["k"]"#),
+        })),
+        case("fewer keys", ISSUED, vec![object("o", 9, texts(&["k"]))]).leaves(json!({
+            "k": "v", "redis-sync:owners": {"k": "9 b/o"}, "redis-sync:index:b": ["o"],
+            "redis-sync:object:b/o": record(r#"["k"]"#),
+        })),
+        case("gone", ISSUED, vec![gone("o", 9)])
+            .leaves(json!({"redis-sync:object:b/o?": record("[]")})),
+        case(
+            "a key that another object has taken over stays",
+            taken_over,
+            vec![object("o", 9, texts(&["k"]))],
+        )
+        .leaves(json!({
+            "k": "v", "l": "theirs", "redis-sync:owners": {"k": "9 b/o", "l": "7 b/p"},
+            "redis-sync:index:b": ["o"], "redis-sync:object:b/o": record(r#"["k"]"#),
+        })),
+        case(
+            "owners were lost",
+            owners_lost,
+            vec![object("o", 9, texts(&["k"]))],
+        )
+        .leaves(json!({
+            "k": "v", "redis-sync:owners": {"k": "9 b/o"}, "redis-sync:index:b": ["o"],
+            "redis-sync:object:b/o": record(r#"["k"]"#),
+        })),
+        Case {
+            known: &["k"],
+            ..case(
+                "a key that is not declared",
+                ISSUED,
+                vec![object("o", 9, texts(&["k"]))],
+            )
+        }
+        .answers("undeclared l"),
+    ])
+    .await;
+}
+
+/// Kills: unchanged without a look at the digest, the keys recorded, the owners, or at whether the
+/// keys exist.
+#[tokio::test]
+async fn unchanged_holds_only_where_record_owners_and_keys_say_so() {
+    let keep = |keys: &[&str], digest| vec![unchanged("o", 9, keys, digest)];
+    let expired =
+        "HSET redis-sync:object:b/o issued 9 ticket 5 written 5 digest D keys [\"k\",\"l\"]
+        HSET redis-sync:owners k 5~b/o l 5~b/o
+        SET k old";
+    let rewritten = "HSET redis-sync:object:b/o issued 9 ticket 5 written 5 digest D keys [\"k\"]
+        HSET redis-sync:owners k 4~b/o
+        SET k older";
+    check(vec![
+        case("all is as it was", ISSUED, keep(&["k", "l"], "D")).leaves(json!({
+            "k": "old", "l": "old", "redis-sync:owners": {"k": "5 b/o", "l": "5 b/o"},
+            "redis-sync:index:b": ["o"],
+            "redis-sync:object:b/o":
+                {"issued": "9", "ticket": "9", "written": "5", "digest": "D", "keys": r#"["k","l"]"#},
+        })),
+        case("another digest", ISSUED, keep(&["k", "l"], "E")).answers("changed 0"),
+        case("another key recorded", ISSUED, keep(&["k"], "D")).answers("changed 0"),
+        case("a key is gone", expired, keep(&["k", "l"], "D")).answers("changed 0"),
+        case("a key of an earlier ticket", rewritten, keep(&["k"], "D")).answers("changed 0"),
+    ])
+    .await;
+}
+
+/// Kills: ownership not looked at, a stranger's key taken in spite of `adopt`, an object's own key
+/// refused to it, swaps refused, two claims of one key accepted.
+#[tokio::test]
+async fn a_key_is_written_by_one_object() {
+    let issued = "HSET redis-sync:object:b/o issued 9
+        HSET redis-sync:object:b/p issued 9 ticket 5 keys [\"k\"]";
+    let owned = "HSET redis-sync:object:b/o issued 9
+        HSET redis-sync:object:b/p issued 9 ticket 5 keys [\"k\"]
+        HSET redis-sync:owners k 5~b/p m 5~other/q
+        MSET k theirs m theirs";
+    let strangers = "HSET redis-sync:object:b/o issued 9
+        SET k theirs";
+    let own = "HSET redis-sync:object:b/o issued 9 ticket 5 keys [\"k\"]
+        SET k old";
+    let written = |owner: &str, rest: Value| {
+        let mut after = json!({
+            "k": "v", "redis-sync:owners": {"k": format!("9 b/{owner}")}, "redis-sync:index:b": [owner],
+        });
+        after
+            .as_object_mut()
+            .unwrap()
+            .extend(rest.as_object().unwrap().clone());
+        after
+    };
+    let record = json!({"issued": "9", "ticket": "9", "written": "9", "keys": r#"["k"]"#});
+    let none = json!({"issued": "9", "ticket": "9", "written": "9", "keys": "[]"});
+    let o = |keys: &[&str]| object("o", 9, texts(keys));
+    check(vec![
+        case("another object's", owned, vec![o(&["k"])]).answers("conflict 0 k b/p"),
+        case("another bucket's", owned, vec![o(&["m"])]).answers("conflict 0 m other/q"),
+        Case {
+            adopt: false,
+            ..case("a stranger's", strangers, vec![o(&["k"])])
+        }
+        .answers("conflict 0 k "),
+        case("adopted", strangers, vec![o(&["k"])])
+            .leaves(written("o", json!({"redis-sync:object:b/o": record}))),
+        Case {
+            adopt: false,
+            ..case("its own, owners lost", own, vec![o(&["k"])])
+        }
+        .leaves(written("o", json!({"redis-sync:object:b/o": record}))),
+        case(
+            "claimed twice",
+            issued,
+            vec![o(&["k"]), object("p", 9, texts(&["k"]))],
+        )
+        .answers("conflict 1 k b/o"),
+        case(
+            "given up by its owner",
+            owned,
+            vec![o(&["k"]), gone("p", 9)],
+        )
+        .leaves(written(
+            "o",
+            json!({
+                "m": "theirs", "redis-sync:owners": {"k": "9 b/o", "m": "5 other/q"},
+                "redis-sync:object:b/o": record, "redis-sync:object:b/p?": none,
+            }),
+        )),
+    ])
+    .await;
+}
+
+/// Kills: a kind written by another command, elements cut or shifted, expiries left out.
+#[tokio::test]
+async fn every_kind_of_value_is_written_as_it_is() {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let mut expiring = entry("t", EntryValue::Bytes(bytes("x")));
+    expiring.ttl_seconds = Some(60);
+    let mut expiring_list = entry("u", EntryValue::List(vec![bytes("x")]));
+    expiring_list.ttl_seconds = Some(60);
+    let values = vec![
+        entry(
+            "h",
+            EntryValue::Hash(vec![("f".into(), bytes("1")), ("g".into(), bytes(""))]),
+        ),
+        expiring,
+        entry(
+            "l",
+            EntryValue::List((0..2500).map(|n: u32| bytes(&n.to_string())).collect()),
+        ),
+        expiring_list,
+        entry("s", EntryValue::Set(vec![bytes("a"), bytes("b")])),
+        entry(
+            "z",
+            EntryValue::SortedSet(vec![(bytes("late"), 2.5), (bytes("early"), -1.0)]),
+        ),
+        entry("b", EntryValue::Bytes(bytes("plain"))),
+    ];
+    let mut server = Server::start().await;
+    server
+        .set("HSET redis-sync:object:b/o issued 9\n LPUSH b of~another~kind")
+        .await;
+    let call = whole(&[object("o", 9, entries(values))], &[], &OPTIONS);
+    assert_eq!(server.answer(&call).await, "committed");
+    let mut state = server.state().await;
+    state
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| !key.starts_with("redis-sync:"));
+    let list: Vec<String> = (0..2500).map(|number: u32| number.to_string()).collect();
+    let expected = json!({
+        "h": {"f": "1", "g": ""}, "t?": "x", "l": list, "u?": ["x"], "s": ["a", "b"],
+        "z": ["early", "late"], "b": "plain",
+    });
+    assert_eq!(state, expected);
+}
+
+/// Kills: a change that is not published, or published where nothing was committed.
+#[tokio::test]
+async fn every_changed_key_is_published_once_after_the_commit() {
+    let mut server = Server::start().await;
+    server.set(ISSUED).await;
+    let client = redis::Client::open(server.redis.url()).unwrap();
+    let mut listener = client.get_async_pubsub().await.unwrap();
+    listener.subscribe("changes").await.unwrap();
+    let options = CommitOptions {
+        channel: Some("changes"),
+        ..OPTIONS
+    };
+    let call = whole(&[object("o", 9, texts(&["k", "n"]))], &["l"], &options);
+    for _ in 0..2 {
+        assert_eq!(server.answer(&call).await, "committed");
+    }
+    server
+        .redis
+        .command(&["PUBLISH", "changes", "end"])
+        .await
+        .unwrap();
+    let mut published = Vec::new();
+    let mut messages = listener.into_on_message();
+    while let Some(message) = futures::StreamExt::next(&mut messages).await {
+        let key: String = message.get_payload().unwrap();
+        if key == "end" {
+            break;
+        }
+        published.push(key);
+    }
+    assert_eq!(published, ["l", "k", "n"]);
+}
+
+/// What a committed state looks like to a repetition under the same ticket, whatever it holds.
+#[tokio::test]
+async fn a_state_that_was_committed_is_left_alone_by_its_own_ticket() {
+    check(vec![case(
+        "repeated",
+        COMMITTED,
+        vec![object("o", 5, texts(&["x", "y"]))],
+    )])
+    .await;
+}

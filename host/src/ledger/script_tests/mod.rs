@@ -1,0 +1,233 @@
+//! Each script on a real Redis: a state and a call in, an answer and a state out.
+
+mod cluster;
+mod commit;
+mod single;
+
+use super::call::Call;
+use super::connection::Connection;
+use super::names::Names;
+use super::proposal::{Proposal, Source, Ticket, Write};
+use super::record::{FIELDS, Record};
+use super::request::{CommitOptions, Request, Share};
+use super::stage::Staged;
+use crate::entry::{Entry, EntrySet, Value as EntryValue};
+use redis::Script;
+use redis_sync_local::Redis;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Fields of a record that say nothing about the protocol.
+const DESCRIPTIONS: [&str; 7] = [
+    "fingerprint",
+    "basis",
+    "etag",
+    "version_id",
+    "last_modified",
+    "plugins",
+    "written_at",
+];
+
+/// A Redis server, and a connection to it.
+struct Server {
+    redis: Redis,
+    connection: Connection,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let redis = Redis::start().await.unwrap();
+        let client = redis::Client::open(redis.url()).unwrap();
+        let connection = client.get_multiplexed_async_connection().await.unwrap();
+        let connection = Connection::Single(connection);
+        Self { redis, connection }
+    }
+
+    /// Empties Redis, then carries out commands, a line each.
+    async fn set(&mut self, commands: &str) {
+        self.redis.command(&["FLUSHALL"]).await.unwrap();
+        for line in commands.lines().map(str::trim) {
+            let words: Vec<String> = line.split_whitespace().map(unescaped).collect();
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            if !words.is_empty() {
+                self.redis.command(&words).await.unwrap();
+            }
+        }
+    }
+
+    /// The answer of a script, as one line.
+    async fn answer(&mut self, call: &Call) -> String {
+        let answer: redis::Value = call.invoke(&mut self.connection).await.unwrap();
+        line(&answer)
+    }
+
+    /// Everything in Redis. A key that expires has `?` after it.
+    async fn state(&mut self) -> Value {
+        let mut state = Map::new();
+        let keys: Vec<String> = self.ask(&["KEYS", "*"]).await;
+        for key in keys {
+            let kind: String = self.ask(&["TYPE", &key]).await;
+            let value = match kind.as_str() {
+                "hash" => {
+                    let mut fields: BTreeMap<String, String> = self.ask(&["HGETALL", &key]).await;
+                    fields.retain(|name, _| !DESCRIPTIONS.contains(&name.as_str()));
+                    json!(fields)
+                }
+                "zset" => json!(self.ask::<Vec<String>>(&["ZRANGE", &key, "0", "-1"]).await),
+                "list" => json!(self.ask::<Vec<String>>(&["LRANGE", &key, "0", "-1"]).await),
+                "set" => json!(self.ask::<BTreeSet<String>>(&["SMEMBERS", &key]).await),
+                _ => json!(self.ask::<String>(&["GET", &key]).await),
+            };
+            let expires = self.ask::<i64>(&["TTL", &key]).await >= 0;
+            state.insert(format!("{key}{}", if expires { "?" } else { "" }), value);
+        }
+        Value::Object(state)
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&mut self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query_async(&mut self.connection).await.unwrap()
+    }
+}
+
+/// `~` stands for a space within a word.
+fn unescaped(word: &str) -> String {
+    word.replace('~', " ")
+}
+
+fn line(answer: &redis::Value) -> String {
+    match answer {
+        redis::Value::Array(words) => words.iter().map(line).collect::<Vec<_>>().join(" "),
+        redis::Value::Int(number) => number.to_string(),
+        redis::Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        redis::Value::Nil => "nil".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// An object that is in the bucket.
+fn object(key: &str, ticket: u64, write: Write) -> Proposal {
+    Proposal {
+        key: key.to_owned(),
+        ticket: Ticket {
+            number: ticket,
+            record: Record::default(),
+        },
+        source: Source::Object {
+            etag: "e".to_owned(),
+            version_id: None,
+            last_modified: 1,
+            fingerprint: "f".to_owned(),
+            basis: "b".to_owned(),
+            plugins: Vec::new(),
+        },
+        write,
+    }
+}
+
+/// The same, deleted.
+fn gone(key: &str, ticket: u64) -> Proposal {
+    Proposal {
+        source: Source::Gone,
+        ..object(key, ticket, Write::Entries(EntrySet::default()))
+    }
+}
+
+/// The same, with what is recorded of it unchanged: these keys, and that digest.
+fn unchanged(key: &str, ticket: u64, keys: &[&str], digest: &str) -> Proposal {
+    let mut proposal = object(key, ticket, Write::Unchanged);
+    proposal.ticket.record.keys = Some(keys.iter().map(|key| (*key).to_owned()).collect());
+    proposal.ticket.record.digest = Some(digest.to_owned());
+    proposal
+}
+
+/// Entries that hold `v`.
+fn texts(keys: &[&str]) -> Write {
+    let entry = |key: &&str| entry(key, EntryValue::Bytes(b"v".to_vec()));
+    entries(keys.iter().map(entry).collect())
+}
+
+fn entry(key: &str, value: EntryValue) -> Entry {
+    Entry {
+        key: key.to_owned(),
+        value,
+        ttl_seconds: None,
+    }
+}
+
+fn entries(entries: Vec<Entry>) -> Write {
+    Write::Entries(EntrySet::new(entries, "", None).unwrap())
+}
+
+const OPTIONS: CommitOptions<'static> = CommitOptions {
+    adopt: true,
+    channel: None,
+    tombstone: Duration::from_secs(100),
+};
+
+/// A call of a commit script for one server: what is not in `known` is not declared.
+fn whole(proposals: &[Proposal], known: &[&str], options: &CommitOptions<'_>) -> Call {
+    let names = Names::new("b", false);
+    let request = Request {
+        owners: names.owners(None),
+        index: Some(names.index("")),
+        shares: shares(proposals, |key| names.record(key)),
+        known: known.iter().map(|key| (*key).to_owned()).collect(),
+    };
+    request.call(&super::call::COMMIT, &names, options, &BTreeMap::new())
+}
+
+/// A call of a commit script for one hash slot of a cluster, with short names of the bookkeeping.
+fn in_slot(
+    script: &'static Script,
+    proposals: &[Proposal],
+    known: &[&str],
+    staged: &BTreeMap<String, Staged>,
+) -> Call {
+    let request = Request {
+        owners: "owners".to_owned(),
+        index: None,
+        shares: shares(proposals, |key| format!("part:{key}")),
+        known: known.iter().map(|key| (*key).to_owned()).collect(),
+    };
+    request.call(script, &Names::new("b", true), &OPTIONS, staged)
+}
+
+fn shares(proposals: &[Proposal], record: impl Fn(&str) -> String) -> Vec<Share<'_>> {
+    let share = |proposal| Share {
+        proposal,
+        record: record(&proposal.key),
+        keys: proposal.keys().collect(),
+        entries: proposal.entries().iter().collect(),
+    };
+    proposals.iter().map(share).collect()
+}
+
+/// Every quoted word of a script that a command takes for a field is one of the schema.
+#[test]
+fn the_scripts_name_no_field_that_a_record_does_not_have() {
+    let scripts = [
+        include_str!("../lua/announce.lua"),
+        include_str!("../lua/commit_prelude.lua"),
+        include_str!("../lua/commit_write.lua"),
+        include_str!("../lua/fail.lua"),
+        include_str!("../lua/finish.lua"),
+        include_str!("../lua/remove_orphans.lua"),
+        include_str!("../lua/ticket.lua"),
+    ];
+    let mut named = BTreeSet::new();
+    for line in scripts.iter().flat_map(|script| script.lines()) {
+        let Some((_, arguments)) = line.split_once("record, '") else {
+            continue;
+        };
+        named.extend(arguments.split('\'').step_by(2).map(str::to_owned));
+    }
+    named.remove("");
+    assert!(named.len() > 8, "{named:?}");
+    for name in named {
+        let known = FIELDS.contains(&name.as_str()) || name == super::record::KEYS;
+        assert!(known, "`{name}` is not a field of a record");
+    }
+}

@@ -1,0 +1,89 @@
+//! Tickets, failures and orphans.
+
+use super::*;
+use crate::ledger::call::{FAIL, REMOVE_ORPHANS, TICKET};
+
+fn ticket(keys: &str) -> Call {
+    Call::new(&TICKET)
+        .key("record")
+        .arguments(["100", keys])
+        .arguments(["ticket", "digest"])
+}
+
+/// Kills: tickets that run backwards when the record was lost, or repeat when the clock stands; a
+/// record without a commit that is kept for ever; a list of keys of any size.
+#[tokio::test]
+async fn a_ticket_is_later_than_the_last_one_and_the_clock() {
+    let mut server = Server::start().await;
+    server.set("").await;
+    let microseconds = |answer: &str| -> u64 { answer.split(' ').next().unwrap().parse().unwrap() };
+    let now: Vec<u64> = server.ask(&["TIME"]).await;
+    let first = server.answer(&ticket("100")).await;
+    assert!(
+        microseconds(&first) >= now[0] * 1_000_000 + now[1],
+        "{first}"
+    );
+    assert!(first.ends_with(" nil nil nil"), "{first}");
+    assert_eq!(server.ask::<i64>(&["TTL", "record"]).await, 100);
+    let second = server.answer(&ticket("100")).await;
+    assert!(microseconds(&second) > microseconds(&first));
+
+    server
+        .set("HSET record issued 9000000000000000 ticket 5 digest D keys [\"k\",\"l\"]")
+        .await;
+    let ahead = server.answer(&ticket("9")).await;
+    assert_eq!(ahead, "9000000000000001 5 D [\"k\",\"l\"]");
+    assert_eq!(server.ask::<i64>(&["TTL", "record"]).await, -1);
+    let long = server.answer(&ticket("8")).await;
+    assert_eq!(long, "9000000000000002 5 D nil");
+}
+
+/// Kills: a failure that is recorded over a later commit, or that nobody finds.
+#[tokio::test]
+async fn a_failure_is_recorded_unless_a_later_ticket_has_committed() {
+    let mut server = Server::start().await;
+    let call = Call::new(&FAIL)
+        .key("index")
+        .key("record")
+        .arguments(["7", "o", "broken", "1"]);
+    let failed = |ticket: &str| json!({"record": {"ticket": ticket, "error": "broken", "error_at": "1"}, "index": ["o"]});
+    for (before, after) in [("5", Some(failed("5"))), ("7", None), ("9", None)] {
+        server
+            .set(&format!("HSET record ticket {before}\n EXPIRE record 100"))
+            .await;
+        let unchanged = server.state().await;
+        assert_eq!(server.answer(&call).await, "nil");
+        assert_eq!(server.state().await, after.unwrap_or(unchanged), "{before}");
+    }
+}
+
+/// Kills: a key removed that was written again meanwhile, an owner or a place in the record that
+/// stays.
+#[tokio::test]
+async fn an_orphan_goes_unless_somebody_has_written_it_meanwhile() {
+    let mut server = Server::start().await;
+    server
+        .set("HSET owners k 5~b/o l 7~b/o m 5~b/o\n HSET record keys [\"k\",\"l\"]\n MSET k v l v m v")
+        .await;
+    let call = Call::new(&REMOVE_ORPHANS)
+        .key("owners")
+        .key("record")
+        .arguments(["100", ""])
+        .key("k")
+        .key("l")
+        .arguments(["5 b/o", "5 b/o"]);
+    assert_eq!(server.answer(&call).await, "1");
+    let left = json!({
+        "l": "v", "m": "v", "owners": {"l": "7 b/o", "m": "5 b/o"}, "record": {"keys": "[\"l\"]"},
+    });
+    assert_eq!(server.state().await, left);
+    let last = Call::new(&REMOVE_ORPHANS)
+        .key("owners")
+        .key("record")
+        .arguments(["100", ""])
+        .key("l")
+        .argument("7 b/o");
+    assert_eq!(server.answer(&last).await, "1");
+    let left = json!({"m": "v", "owners": {"m": "5 b/o"}, "record?": {"keys": "[]"}});
+    assert_eq!(server.state().await, left);
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod batches;
+mod bookkeeping;
 mod channels;
 mod cluster;
 mod compiled;
@@ -16,10 +17,12 @@ mod history;
 mod hostile;
 mod hostile_messages;
 mod large;
+mod late_workers;
 mod ledger;
 mod lifecycle;
 mod limits;
 mod loss;
+mod mirror;
 mod operations;
 mod order;
 mod ownership;

@@ -3,9 +3,9 @@
 pub(crate) use crate::world::outcome;
 use crate::world::world_with;
 use redis_sync_local::{self as local, Environment, Redis, S3};
+pub(crate) use redis_sync_tests::connection::connect;
 use redis_sync_tests::{compiled, guest};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 
 /// An object that yields `bytes` entries.
 pub(crate) fn texts(entries: &[(&str, &str)]) -> String {
@@ -63,13 +63,4 @@ pub(crate) fn variables(s3: &S3, redis: &Redis) -> Vec<(String, String)> {
 pub(crate) fn compiled_guest() -> (String, String) {
     let folder = compiled::folder_with(&guest::module("scenario"));
     ("COMPILED_DIR".to_owned(), folder.display().to_string())
-}
-
-/// A connection of the test's own.
-pub(crate) async fn connect(redis: &Redis) -> redis::aio::MultiplexedConnection {
-    let client = redis::Client::open(redis.url()).unwrap();
-    let config = redis::AsyncConnectionConfig::new();
-    let config = config.set_response_timeout(Some(Duration::from_secs(30)));
-    let connecting = client.get_multiplexed_async_connection_with_config(&config);
-    connecting.await.unwrap()
 }

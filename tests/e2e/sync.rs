@@ -1,6 +1,6 @@
 //! A sync of the bucket or of a part of it.
 
-use crate::world::{assert_held, one, outcome, read_late, world, yields};
+use crate::world::{assert_held, one, world, yields};
 use redis_sync_local::{Environment, Operation};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -160,24 +160,6 @@ async fn lost_bookkeeping_heals() {
         counts(&sync(&world, json!({})).await),
         counted([("unchanged", 2)])
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_with_a_ticket_outstanding_is_not_passed_over() {
-    let world = world().await;
-    world.upload("flags/a.json", one("a")).await.unwrap();
-    // Another function has read the object as it is, and is about to commit that.
-    world.s3.put("flags/a.json", one("between"));
-    let (parked, late) = read_late(&world, "flags/a.json").await;
-    // The object is what Redis holds again, so the record equals the listing.
-    world.s3.set_clock(None);
-    world.s3.put("flags/a.json", one("a"));
-    world.s3.reset_counts();
-    sync(&world, json!({})).await;
-    assert_eq!(world.s3.count_of(Operation::GetObject, "flags/a.json"), 1);
-    parked.release();
-    assert_eq!(outcome(&late.await.unwrap().unwrap()), "superseded");
-    assert_held(&world, json!({"a": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

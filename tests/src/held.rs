@@ -1,12 +1,9 @@
 //! What Redis holds.
 
+use crate::connection::connect;
 use redis::aio::MultiplexedConnection;
 use redis_sync_local::{Redis, RedisCluster};
 use serde_json::{Value, json};
-use std::time::Duration;
-
-/// Time for an answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every key that is not bookkeeping, with its value: text as text, a hash as an object, a list as
 /// an array, a set as `{"set": [sorted]}`, a sorted set as `{"scores": {member: score}}`.
@@ -36,13 +33,7 @@ pub async fn held_by_cluster(cluster: &RedisCluster) -> Value {
 }
 
 async fn entries(redis: &Redis) -> serde_json::Map<String, Value> {
-    let client = redis::Client::open(redis.url()).expect("the server's URL is one");
-    // The client's own patience, half a second, is too short for a busy machine.
-    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-    let mut link = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await
-        .expect("Redis accepts");
+    let mut link = connect(redis).await;
     let mut keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")
         .query_async(&mut link)

@@ -1,7 +1,9 @@
 //! The harness of the end-to-end tests: guests compiled from source, the real `bootstrap` binary,
 //! and what Redis holds in the end.
 
+pub mod bookkeeping;
 pub mod compiled;
+pub mod connection;
 pub mod guest;
 pub mod held;
 pub mod host;
@@ -9,3 +11,4 @@ pub mod hostile;
 pub mod nhs;
 pub mod program;
 pub mod proxy;
+pub mod target;

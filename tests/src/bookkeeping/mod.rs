@@ -1,0 +1,101 @@
+//! What Redis Sync keeps in Redis for itself, read by the names of its keys and fields alone, and
+//! compared with what the bucket means.
+//!
+//! On one server, for the bucket `config`:
+//!
+//! - `redis-sync:owners`: a hash; of each Redis key `<ticket> config/<object>`, who wrote it;
+//! - `redis-sync:object:config/<object>`: a hash, the object's record;
+//! - `redis-sync:index:config`: a sorted set of the objects that are in the bucket;
+//! - `redis-sync:stage:<number>`: a large value that waits for its commit.
+//!
+//! On a cluster each name has a hash tag after `redis-sync:`; there are 16 indexes, owners for each
+//! hash slot, and `redis-sync:{tag}:part:config/<object>`, the record of what an object has in a slot.
+
+mod compare;
+mod read;
+
+use redis_sync_local::{BUCKET, S3};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All bookkeeping of the bucket [`BUCKET`].
+#[derive(Debug, Default)]
+pub struct Bookkeeping {
+    /// The records, by object.
+    records: BTreeMap<String, Record>,
+    /// On a cluster: what is recorded of an object in a hash slot.
+    parts: BTreeMap<(String, u64), Record>,
+    /// The objects that are listed in an index, with the hash slot of that.
+    indexed: BTreeMap<String, u64>,
+    /// What is noted of each Redis key: `<ticket> <bucket>/<object>`.
+    owners: BTreeMap<String, String>,
+    /// The names of all other keys.
+    others: BTreeSet<String>,
+    /// Hash slots, of Redis keys and of the names of bookkeeping; none on one server.
+    slots: Option<BTreeMap<String, u64>>,
+    /// What lies in another hash slot than the script that looks for it.
+    misplaced: Vec<String>,
+}
+
+/// A record, or a part of it on a cluster.
+#[derive(Debug, Default)]
+struct Record {
+    /// All its fields.
+    fields: BTreeMap<String, String>,
+    /// Whether Redis drops it some day.
+    expires: bool,
+    /// The hash slot of its name; 0 on one server.
+    slot: u64,
+}
+
+/// What the bucket means: its objects, and what each yields.
+#[derive(Debug, Default)]
+pub struct Meaning(BTreeMap<String, Yields>);
+
+/// What an object of the bucket yields.
+#[derive(Debug)]
+struct Yields {
+    /// The object's entity tag.
+    etag: String,
+    /// Its Redis keys.
+    keys: BTreeSet<String>,
+}
+
+impl Meaning {
+    /// The meaning of a bucket whose objects yield these Redis keys.
+    ///
+    /// # Panics
+    ///
+    /// Where those are not the objects of the bucket, leaving plugins aside.
+    pub fn of<'a>(s3: &S3, objects: impl IntoIterator<Item = (&'a str, BTreeSet<String>)>) -> Self {
+        let yields = |(key, keys): (&str, _)| {
+            let object = s3.get(key).unwrap_or_else(|| panic!("there is no `{key}`"));
+            let etag = object.etag;
+            (key.to_owned(), Yields { etag, keys })
+        };
+        let meaning = Self(objects.into_iter().map(yields).collect());
+        let is_known = |key: &String| key.starts_with("plugins/") || meaning.0.contains_key(key);
+        let unknown: Vec<String> = s3.keys().into_iter().filter(|key| !is_known(key)).collect();
+        assert!(unknown.is_empty(), "what do {unknown:?} yield?");
+        meaning
+    }
+}
+
+impl Record {
+    fn text(&self, field: &str) -> &str {
+        self.fields.get(field).map_or("", String::as_str)
+    }
+
+    fn number(&self, field: &str) -> u64 {
+        self.text(field).parse().unwrap_or(0)
+    }
+
+    /// The list of Redis keys.
+    fn keys(&self) -> Vec<String> {
+        serde_json::from_str(self.text("keys")).unwrap_or_default()
+    }
+}
+
+/// The name of an object of the bucket, as owners are noted.
+fn name(object: &str) -> String {
+    format!("{BUCKET}/{object}")
+}

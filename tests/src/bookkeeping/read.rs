@@ -1,0 +1,133 @@
+//! Reading the bookkeeping.
+
+use super::{Bookkeeping, Record};
+use crate::connection::connect;
+use redis::aio::MultiplexedConnection;
+use redis::{FromRedisValue, RedisResult, cmd};
+use redis_sync_local::{BUCKET, Redis, RedisCluster};
+use std::collections::BTreeMap;
+
+impl Bookkeeping {
+    /// All that a server has.
+    ///
+    /// # Panics
+    ///
+    /// Where Redis does not answer.
+    pub async fn of_server(redis: &Redis) -> Self {
+        let mut all = Self::default();
+        all.read(redis).await.expect("Redis reads its keys");
+        all
+    }
+
+    /// All that a cluster has.
+    ///
+    /// # Panics
+    ///
+    /// As [`of_server`](Self::of_server).
+    pub async fn of_cluster(cluster: &RedisCluster) -> Self {
+        let mut all = Self {
+            slots: Some(BTreeMap::new()),
+            ..Self::default()
+        };
+        for node in cluster.primaries() {
+            all.read(node).await.expect("Redis reads its keys");
+        }
+        all
+    }
+
+    async fn read(&mut self, redis: &Redis) -> RedisResult<()> {
+        let mut link = connect(redis).await;
+        let names: Vec<String> = ask(&mut link, "KEYS", "redis-sync:*").await?;
+        for name in names {
+            let slot = self.slot(&mut link, &name).await?;
+            match split(&name) {
+                ("owners", "") => {
+                    let owners: BTreeMap<String, String> = ask(&mut link, "HGETALL", &name).await?;
+                    self.add_owners(&mut link, &name, slot, owners).await?;
+                }
+                ("index", BUCKET) => {
+                    let command = cmd("ZRANGE").arg(&name).arg(0).arg(-1).to_owned();
+                    let objects: Vec<String> = command.query_async(&mut link).await?;
+                    let objects = objects.into_iter().map(|object| (object, slot));
+                    self.indexed.extend(objects);
+                }
+                ("object", object) => {
+                    let record = record(&mut link, &name, slot).await?;
+                    self.records.insert(object.to_owned(), record);
+                }
+                ("part", object) => {
+                    let part = record(&mut link, &name, slot).await?;
+                    for key in part.keys() {
+                        self.slot(&mut link, &key).await?;
+                    }
+                    self.parts.insert((object.to_owned(), slot), part);
+                }
+                _ => {
+                    self.others.insert(name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn add_owners(
+        &mut self,
+        link: &mut MultiplexedConnection,
+        name: &str,
+        slot: u64,
+        owners: BTreeMap<String, String>,
+    ) -> RedisResult<()> {
+        for (key, owner) in owners {
+            if self.slot(link, &key).await? != slot {
+                let why = format!("`{name}` has the owner of `{key}`, which is of another slot");
+                self.misplaced.push(why);
+            }
+            self.owners.insert(key, owner);
+        }
+        Ok(())
+    }
+
+    /// The hash slot of a key, which is remembered; 0 on one server.
+    async fn slot(&mut self, link: &mut MultiplexedConnection, key: &str) -> RedisResult<u64> {
+        let Some(slots) = &mut self.slots else {
+            return Ok(0);
+        };
+        if let Some(slot) = slots.get(key) {
+            return Ok(*slot);
+        }
+        let command = cmd("CLUSTER").arg("KEYSLOT").arg(key).to_owned();
+        let slot = command.query_async(link).await?;
+        slots.insert(key.to_owned(), slot);
+        Ok(slot)
+    }
+}
+
+/// The kind of bookkeeping that a key is by its name, and what of: an object's key, without the
+/// bucket, where there is one.
+fn split(name: &str) -> (&str, &str) {
+    let rest = name.strip_prefix("redis-sync:").unwrap_or_default();
+    let tagged = rest
+        .strip_prefix('{')
+        .and_then(|rest| rest.split_once("}:"));
+    let rest = tagged.map_or(rest, |(_, rest)| rest);
+    let (kind, of) = rest.split_once(':').unwrap_or((rest, ""));
+    let object = of.strip_prefix(BUCKET).and_then(|of| of.strip_prefix('/'));
+    (kind, object.unwrap_or(of))
+}
+
+async fn record(link: &mut MultiplexedConnection, name: &str, slot: u64) -> RedisResult<Record> {
+    let left: i64 = ask(link, "TTL", name).await?;
+    Ok(Record {
+        fields: ask(link, "HGETALL", name).await?,
+        expires: left >= 0,
+        slot,
+    })
+}
+
+async fn ask<T: FromRedisValue>(
+    link: &mut MultiplexedConnection,
+    command: &str,
+    key: &str,
+) -> RedisResult<T> {
+    cmd(command).arg(key).query_async(link).await
+}

@@ -9,10 +9,13 @@ SHELL := /bin/bash
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# What the main job needs: the Lambda, and who shows it.
+MAIN_JOB := --package redis-sync --package redis-sync-tests
+
 .PHONY: run
 run: setup ## the main job, locally: uploads plugins and real config files, shows what Redis holds
-	@cargo build --workspace --bins
-	@cargo run --quiet --bin main-job
+	@cargo build $(MAIN_JOB) --bins
+	@cargo run --quiet $(MAIN_JOB) --bin main-job
 
 # Binaries and tests together: by themselves the binaries would be built with fewer features of their
 # dependencies, and all of those once more for the tests.
@@ -91,11 +94,30 @@ languages: setup ## builds the examples in other languages, with toolchains of t
 	cp $(LANGUAGES)/rust/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
 
 .PHONY: check
-check: setup ## formatting, clippy, docs, tests; with test-moto and test-languages what CI runs
+check: setup lint ## formatting, clippy, docs, the scripts, tests; with test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
 	$(MAKE) test
+
+SCRIPTS := host/src/ledger/lua
+LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS ARGV --max-line-length 120 \
+  --ignore 211/in_chunks 211/call_with 211/json_list 211/number 211/undeclared 211/changed --
+
+.PHONY: lint
+lint: target/.luacheck ## the scripts of the ledger, each with its prelude; and that the Lambda links no test harness
+	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans; do \
+	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
+	cd $(SCRIPTS) && cat prelude.lua commit_prelude.lua check.lua | $(LUACHECK) -
+	cd $(SCRIPTS) && for script in commit apply; do \
+	  cat prelude.lua commit_prelude.lua commit_write.lua $$script.lua | $(LUACHECK) -; done
+	@linked=$$(cargo tree --quiet --edges normal,build --prefix none --package redis-sync \
+	  | grep -E '^(redis-sync-local|s3s|rcgen|tempfile|proptest|wat) ' || true); \
+	  test -z "$$linked" || { echo "bootstrap links what only tests need: $$linked"; exit 1; }
+
+target/.luacheck:
+	@command -v luacheck >/dev/null || $(MAKE) --no-print-directory install PACKAGE=lua-check
+	@mkdir -p target && touch $@
 
 .PHONY: bench
 bench: setup ## one object through the sandbox beside the same code native, and loading plugins

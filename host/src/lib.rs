@@ -7,16 +7,46 @@
 //! ```
 //!
 //! [`event`] turns what a channel delivered into changed object keys. The [`ledger`] hands out a
-//! ticket for each of them, *then* everything that decides the result is read: the plugin list and
-//! the manifest ([`route`]), the object ([`store`]), the module ([`plugin`]). The [`sandbox`] runs
-//! the plugin, and the ledger commits what it returned, unless a later ticket has committed. S3
+//! ticket for each of them, *then* everything that decides the result is read: the plugin list with
+//! its manifest ([`route`]), the object ([`store`]), the modules ([`plugin`]). The [`sandbox`] runs
+//! the plugins, and the ledger commits what they returned, unless a later ticket has committed. S3
 //! reads are strongly consistent, so whoever holds a later ticket has read a state at least as new:
 //! that is the whole reason why Redis converges although events are duplicated and out of order.
 //!
-//! [`pipeline`] is that path; [`handler`] is one invocation of the Lambda around it.
+//! [`pipeline`] is that way of one object; [`full_sync`] is the same for all objects of the bucket
+//! that are not up to date; [`handler`] is one invocation of the Lambda around them.
 //!
-//! Imports point down only: `handler -> pipeline -> {route, plugin, sandbox, ledger, store}`, and
-//! those know [`entry`] and [`object`] alone.
+//! # Words
+//!
+//! | word | what it means here |
+//! | --- | --- |
+//! | ticket | a number per object, handed out by Redis, that only grows; the right to commit what is read from now on |
+//! | record | what Redis keeps of an object: its tickets, what was committed, its keys, its last failure |
+//! | owner | which object wrote a Redis key, and under which ticket |
+//! | orphan | a Redis key that its owner does not yield any more, though no record says so |
+//! | index, listing | the objects that have a record; the objects that are in the bucket |
+//! | plugin list | the modules and the manifest under the plugins' prefix, as one listing had them |
+//! | proposal, verdict | what one object is to be, with its ticket; what the ledger makes of it |
+//! | basis, fingerprint | digests of whatever decides an object's entries, without and with its version, time and metadata |
+//! | unchanged | the entries come out as they are recorded: the ticket is committed, nothing is written |
+//! | full sync, skip | going through listing and index; passing an object by that is provably up to date |
+//! | module, plugin, artifact | WebAssembly as its author uploaded it; the same ready to run; its machine code, kept outside the process |
+//!
+//! # The map
+//!
+//! Imports point down only, also not sideways: `tests/map.rs` reads this list.
+//!
+//! ```text
+//! bin
+//! handler
+//! full_sync
+//! pipeline
+//! plugin
+//! sandbox store queue ledger
+//! route event metrics aws settings
+//! entry object report telemetry work key
+//! fingerprint text
+//! ```
 
 pub mod aws;
 pub mod entry;

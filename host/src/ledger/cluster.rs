@@ -23,7 +23,7 @@
 use super::answer::Word;
 use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH};
 use super::proposal::{Proposal, Verdict};
-use super::record::{self, KEYS};
+use super::record::KEYS;
 use super::request::{Request, Share};
 use super::slot::Slot;
 use super::stage::Staged;
@@ -147,7 +147,7 @@ impl Ledger {
             .argument(if proposal.is_live() { "1" } else { "0" })
             .argument(self.tombstone.as_secs().to_string())
             .argument(slots_json(proposal))
-            .arguments(record::encode(proposal))
+            .arguments(proposal.commit().encode())
             .argument(KEYS)
             .argument(serde_json::json!(keys).to_string());
         self.call(call).await

@@ -51,8 +51,8 @@ pub use error::LedgerError;
 pub use index::Start;
 pub use look_up::Explanation;
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
-pub use proposal::{Proposal, Source, TakenBy, Ticket, Verdict, Write};
-pub use record::{PluginUsed, Record};
+pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
+pub use record::{PluginUsed, Record, Source};
 
 use crate::settings::RedisSettings;
 use call::Call;

@@ -1,6 +1,6 @@
 //! What is to be committed, and what became of it.
 
-use super::record::Record;
+use super::record::{Commit, Record, Source};
 use crate::entry::{Entry, EntrySet};
 
 /// The right to commit what is read from now on.
@@ -24,28 +24,6 @@ pub struct Proposal {
     pub source: Source,
     /// What it yields.
     pub write: Write,
-}
-
-/// What a proposal was made from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// The object is in the bucket.
-    Object {
-        /// Its entity tag.
-        etag: String,
-        /// Its version, where the bucket is versioned.
-        version_id: Option<String>,
-        /// Milliseconds since the Unix epoch.
-        last_modified: u64,
-        /// Whatever decided the result.
-        fingerprint: String,
-        /// What decided the result besides the object's version, time and metadata.
-        basis: String,
-        /// Names and digests of the plugins, in order.
-        plugins: Vec<(String, String)>,
-    },
-    /// The object is not in the bucket.
-    Gone,
 }
 
 /// What is to be written.
@@ -127,6 +105,16 @@ impl Proposal {
     /// Whether entries are to be written.
     pub(super) fn writes(&self) -> bool {
         matches!(self.write, Write::Entries(_))
+    }
+
+    /// What its commit records.
+    pub(super) fn commit(&self) -> Commit<'_> {
+        Commit {
+            ticket: self.ticket.number,
+            digest: self.digest(),
+            writes: self.writes(),
+            source: &self.source,
+        }
     }
 
     /// Whether the object is in the bucket.

@@ -1,6 +1,5 @@
 //! The record of an object: its fields, how they are written and how they are read.
 
-use super::proposal::{Proposal, Source, Write};
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -155,54 +154,88 @@ pub(super) fn list(json: &str) -> Vec<String> {
     serde_json::from_str(json).unwrap_or_default()
 }
 
-/// The fields that a commit of this proposal sets, name and value in turn, besides the keys.
-pub(super) fn encode(proposal: &Proposal) -> Vec<String> {
-    let source = match &proposal.source {
-        Source::Gone => [const { String::new() }; 5],
-        Source::Object {
-            etag,
-            version_id,
-            last_modified,
-            fingerprint,
-            basis,
-            ..
-        } => [
-            fingerprint.clone(),
-            basis.clone(),
-            etag.clone(),
-            version_id.clone().unwrap_or_default(),
-            last_modified.to_string(),
-        ],
-    };
-    let [fingerprint, basis, etag, version_id, last_modified] = source;
-    let mut pairs = encode_part(proposal);
-    for (name, value) in [
-        ("fingerprint", fingerprint),
-        ("basis", basis),
-        ("etag", etag),
-        ("version_id", version_id),
-        ("last_modified", last_modified),
-        ("plugins", plugins(&proposal.source)),
-        ("written_at", milliseconds_now().to_string()),
-    ] {
-        pairs.extend([name.to_owned(), value]);
-    }
-    pairs
+/// What entries are made from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The object is in the bucket.
+    Object {
+        /// Its entity tag.
+        etag: String,
+        /// Its version, where the bucket is versioned.
+        version_id: Option<String>,
+        /// Milliseconds since the Unix epoch.
+        last_modified: u64,
+        /// Whatever decided the result.
+        fingerprint: String,
+        /// What decided the result besides the object's version, time and metadata.
+        basis: String,
+        /// Names and digests of the plugins, in order.
+        plugins: Vec<(String, String)>,
+    },
+    /// The object is not in the bucket.
+    Gone,
 }
 
-/// The same for the part of a record that is in one hash slot of a cluster.
-pub(super) fn encode_part(proposal: &Proposal) -> Vec<String> {
-    let ticket = proposal.ticket.number.to_string();
-    let mut pairs = vec![
-        "ticket".to_owned(),
-        ticket.clone(),
-        "digest".to_owned(),
-        proposal.digest().to_owned(),
-    ];
-    if let Write::Entries(_) = proposal.write {
-        pairs.extend(["written".to_owned(), ticket]);
+/// What a commit records, besides the keys.
+pub(super) struct Commit<'a> {
+    pub(super) ticket: u64,
+    /// Digest of the entries.
+    pub(super) digest: &'a str,
+    /// Whether entries are written, and not only found unchanged.
+    pub(super) writes: bool,
+    pub(super) source: &'a Source,
+}
+
+impl Commit<'_> {
+    /// The fields of the record, name and value in turn.
+    pub(super) fn encode(&self) -> Vec<String> {
+        let source = match self.source {
+            Source::Gone => [const { String::new() }; 5],
+            Source::Object {
+                etag,
+                version_id,
+                last_modified,
+                fingerprint,
+                basis,
+                ..
+            } => [
+                fingerprint.clone(),
+                basis.clone(),
+                etag.clone(),
+                version_id.clone().unwrap_or_default(),
+                last_modified.to_string(),
+            ],
+        };
+        let [fingerprint, basis, etag, version_id, last_modified] = source;
+        let mut pairs = self.encode_part();
+        for (name, value) in [
+            ("fingerprint", fingerprint),
+            ("basis", basis),
+            ("etag", etag),
+            ("version_id", version_id),
+            ("last_modified", last_modified),
+            ("plugins", plugins(self.source)),
+            ("written_at", milliseconds_now().to_string()),
+        ] {
+            pairs.extend([name.to_owned(), value]);
+        }
+        pairs
     }
-    pairs
+
+    /// The same for the part of a record that is in one hash slot of a cluster.
+    pub(super) fn encode_part(&self) -> Vec<String> {
+        let ticket = self.ticket.to_string();
+        let mut pairs = vec![
+            "ticket".to_owned(),
+            ticket.clone(),
+            "digest".to_owned(),
+            self.digest.to_owned(),
+        ];
+        if self.writes {
+            pairs.extend(["written".to_owned(), ticket]);
+        }
+        pairs
+    }
 }
 
 fn plugins(source: &Source) -> String {
@@ -224,102 +257,4 @@ pub(super) fn milliseconds_now() -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::entry::{Entry, EntrySet, Value};
-    use crate::ledger::Ticket;
-    use std::collections::HashMap;
-
-    fn decode(pairs: &[(&str, &str)], keys: Option<&str>) -> Record {
-        let given: HashMap<&str, &str> = pairs.iter().copied().collect();
-        let fields = FIELDS.map(|name| given.get(name).map(|value| (*value).to_owned()));
-        Record::decode(fields, keys)
-    }
-
-    #[test]
-    fn what_a_commit_records_reads_back() {
-        let entry = Entry {
-            key: "k".into(),
-            value: Value::Bytes(b"v".to_vec()),
-            ttl_seconds: None,
-        };
-        let proposal = Proposal {
-            key: "o".into(),
-            ticket: Ticket {
-                number: 7,
-                record: Record::default(),
-            },
-            source: Source::Object {
-                etag: "e".into(),
-                version_id: Some("v".into()),
-                last_modified: 5,
-                fingerprint: "f".into(),
-                basis: "b".into(),
-                plugins: vec![("p.wasm".into(), "d".into())],
-            },
-            write: Write::Entries(EntrySet::new(vec![entry], "", None).unwrap()),
-        };
-        let encoded = encode(&proposal);
-        let pairs: Vec<(&str, &str)> = encoded
-            .chunks(2)
-            .map(|pair| (pair[0].as_str(), pair[1].as_str()))
-            .collect();
-        let record = decode(&pairs, Some(r#"["k"]"#));
-        let expected = Record {
-            committed: 7,
-            written: 7,
-            fingerprint: Some("f".into()),
-            basis: Some("b".into()),
-            digest: Some(proposal.digest().to_owned()),
-            etag: Some("e".into()),
-            version_id: Some("v".into()),
-            last_modified: 5,
-            plugins: vec![PluginUsed {
-                name: "p.wasm".into(),
-                sha256: "d".into(),
-            }],
-            written_at: record.written_at,
-            keys: Some(vec!["k".into()]),
-            ..Record::default()
-        };
-        assert_eq!(record, expected);
-        assert!(record.is_live() && record.written_at.is_some());
-        let gone = Proposal {
-            source: Source::Gone,
-            ..proposal
-        };
-        let pairs = encode(&gone);
-        let etag = pairs.iter().position(|text| text == "etag").unwrap();
-        assert_eq!(pairs[etag + 1], "");
-    }
-
-    #[test]
-    fn an_outstanding_ticket_and_a_record_without_a_commit_are_not_settled() {
-        assert!(decode(&[("issued", "7"), ("ticket", "7")], None).is_settled());
-        assert!(!decode(&[("issued", "8"), ("ticket", "7")], None).is_settled());
-        assert!(!decode(&[("issued", "8")], None).is_settled());
-        assert!(!decode(&[], None).is_settled());
-    }
-
-    #[test]
-    fn a_commit_that_was_announced_and_has_not_finished_leaves_nothing_to_go_by() {
-        let fields = [
-            ("issued", "9"),
-            ("ticket", "7"),
-            ("digest", "d"),
-            ("fingerprint", "f"),
-            ("basis", "b"),
-        ];
-        let finished = decode(&[&fields[..], &[("announced", "7")]].concat(), Some("[]"));
-        assert!(finished.digest.is_some() && finished.keys.is_some());
-        let broken_off = decode(&[&fields[..], &[("announced", "8")]].concat(), Some("[]"));
-        let Record {
-            fingerprint,
-            basis,
-            digest,
-            keys,
-            ..
-        } = broken_off;
-        assert_eq!((fingerprint, basis, digest, keys), (None, None, None, None));
-    }
-}
+mod tests;

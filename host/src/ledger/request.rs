@@ -4,7 +4,6 @@ use super::call::Call;
 use super::names::Names;
 use super::packed::Packed;
 use super::proposal::Proposal;
-use super::record;
 use super::stage::Staged;
 use crate::entry::Entry;
 use redis::Script;
@@ -113,9 +112,9 @@ impl Share<'_> {
     /// What the script is told of the object, whose keys are in these places.
     fn json(&self, names: &Names, first: usize, last: usize, whole: bool) -> serde_json::Value {
         let fields = if whole {
-            record::encode(self.proposal)
+            self.proposal.commit().encode()
         } else {
-            record::encode_part(self.proposal)
+            self.proposal.commit().encode_part()
         };
         serde_json::json!({
             "name": names.object(&self.proposal.key),

@@ -30,7 +30,7 @@ pub(super) fn check(module: &[u8]) -> Result<(), PluginError> {
         match payload.map_err(PluginError::malformed)? {
             Payload::CodeSectionEntry(body) => {
                 let range = body.range();
-                let bytes = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+                let bytes = range.end - range.start;
                 at_most("bytes in one function", bytes, MAX_FUNCTION_BYTES)?;
                 code = code.saturating_add(bytes);
                 at_most("bytes of code", code, MAX_CODE_BYTES)?;

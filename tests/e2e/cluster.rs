@@ -2,7 +2,7 @@
 
 use super::scenario::{many, texts, upload_guest, variables, yields};
 use redis_sync::pipeline::{Pipeline, Rerun};
-use redis_sync_local::{BUCKET, Function, Operation, Redis, RedisCluster, RedisOptions, S3};
+use redis_sync_local::{BUCKET, Function, Redis, RedisCluster, RedisOptions, S3};
 use redis_sync_tests::held::held_by_cluster;
 use redis_sync_tests::host::host;
 use redis_sync_tests::program::bootstrap;
@@ -87,33 +87,6 @@ async fn ownership_and_large_values_are_as_on_one_server() {
         held_by_cluster(&cluster).await,
         json!({"k": "b", "l": "b", "m": "a"})
     );
-}
-
-/// A worker that dies between two slots leaves what the next delivery does not take for whole.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_was_broken_off_is_never_kept() {
-    let (s3, cluster, host) = world(&RedisOptions::default(), &[]).await;
-    s3.put("flags/a", many("k", 300, "1"));
-    deliver(&host, "flags/a").await.unwrap();
-    for delay_ms in [2, 5, 9, 14, 20, 30] {
-        s3.put("flags/a", many("k", 300, "2"));
-        let parked = s3.park_answer(Operation::GetObject, "flags/a");
-        let deadline = Instant::now() + Duration::from_secs(25);
-        let worker = host.sync(vec!["flags/a".into()], Rerun::IfChanged, deadline);
-        let killed = async {
-            parked.reached().await;
-            parked.release();
-            tokio::time::sleep(Duration::from_millis(delay_ms)).await;
-        };
-        tokio::select! {
-            _ = worker => {}
-            () = killed => {}
-        }
-        // Back to what the record says: its etag is that of the bucket again.
-        s3.put("flags/a", many("k", 300, "1"));
-        deliver(&host, "flags/a").await.unwrap();
-        assert_eq!(held_by_cluster(&cluster).await, expected(300, "1"));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 
 mod batches;
 mod bookkeeping;
+mod broken_commits;
 mod channels;
 mod cluster;
 mod compiled;

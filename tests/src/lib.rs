@@ -12,3 +12,4 @@ pub mod nhs;
 pub mod program;
 pub mod proxy;
 pub mod target;
+pub mod turnstile;

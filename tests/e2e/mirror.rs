@@ -1,12 +1,12 @@
 //! A bucket whose objects the test knows, so that it knows all that Redis should hold, and all that
 //! Redis Sync should keep there for itself.
 
-use crate::scenario::{compiled_guest, texts, upload_guest};
-use crate::world::outcome;
+use crate::answers::outcome;
+use crate::objects::texts;
 use redis_sync_local::{BUCKET, Function, InvokeError, Operation, Parked, S3, event};
 use redis_sync_tests::bookkeeping::Meaning;
-use redis_sync_tests::program;
 use redis_sync_tests::target::Target;
+use redis_sync_tests::{compiled, guest, program};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ impl Mirror {
     pub(crate) async fn of(target: Target) -> Self {
         let s3 = S3::start(BUCKET).await.unwrap();
         s3.set_clock(Some(SystemTime::now()));
-        upload_guest(&s3);
+        guest::upload(&s3);
         let mut variables = target.variables(&s3);
-        variables.push(compiled_guest());
+        variables.push(compiled::variable());
         let function = start(&variables).await;
         Self {
             function,

@@ -4,6 +4,7 @@
 pub mod bookkeeping;
 pub mod compiled;
 pub mod connection;
+mod frame;
 pub mod guest;
 pub mod held;
 pub mod host;

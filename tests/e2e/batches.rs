@@ -1,13 +1,14 @@
 //! S3 Batch Operations: a result a task.
 
-use crate::payloads::{failing, fixture};
-use crate::world::{assert_held, one, world};
+use crate::environment::{assert_held, environment};
+use crate::objects::{failing, one};
+use crate::payloads::fixture;
 use redis_sync_local::{Effect, Environment, Fault, Operation};
 use serde_json::{Value, json};
 
 /// The answer of a job with one task, apart from what it echoes.
-async fn batch_result(world: &Environment, event: &Value) -> (String, String) {
-    let answer = world.function.invoke(event).await.unwrap();
+async fn batch_result(environment: &Environment, event: &Value) -> (String, String) {
+    let answer = environment.function.invoke(event).await.unwrap();
     let result = answer["results"][0].clone();
     let expected = json!({
         "invocationSchemaVersion": event["invocationSchemaVersion"],
@@ -30,30 +31,30 @@ fn verdict(code: &str, text: &str) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_task_gets_its_result() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let job = fixture("batch-1.0");
-    world.s3.put("flags/red flower+.json", one("a"));
+    environment.s3.put("flags/red flower+.json", one("a"));
     assert_eq!(
-        batch_result(&world, &job).await,
+        batch_result(&environment, &job).await,
         verdict("Succeeded", "synced")
     );
-    assert_held(&world, json!({"a": "v"})).await;
-    world.s3.delete("flags/red flower+.json");
+    assert_held(&environment, json!({"a": "v"})).await;
+    environment.s3.delete("flags/red flower+.json");
     assert_eq!(
-        batch_result(&world, &job).await,
+        batch_result(&environment, &job).await,
         verdict("Succeeded", "deleted")
     );
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 
-    world.s3.put("flags/red flower+.json", failing());
-    let (code, why) = batch_result(&world, &job).await;
+    environment.s3.put("flags/red flower+.json", failing());
+    let (code, why) = batch_result(&environment, &job).await;
     assert_eq!(code, "PermanentFailure");
     assert!(
         why.contains("plugin `flags.wasm`") && why.contains("no"),
         "{why}"
     );
-    world.s3.fail(Operation::GetObject, 3, 503);
-    let (code, why) = batch_result(&world, &job).await;
+    environment.s3.fail(Operation::GetObject, 3, 503);
+    let (code, why) = batch_result(&environment, &job).await;
     assert_eq!(code, "TemporaryFailure");
     assert!(
         why.contains("S3 cannot read `flags/red flower+.json`"),
@@ -63,39 +64,39 @@ async fn a_batch_task_gets_its_result() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plus_in_a_batch_key_is_a_space_only_where_there_is_no_object_with_the_plus() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let job = fixture("batch-2.0");
-    world.s3.put("flags/a b.json", one("space"));
+    environment.s3.put("flags/a b.json", one("space"));
     assert_eq!(
-        batch_result(&world, &job).await,
+        batch_result(&environment, &job).await,
         verdict("Succeeded", "synced")
     );
-    assert_held(&world, json!({"space": "v"})).await;
-    world.s3.put("flags/a+b.json", one("plus"));
+    assert_held(&environment, json!({"space": "v"})).await;
+    environment.s3.put("flags/a+b.json", one("plus"));
     assert_eq!(
-        batch_result(&world, &job).await,
+        batch_result(&environment, &job).await,
         verdict("Succeeded", "synced")
     );
-    assert_held(&world, json!({"space": "v", "plus": "v"})).await;
+    assert_held(&environment, json!({"space": "v", "plus": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_of_another_bucket_is_refused_by_its_name() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let mut job = fixture("batch-2.0");
     job["tasks"][0]["s3Bucket"] = json!("another");
-    let (code, why) = batch_result(&world, &job).await;
+    let (code, why) = batch_result(&environment, &job).await;
     assert_eq!(code, "PermanentFailure");
     assert!(why.contains("the bucket `another`"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_task_gets_a_result_of_its_own() {
-    let world = world().await;
-    world.s3.put("flags/good é.json", one("good"));
-    world.s3.put("flags/bad.json", failing());
-    world.s3.put("flags/away.json", one("away"));
-    world.s3.inject(Fault {
+    let environment = environment(&[]).await;
+    environment.s3.put("flags/good é.json", one("good"));
+    environment.s3.put("flags/bad.json", failing());
+    environment.s3.put("flags/away.json", one("away"));
+    environment.s3.inject(Fault {
         operation: Operation::GetObject,
         key: Some("flags/away.json".to_owned()),
         times: None,
@@ -117,7 +118,7 @@ async fn every_task_gets_a_result_of_its_own() {
             json!({"taskId": id, "s3Key": key, "s3VersionId": null, "s3Bucket": "config"})
         })
         .collect();
-    let answer = world.function.invoke(&job).await.unwrap();
+    let answer = environment.function.invoke(&job).await.unwrap();
     let results = answer["results"].as_array().unwrap();
     let expected = [
         ("Succeeded", "synced"),
@@ -140,5 +141,5 @@ async fn every_task_gets_a_result_of_its_own() {
         let said = result["resultString"].as_str().unwrap();
         assert!(said.starts_with(text), "{id}: {said}");
     }
-    assert_held(&world, json!({"good": "v"})).await;
+    assert_held(&environment, json!({"good": "v"})).await;
 }

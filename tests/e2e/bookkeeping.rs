@@ -1,7 +1,7 @@
 //! What Redis Sync keeps for itself is exactly what the bucket means, after whatever has happened.
 
+use crate::answers::message;
 use crate::mirror::Mirror;
-use crate::world::message;
 use redis_sync_local::{BUCKET, event};
 use redis_sync_tests::target::Target;
 use serde_json::json;

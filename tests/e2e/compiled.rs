@@ -18,7 +18,7 @@ async fn start(key: (&'static str, &'static str)) -> Environment {
     let environment = Environment::start_with(program::bootstrap(), [key])
         .await
         .unwrap();
-    let module = guest::module("scenario");
+    let module = guest::scripted();
     environment.s3.put("plugins/p.wasm", module);
     environment
 }
@@ -129,7 +129,7 @@ async fn foreign_artefact() -> Vec<u8> {
 async fn artefact_of_another_module(environment: &Environment, key: &str) -> Vec<u8> {
     environment
         .s3
-        .put("plugins/q.wasm", guest::scenario_variant("old:"));
+        .put("plugins/q.wasm", guest::scripted_variant("old:"));
     environment
         .s3
         .put("q/x", json!({"do": "yield", "entries": {}}).to_string());
@@ -181,14 +181,12 @@ async fn a_cache_that_cannot_be_written_fails_nothing() {
 async fn a_module_compiled_into_the_deployment_is_mapped() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled");
     std::fs::create_dir_all(&folder).unwrap();
-    redis_sync::plugin::precompile(&guest::module("scenario"), &folder).unwrap();
+    redis_sync::plugin::precompile(&guest::scripted(), &folder).unwrap();
     let variables = [("COMPILED_DIR", folder.display().to_string())];
     let environment = Environment::start_with(program::bootstrap(), variables)
         .await
         .unwrap();
-    environment
-        .s3
-        .put("plugins/p.wasm", guest::module("scenario"));
+    environment.s3.put("plugins/p.wasm", guest::scripted());
     assert_eq!(
         sync(&environment, &environment.function, "x").await,
         "COMPILED_DIR"

@@ -1,15 +1,17 @@
 //! TLS, users, tokens and databases, against real servers.
 
-use super::scenario::{outcome, texts, upload_guest, variables};
+use crate::answers::outcome;
+use crate::environment::variables;
+use crate::objects::texts;
 use redis_sync_local::{BUCKET, Function, InvokeError, Redis, RedisOptions, S3, event};
 use redis_sync_tests::held::held;
-use redis_sync_tests::program;
+use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};
 
 /// Delivers one object through a function with these variables besides those that lead to Redis.
 async fn deliver(redis: &Redis, more: &[(&str, &str)]) -> Result<Value, InvokeError> {
     let s3 = S3::start(BUCKET).await.unwrap();
-    upload_guest(&s3);
+    guest::upload(&s3);
     s3.put("flags/a", texts(&[("k", "1")]));
     let mut variables = variables(&s3, redis);
     variables.extend(

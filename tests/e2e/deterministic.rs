@@ -20,9 +20,7 @@ async fn two_hosts_yield_the_same_entries_with_the_same_fuel() {
 /// What a plugin sees that looks everywhere, and the fuel that takes.
 async fn observed() -> (Value, Value) {
     let environment = Environment::start(program::bootstrap()).await.unwrap();
-    environment
-        .s3
-        .put("plugins/p.wasm", guest::module("scenario"));
+    environment.s3.put("plugins/p.wasm", guest::scripted());
     let day = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     environment.s3.set_clock(Some(day));
     let report = environment

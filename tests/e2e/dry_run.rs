@@ -1,9 +1,11 @@
 //! A dry run writes nothing, anywhere.
 
-use crate::scenario::connect;
-use crate::sync::{change_unseen, counted, counts, sync};
-use crate::world::{one, world, world_with};
+use crate::answers::{counted, counts};
+use crate::environment::{environment, sync};
+use crate::objects::one;
+use crate::sync::change_unseen;
 use redis_sync_local::{Operation, Redis};
+use redis_sync_tests::connection::connect;
 use redis_sync_tests::guest;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -31,11 +33,11 @@ async fn everything(redis: &Redis) -> BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_tells_what_would_change_and_writes_nothing() {
-    let world = world().await;
-    change_unseen(&world).await;
-    world.s3.put("flags/bad.json", "broken");
-    let before = everything(&world.redis).await;
-    let report = sync(&world, json!({"dry_run": true})).await;
+    let environment = environment(&[]).await;
+    change_unseen(&environment).await;
+    environment.s3.put("flags/bad.json", "broken");
+    let before = everything(&environment.redis).await;
+    let report = sync(&environment, json!({"dry_run": true})).await;
     assert_eq!(report["dry_run"], true);
     let expected = counted([
         ("synced", 2),
@@ -45,27 +47,28 @@ async fn a_dry_run_tells_what_would_change_and_writes_nothing() {
     ]);
     assert_eq!(counts(&report), expected);
     assert_eq!(report["failed"][0]["key"], "flags/bad.json");
-    assert_eq!(everything(&world.redis).await, before);
-    assert_eq!(world.s3.count(Operation::PutObject), 0);
-    assert_eq!(counts(&sync(&world, json!({})).await), expected);
+    assert_eq!(everything(&environment.redis).await, before);
+    assert_eq!(environment.s3.count(Operation::PutObject), 0);
+    assert_eq!(counts(&sync(&environment, json!({})).await), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_keeps_no_machine_code() {
-    let world = world_with(&[("COMPILED_CACHE_KEY", "0123456789abcdef0123456789abcdef")]).await;
+    let environment =
+        environment(&[("COMPILED_CACHE_KEY", "0123456789abcdef0123456789abcdef")]).await;
     // The folder of machine code has this variant not.
-    let module = guest::scenario_variant("dry");
-    world.s3.put("plugins/flags.wasm", module);
-    world.s3.put("flags/a.json", one("a"));
-    let bucket = world.s3.keys();
+    let module = guest::scripted_variant("dry");
+    environment.s3.put("plugins/flags.wasm", module);
+    environment.s3.put("flags/a.json", one("a"));
+    let bucket = environment.s3.keys();
     for force in [false, true] {
-        let report = sync(&world, json!({"dry_run": true, "force": force})).await;
+        let report = sync(&environment, json!({"dry_run": true, "force": force})).await;
         assert_eq!(counts(&report), counted([("synced", 1)]));
     }
-    assert_eq!(world.s3.keys(), bucket);
-    assert_eq!(everything(&world.redis).await, BTreeMap::new());
+    assert_eq!(environment.s3.keys(), bucket);
+    assert_eq!(everything(&environment.redis).await, BTreeMap::new());
     // Another function, which has nothing in memory, keeps it.
-    let other = world.another_function().await.unwrap();
+    let other = environment.another_function().await.unwrap();
     other.invoke(json!({"sync": {}})).await.unwrap();
-    assert_eq!(world.s3.keys().len(), bucket.len() + 1);
+    assert_eq!(environment.s3.keys().len(), bucket.len() + 1);
 }

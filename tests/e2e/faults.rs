@@ -1,13 +1,14 @@
 //! What happens when Redis, the way to it or the host fails: reported, never half done, healed by
 //! the next delivery.
 
-use super::scenario::{
-    connect, environment, many, outcome, texts, upload, upload_guest, variables,
-};
+use crate::answers::outcome;
+use crate::environment::{environment, upload, variables};
+use crate::objects::{many, texts};
 use redis_sync_local::{BUCKET, Function, Operation, Redis, RedisOptions, S3, event};
+use redis_sync_tests::connection::connect;
 use redis_sync_tests::held::held;
-use redis_sync_tests::program;
 use redis_sync_tests::proxy::Proxy;
+use redis_sync_tests::{guest, program};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -153,7 +154,7 @@ async fn behind_a_proxy(more: &[(&str, &str)]) -> (S3, Redis, Proxy, Function) {
         Redis::start().await.unwrap(),
     );
     let proxy = Proxy::start(redis.port()).await.unwrap();
-    upload_guest(&s3);
+    guest::upload(&s3);
     let mut variables = variables(&s3, &redis);
     variables.push(("REDIS_PORT".into(), proxy.port().to_string()));
     variables.extend(

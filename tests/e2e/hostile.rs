@@ -1,7 +1,8 @@
 //! The hostile collection, all of it in one invocation among healthy objects.
 #![expect(clippy::print_stdout, reason = "what is measured is shown")]
 
-use crate::world::{one, upload_all, world_with};
+use crate::environment::{environment, upload_all};
+use crate::objects::one;
 use redis_sync_local::{BUCKET, Environment, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::hostile::{Attack, collection};
@@ -73,7 +74,7 @@ fn key(number: usize) -> String {
 fn upload(environment: &Environment, attacks: &[Attack]) -> Vec<String> {
     environment
         .s3
-        .put("plugins/healthy.wasm", guest::module("scenario"));
+        .put("plugins/healthy.wasm", guest::scripted());
     let mut keys = Vec::new();
     for (number, attack) in attacks.iter().enumerate() {
         let plugin = format!("plugins/attack-{number}.wasm");
@@ -110,7 +111,7 @@ const ROUNDS: usize = 15;
 #[ignore = "it measures: --ignored --nocapture neighbour"]
 async fn the_neighbour_of_plugins_that_burn_their_fuel() {
     let variables = [("CONCURRENCY", "8"), ("FUEL_LIMIT", "500000000")];
-    let world = world_with(&variables).await;
+    let environment = environment(&variables).await;
     let spin = json!({"do": "spin"}).to_string();
     let burners: Vec<String> = (0..7)
         .map(|number| format!("flags/burner-{number}"))
@@ -120,10 +121,10 @@ async fn the_neighbour_of_plugins_that_burn_their_fuel() {
             let healthy = format!("flags/beside-{}-{round}", burners.len());
             let objects = burners.iter().map(|burner| (burner.as_str(), spin.clone()));
             let objects: Vec<_> = objects.chain([(healthy.as_str(), one(&healthy))]).collect();
-            let _ = upload_all(&world, &objects).await;
+            let _ = upload_all(&environment, &objects).await;
         }
         let started = format!("flags/beside-{}-", burners.len());
-        let mut times: Vec<f64> = durations(&world.function.logs(), &started);
+        let mut times: Vec<f64> = durations(&environment.function.logs(), &started);
         times.sort_by(f64::total_cmp);
         println!(
             "beside {} burners: {:.1} ms in the middle, {:.1} at the most",
@@ -132,7 +133,7 @@ async fn the_neighbour_of_plugins_that_burn_their_fuel() {
             times[ROUNDS - 1]
         );
     }
-    let burnt = durations(&world.function.logs(), "flags/burner-");
+    let burnt = durations(&environment.function.logs(), "flags/burner-");
     println!(
         "a burner itself: {:.0} ms at the least",
         burnt.iter().copied().fold(f64::MAX, f64::min)

@@ -1,7 +1,9 @@
 //! Messages, manifests and requests that are meant to do harm: nothing of them reaches beyond the
 //! objects they name.
 
-use crate::world::{assert_held, message, one, outcome, world, world_with};
+use crate::answers::{message, outcome};
+use crate::environment::{assert_held, environment};
+use crate::objects::one;
 use redis_sync_local::{Environment, event};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -12,8 +14,8 @@ const PAYLOAD: usize = 6_000_000;
 /// What a hostile message may make the function hold besides itself, in MiB.
 const MEMORY_MIB: u64 = 250;
 
-async fn assert_healthy(world: &Environment, key: &str) {
-    let report = world.upload(&format!("flags/{key}"), one(key)).await;
+async fn assert_healthy(environment: &Environment, key: &str) {
+    let report = environment.upload(&format!("flags/{key}"), one(key)).await;
     assert_eq!(outcome(&report.unwrap()), "synced");
 }
 
@@ -24,11 +26,14 @@ fn size(value: &Value) -> usize {
 /// Fails where problems are kept, told or logged without a bound: 1.2 GiB, an answer of 290 MB.
 #[tokio::test(flavor = "multi_thread")]
 async fn millions_of_broken_records_cost_little_and_are_counted() {
-    let world = world().await;
-    assert_healthy(&world, "before").await;
+    let environment = environment(&[]).await;
+    assert_healthy(&environment, "before").await;
     let records = PAYLOAD / 2;
     let sevens = format!(r#"{{"Records":[{}7]}}"#, "7,".repeat(records - 1));
-    let answer = world.function.api().invoke(sevens, Duration::from_secs(60));
+    let answer = environment
+        .function
+        .api()
+        .invoke(sevens, Duration::from_secs(60));
     let why = message(answer.await);
     assert!(why.len() < 50_000, "{}", why.len());
     let more = format!("and {} more records that cannot be read", records - 20);
@@ -38,8 +43,11 @@ async fn millions_of_broken_records_cost_little_and_are_counted() {
     let messages: Vec<Value> = (0..10)
         .map(|id| json!({"messageId": id.to_string(), "eventSource": "aws:sqs", "body": body}))
         .collect();
-    let logged = world.function.logs().len();
-    let answer = world.function.invoke(json!({"Records": messages})).await;
+    let logged = environment.function.logs().len();
+    let answer = environment
+        .function
+        .invoke(json!({"Records": messages}))
+        .await;
     assert_eq!(
         answer.unwrap()["batchItemFailures"]
             .as_array()
@@ -47,17 +55,17 @@ async fn millions_of_broken_records_cost_little_and_are_counted() {
             .len(),
         10
     );
-    let lines = world.function.logs().len() - logged;
+    let lines = environment.function.logs().len() - logged;
     assert!(lines < 10 * 25, "{lines} lines");
-    assert_healthy(&world, "after").await;
-    let peak = world.function.peak_memory_mib().unwrap();
+    assert_healthy(&environment, "after").await;
+    let peak = environment.function.peak_memory_mib().unwrap();
     assert!(peak < MEMORY_MIB, "{peak} MiB");
 }
 
 /// Fails where text from outside enters an error as it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn text_from_outside_is_clipped_in_every_answer() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let long = "x".repeat(2_000_000);
     let payloads = [
         json!({"Records": [{"eventSource": long}]}),
@@ -69,53 +77,62 @@ async fn text_from_outside_is_clipped_in_every_answer() {
         json!({"Records": [{"eventSource": "aws:s3", "s3": {"bucket": {"name": "config"}, "object": {"key": long}}}]}),
     ];
     for payload in payloads {
-        let answer = world.function.invoke(&payload).await;
+        let answer = environment.function.invoke(&payload).await;
         let why = message(answer);
         assert!(why.len() < 5000, "{} bytes of {}", why.len(), &why[..200]);
     }
-    assert_healthy(&world, "k").await;
+    assert_healthy(&environment, "k").await;
 }
 
 /// Fails where such a key is recorded: its failure would be counted for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_longer_than_any_in_s3_is_refused_and_leaves_nothing() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let long = "k".repeat(1025);
-    let why = message(world.function.invoke(event::created("config", &long)).await);
+    let why = message(
+        environment
+            .function
+            .invoke(event::created("config", &long))
+            .await,
+    );
     assert!(
         why.contains("a key has 1025 bytes, more than the 1024"),
         "{why}"
     );
-    let status = world.function.invoke(json!({"status": {}})).await.unwrap();
+    let status = environment
+        .function
+        .invoke(json!({"status": {}}))
+        .await
+        .unwrap();
     assert_eq!(status["failed"], 0, "{status}");
-    assert_eq!(world.redis.command(&["DBSIZE"]).await.unwrap(), "0");
+    assert_eq!(environment.redis.command(&["DBSIZE"]).await.unwrap(), "0");
 }
 
 /// Fails where braces are compiled as they come: the process ended on every invocation.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_of_braces_fails_what_it_routes_and_ends_nothing() {
-    let world = world().await;
-    assert_healthy(&world, "before").await;
+    let environment = environment(&[]).await;
+    assert_healthy(&environment, "before").await;
     let route = "[[route]]\nprefix = \"\"\nplugin = \"flags.wasm\"\nkeys = ";
     let braces = format!("{route}[\"{}\"]", "{".repeat(20_000));
     let alternatives = format!("{route}[{}]", "\"{a,b,c,d,e,f,g,h}*\",".repeat(15_000));
     let deep = format!("{route}{}{}", "[".repeat(20_000), "]".repeat(20_000));
     for manifest in [braces, alternatives, deep] {
-        world.s3.put("plugins/routes.toml", &manifest);
+        environment.s3.put("plugins/routes.toml", &manifest);
         let started = std::time::Instant::now();
-        let why = message(world.upload("flags/x", one("x")).await);
+        let why = message(environment.upload("flags/x", one("x")).await);
         assert!(why.contains("`routes.toml` is not valid"), "{why}");
         assert!(started.elapsed() < Duration::from_secs(10), "{why}");
     }
-    assert_held(&world, json!({"before": "v"})).await;
-    world.s3.delete("plugins/routes.toml");
-    assert_healthy(&world, "after").await;
+    assert_held(&environment, json!({"before": "v"})).await;
+    environment.s3.delete("plugins/routes.toml");
+    assert_healthy(&environment, "after").await;
 }
 
 /// Fails where a route is taken at its word.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_route_does_not_raise_its_limits_above_the_ceilings() {
-    let world = world_with(&[
+    let environment = environment(&[
         ("FUEL_CEILING", "5000000001"),
         ("TIME_CEILING_MS", "10001"),
         ("MEMORY_CEILING_MIB", "257"),
@@ -129,41 +146,42 @@ async fn a_route_does_not_raise_its_limits_above_the_ceilings() {
         let manifest = |value: &str| {
             format!("[[route]]\nprefix = \"\"\nplugin = \"flags.wasm\"\n{limit} = {value}\n")
         };
-        world.s3.put("plugins/routes.toml", manifest(refused));
-        let why = message(world.upload("flags/x", one("x")).await);
+        environment.s3.put("plugins/routes.toml", manifest(refused));
+        let why = message(environment.upload("flags/x", one("x")).await);
         assert!(
             why.contains(&format!("its route has {limit} = {refused}, more than")),
             "{why}"
         );
-        world.s3.put("plugins/routes.toml", manifest(allowed));
-        assert_healthy(&world, "x").await;
-        world.remove("flags/x").await.unwrap();
+        environment.s3.put("plugins/routes.toml", manifest(allowed));
+        assert_healthy(&environment, "x").await;
+        environment.remove("flags/x").await.unwrap();
     }
 }
 
 /// Fails where whoever may invoke the function reads all of Redis.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_redis_sync_wrote_is_handed_out() {
-    let world = world().await;
-    assert_healthy(&world, "ours").await;
-    world
+    let environment = environment(&[]).await;
+    assert_healthy(&environment, "ours").await;
+    environment
         .redis
         .command(&["SET", "theirs", "secret"])
         .await
         .unwrap();
-    let read =
-        async |world: &Environment, key: &str| world.function.invoke(json!({"read": key})).await;
-    assert_eq!(read(&world, "ours").await.unwrap(), "v");
-    assert_eq!(read(&world, "theirs").await.unwrap(), Value::Null);
+    let read = async |environment: &Environment, key: &str| {
+        environment.function.invoke(json!({"read": key})).await
+    };
+    assert_eq!(read(&environment, "ours").await.unwrap(), "v");
+    assert_eq!(read(&environment, "theirs").await.unwrap(), Value::Null);
     for operation in ["read", "explain"] {
         let bookkeeping = json!({operation: "redis-sync:owners"});
-        let why = message(world.function.invoke(&bookkeeping).await);
+        let why = message(environment.function.invoke(&bookkeeping).await);
         assert!(
             why.contains("`redis-sync:owners` is a key of the bookkeeping"),
             "{why}"
         );
     }
-    let any = world_with(&[("READ_ANY", "true")]).await;
+    let any = crate::environment::environment(&[("READ_ANY", "true")]).await;
     any.redis
         .command(&["SET", "theirs", "secret"])
         .await
@@ -175,14 +193,14 @@ async fn only_what_redis_sync_wrote_is_handed_out() {
 /// Fails where an answer is as large as what was asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_is_larger_than_five_mebibytes() {
-    let world = world().await;
-    world.s3.put("large", "x".repeat(6 << 20));
-    world
+    let environment = environment(&[]).await;
+    environment.s3.put("large", "x".repeat(6 << 20));
+    environment
         .function
         .invoke(event::created("config", "large"))
         .await
         .unwrap();
-    let why = message(world.function.invoke(json!({"read": "large"})).await);
+    let why = message(environment.function.invoke(json!({"read": "large"})).await);
     assert!(
         why.contains("6291458 bytes as JSON, more than the 5242880"),
         "{why}"
@@ -192,7 +210,7 @@ async fn no_answer_is_larger_than_five_mebibytes() {
         .map(|id| json!({"taskId": format!("task {id}"), "s3Key": "%FF", "s3VersionId": null, "s3Bucket": "config"}))
         .collect();
     let job = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j"}, "tasks": tasks});
-    let answer = world.function.invoke(job).await.unwrap();
+    let answer = environment.function.invoke(job).await.unwrap();
     assert_eq!(answer["results"].as_array().unwrap().len(), 20_000);
     assert!(size(&answer) <= 5 << 20, "{}", size(&answer));
 }

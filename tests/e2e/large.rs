@@ -1,7 +1,8 @@
 //! More objects than fit into a page of a listing, or into one function. `make large` measures many.
 
-use crate::sync::{counted, counts};
-use crate::world::{one, world};
+use crate::answers::{counted, counts};
+use crate::environment::environment;
+use crate::objects::one;
 use redis_sync_local::Operation;
 use serde_json::json;
 use std::time::Duration;
@@ -16,10 +17,10 @@ fn large() -> usize {
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stdout, reason = "the figures of a measurement")]
 async fn a_large_bucket_is_synced_page_by_page() {
-    let (world, number) = (world().await, large());
+    let (environment, number) = (environment(&[]).await, large());
     let limit = Duration::from_secs(900);
     for object in 0..number {
-        world
+        environment
             .s3
             .put(&format!("flags/{object:07}.json"), one(&object.to_string()));
     }
@@ -27,9 +28,13 @@ async fn a_large_bucket_is_synced_page_by_page() {
     let expected = [("synced", number), ("unchanged", number)];
     for (outcome, number) in expected {
         let started = std::time::Instant::now();
-        world.s3.reset_counts();
+        environment.s3.reset_counts();
         let request = json!({"sync": {}});
-        let report = world.function.invoke_within(&request, limit).await.unwrap();
+        let report = environment
+            .function
+            .invoke_within(&request, limit)
+            .await
+            .unwrap();
         seconds.push(started.elapsed().as_secs_f64());
         assert_eq!(
             counts(&report),
@@ -37,25 +42,37 @@ async fn a_large_bucket_is_synced_page_by_page() {
         );
         // The plugin is in the listing too.
         let pages = (number + 1).div_ceil(1000);
-        assert_eq!(world.s3.count_of(Operation::ListObjectsV2, ""), pages);
+        assert_eq!(environment.s3.count_of(Operation::ListObjectsV2, ""), pages);
     }
-    let peak = world.function.peak_memory_mib().unwrap();
+    let peak = environment.function.peak_memory_mib().unwrap();
     println!("{number} objects: {seconds:.1?} s, {peak} MiB at most");
     assert!(seconds[1] < seconds[0] / 3.0, "{seconds:?}");
-    world.function.wait_for_log("full sync").await.unwrap();
+    environment
+        .function
+        .wait_for_log("full sync")
+        .await
+        .unwrap();
 
     // Gone objects of every page, and before and after all others.
     for object in (0..number).step_by(500).chain([number - 1]) {
-        world.s3.delete(&format!("flags/{object:07}.json"));
+        environment.s3.delete(&format!("flags/{object:07}.json"));
     }
     let gone = u64::try_from(number.div_ceil(500) + 1).unwrap();
     let request = json!({"sync": {}});
-    let report = world.function.invoke_within(&request, limit).await.unwrap();
+    let report = environment
+        .function
+        .invoke_within(&request, limit)
+        .await
+        .unwrap();
     let left = u64::try_from(number).unwrap() - gone;
     assert_eq!(
         counts(&report),
         counted([("unchanged", left), ("deleted", gone)])
     );
-    let status = world.function.invoke(json!({"status": {}})).await.unwrap();
+    let status = environment
+        .function
+        .invoke(json!({"status": {}}))
+        .await
+        .unwrap();
     assert_eq!(status["objects"], left);
 }

@@ -1,8 +1,8 @@
 //! A worker takes its ticket, reads, and is held up; a later one overtakes it. Two processes, the
 //! answer of S3 parked, so that each history is played exactly.
 
+use crate::answers::{counted, counts};
 use crate::mirror::Mirror;
-use crate::sync::{counted, counts};
 use redis_sync_local::Operation;
 use redis_sync_tests::target::Target;
 use serde_json::json;
@@ -77,6 +77,26 @@ async fn a_worker_that_was_overtaken_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_overtaken_changes_nothing_on_a_cluster() {
     play(Target::cluster().await).await;
+}
+
+/// The trap: Redis holds what the event tells of. It must not be dropped because of that: a worker
+/// that has read the state in between may still be on its way. Fails where an event is dropped whose
+/// entity tag is that of the record, or is found unchanged and does not commit its ticket.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_the_etag_of_the_record_is_not_dropped() {
+    let mut mirror = Mirror::of(Target::server().await).await;
+    let other = mirror.another_function().await;
+    mirror.put("flags/a", &["k"], "1");
+    mirror.deliver_as("flags/a", "synced").await;
+    mirror.put("flags/a", &["k"], "in between");
+    let late = mirror.read_late(&other, "flags/a").await;
+    mirror.put("flags/a", &["k"], "1");
+    mirror.deliver_as("flags/a", "unchanged").await;
+    let outcome = late.commit().await;
+    mirror
+        .assert_equal(&format!("the late worker {outcome:?}"))
+        .await;
+    assert_eq!(outcome.as_deref(), Ok("superseded"));
 }
 
 /// A worker that wants a key has read its owner too, to commit both together, and the owner changes

@@ -1,6 +1,8 @@
 //! What a plugin does wrong fails its object, leaves the old entries and stops nobody else.
 
-use crate::world::{assert_held, message, upload_all, world_with, yields};
+use crate::answers::message;
+use crate::environment::{assert_held, environment, upload_all};
+use crate::objects::yields;
 use redis_sync_local::Environment;
 use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};
@@ -10,14 +12,14 @@ use std::path::Path;
 
 /// Old entries of the object that fails, and a healthy neighbour in the same event.
 async fn fails(variables: &[(&str, &str)], body: &Value, reason: &str) {
-    let world = world_with(variables).await;
-    world
-        .upload("flags/bad.json", yields(json!({"old": {"bytes": "good"}})))
+    let environment = environment(variables).await;
+    environment
+        .upload("flags/bad.json", yields(&json!({"old": {"bytes": "good"}})))
         .await
         .unwrap();
-    let neighbour = yields(json!({"neighbour": {"bytes": "fine"}}));
+    let neighbour = yields(&json!({"neighbour": {"bytes": "fine"}}));
     let answer = upload_all(
-        &world,
+        &environment,
         &[
             ("flags/bad.json", body.to_string()),
             ("flags/ok.json", neighbour),
@@ -27,7 +29,7 @@ async fn fails(variables: &[(&str, &str)], body: &Value, reason: &str) {
     let message = message(answer);
     let expected = format!("1 of 2 objects failed: `flags/bad.json`: plugin `flags.wasm` {reason}");
     assert_eq!(message, expected);
-    assert_held(&world, json!({"old": "good", "neighbour": "fine"})).await;
+    assert_held(&environment, json!({"old": "good", "neighbour": "fine"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,9 +92,13 @@ async fn a_trap_leaves_the_old_value_and_the_panic_reaches_the_log() {
     )
     .await;
 
-    let world = world_with(&[]).await;
-    message(world.upload("flags/bad.json", body.to_string()).await);
-    let line = world.function.wait_for_log("no such luck").await.unwrap();
+    let environment = environment(&[]).await;
+    message(environment.upload("flags/bad.json", body.to_string()).await);
+    let line = environment
+        .function
+        .wait_for_log("no such luck")
+        .await
+        .unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(
         (&line["level"], &line["target"]),
@@ -106,9 +112,9 @@ async fn a_trap_leaves_the_old_value_and_the_panic_reaches_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endless_recursion_leaves_the_old_value() {
-    let world = world_with(&[]).await;
+    let environment = environment(&[]).await;
     let message = message(
-        world
+        environment
             .upload("flags/bad.json", json!({"do": "recurse"}).to_string())
             .await,
     );
@@ -118,7 +124,7 @@ async fn endless_recursion_leaves_the_old_value() {
             || message.contains("trapped on `flags/bad.json`: out of bounds memory access"),
         "{message}"
     );
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,45 +139,45 @@ async fn a_returned_error_is_the_message() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_route_has_limits_of_its_own() {
-    let world = world_with(&[]).await;
+    let environment = environment(&[]).await;
     let route = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nfuel = 200000000\ntime_ms = 5000\nmemory_mib = 16\n";
-    world.s3.put("plugins/routes.toml", route);
+    environment.s3.put("plugins/routes.toml", route);
     for (body, reason) in [
         (json!({"do": "spin"}), "used up its 200000000 fuel"),
         (json!({"do": "grow"}), "needs more than 16 MiB"),
     ] {
-        let message = message(world.upload("flags/bad.json", body.to_string()).await);
+        let message = message(environment.upload("flags/bad.json", body.to_string()).await);
         assert!(message.contains(reason), "{message}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_over_the_size_limit_is_not_read() {
-    let world = world_with(&[("MAX_OBJECT_BYTES", "100")]).await;
-    let message = message(world.upload("flags/big.json", "x".repeat(101)).await);
+    let environment = environment(&[("MAX_OBJECT_BYTES", "100")]).await;
+    let message = message(environment.upload("flags/big.json", "x".repeat(101)).await);
     assert!(
         message.contains("`flags/big.json` has 101 bytes, more than MAX_OBJECT_BYTES=100"),
         "{message}"
     );
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_without_end_is_cut_and_says_so() {
-    let world = world_with(&[]).await;
-    world
+    let environment = environment(&[]).await;
+    environment
         .upload(
             "flags/x.json",
             json!({"do": "log", "lines": 1000}).to_string(),
         )
         .await
         .unwrap();
-    world
+    environment
         .function
         .wait_for_log("800 more lines were dropped")
         .await
         .unwrap();
-    let said = world
+    let said = environment
         .function
         .logs()
         .iter()
@@ -182,17 +188,17 @@ async fn a_log_without_end_is_cut_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_sees_nothing_of_the_host_and_always_the_same() {
-    let world = world_with(&[]).await;
+    let environment = environment(&[]).await;
     let observe = json!({"do": "observe"}).to_string();
-    world.s3.put_with(
+    environment.s3.put_with(
         "flags/x.json",
         &observe,
         "application/json",
         &[("team", "blue")],
     );
-    let event = redis_sync_local::event::created(world.s3.bucket(), "flags/x.json");
-    world.function.invoke(&event).await.unwrap();
-    let seen = redis_sync_tests::held::held(&world.redis).await;
+    let event = redis_sync_local::event::created(environment.s3.bucket(), "flags/x.json");
+    environment.function.invoke(&event).await.unwrap();
+    let seen = redis_sync_tests::held::held(&environment.redis).await;
     for (field, expected) in [
         ("bucket", "config"),
         ("key", "flags/x.json"),
@@ -208,16 +214,16 @@ async fn a_plugin_sees_nothing_of_the_host_and_always_the_same() {
     ] {
         assert_eq!(seen["observed"][field], expected, "{field} in {seen}");
     }
-    let other = world.another_function().await.unwrap();
-    world.redis.command(&["FLUSHALL"]).await.unwrap();
+    let other = environment.another_function().await.unwrap();
+    environment.redis.command(&["FLUSHALL"]).await.unwrap();
     other.invoke(&event).await.unwrap();
-    assert_held(&world, seen).await;
+    assert_held(&environment, seen).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sleeping_takes_no_time() {
-    let world = world_with(&[]).await;
-    let report = world
+    let environment = environment(&[]).await;
+    let report = environment
         .upload(
             "flags/x.json",
             json!({"do": "sleep", "ms": 3_600_000}).to_string(),
@@ -225,16 +231,16 @@ async fn sleeping_takes_no_time() {
         .await
         .unwrap();
     assert_eq!(report["status"], "success");
-    assert_held(&world, json!({"slept": "3600000"})).await;
+    assert_held(&environment, json!({"slept": "3600000"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_that_floods_stdout_is_stopped() {
-    let world = world_with(&[("MAX_OUTPUT_BYTES", "1000000")]).await;
-    world
+    let environment = environment(&[("MAX_OUTPUT_BYTES", "1000000")]).await;
+    environment
         .s3
         .put("plugins/command.wasm", guest::module("command"));
-    let message = message(world.upload("command/x", "flood\n").await);
+    let message = message(environment.upload("command/x", "flood\n").await);
     assert!(
         message.contains("plugin `command.wasm` returned more than 1000000 bytes"),
         "{message}"
@@ -252,25 +258,25 @@ async fn memory_that_the_host_has_not_is_never_the_guests_affair() {
     );
     std::fs::write(&little, script).unwrap();
     std::fs::set_permissions(&little, Permissions::from_mode(0o755)).unwrap();
-    let world = Environment::start_with(&little, [("MEMORY_LIMIT_MIB", "4096")])
+    let environment = Environment::start_with(&little, [("MEMORY_LIMIT_MIB", "4096")])
         .await
         .unwrap();
     let takes_two_gigabytes = r#"(module (memory (export "memory") 1)
         (func (export "_start") (drop (memory.grow (i32.const 32768)))))"#;
-    world.s3.put(
+    environment.s3.put(
         "plugins/big.wasm",
         wat::parse_str(takes_two_gigabytes).unwrap(),
     );
-    world.s3.put("big", "");
+    environment.s3.put("big", "");
     let job = json!({
         "invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"},
         "tasks": [{"taskId": "t", "s3Key": "big", "s3VersionId": null, "s3BucketArn": "arn:aws:s3:::config"}],
     });
-    let answer = world.function.invoke(job).await.unwrap();
+    let answer = environment.function.invoke(job).await.unwrap();
     let result = &answer["results"][0];
     assert_eq!(result["resultCode"], "TemporaryFailure", "{answer}");
     let why = result["resultString"].as_str().unwrap();
     let expected = "plugin `big.wasm` could not be given what it needs by the host on `big`: ";
     assert!(why.starts_with(expected), "{why}");
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }

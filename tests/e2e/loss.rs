@@ -1,15 +1,15 @@
 //! Redis evicts what it likes, the bookkeeping too: the next sync heals it, and nothing is left over.
 
-use super::scenario::{environment, texts, upload};
+use crate::environment::{self, environment, upload};
+use crate::objects::texts;
 use redis_sync_local::Environment;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 
 const RECORD: &str = "redis-sync:object:config/flags/a";
 
-async fn sync(environment: &Environment, request: Value) -> Value {
-    let request = json!({"sync": request});
-    let report = environment.function.invoke(request).await.unwrap();
+async fn synced(environment: &Environment, request: Value) -> Value {
+    let report = environment::sync(environment, request).await;
     assert_eq!(report["status"], "success", "{report}");
     report
 }
@@ -31,14 +31,14 @@ async fn keys_of_an_evicted_record_are_removed_by_the_next_sync() {
     assert_eq!(held(&environment.redis).await, stale);
 
     for (prefix, dry_run, strays) in [("", true, 1), ("flags/b", false, 0), ("flags/", false, 1)] {
-        let report = sync(&environment, json!({"prefix": prefix, "dry_run": dry_run})).await;
+        let report = synced(&environment, json!({"prefix": prefix, "dry_run": dry_run})).await;
         assert_eq!(report["stray_keys"], strays, "{report}");
         if strays == 0 || dry_run {
             assert_eq!(held(&environment.redis).await, stale);
         }
     }
     assert_eq!(held(&environment.redis).await, json!({"k": "2", "m": "1"}));
-    let report = sync(&environment, json!({})).await;
+    let report = synced(&environment, json!({})).await;
     assert_eq!(report["message"], "2 objects: 2 unchanged");
     // Who wants the key now finds it free.
     upload(&environment, "flags/b", &[("l", "b")]).await;
@@ -59,12 +59,12 @@ async fn an_object_that_no_index_lists_is_missed_by_the_next_sync() {
     ] {
         lose(&environment, &[&["DEL"], what.as_slice()].concat()).await;
         environment.s3.delete("flags/a");
-        let preview = sync(&environment, json!({"dry_run": true})).await;
+        let preview = synced(&environment, json!({"dry_run": true})).await;
         assert_eq!(preview["counts"]["deleted"], 1, "{preview}");
-        let report = sync(&environment, json!({})).await;
+        let report = synced(&environment, json!({})).await;
         assert_eq!(report["counts"]["deleted"], 1, "{report}");
         assert_eq!(held(&environment.redis).await, json!({"l": "1"}));
-        let again = sync(&environment, json!({})).await;
+        let again = synced(&environment, json!({})).await;
         assert_eq!(again["message"], "1 object: 1 unchanged");
         upload(&environment, "flags/a", &[("k", "1")]).await;
     }
@@ -79,7 +79,7 @@ async fn without_owners_a_deletion_still_removes_and_a_sync_notes_them_again() {
     environment.remove("flags/a").await.unwrap();
     assert_eq!(held(&environment.redis).await, json!({"l": "1"}));
 
-    let report = sync(&environment, json!({})).await;
+    let report = synced(&environment, json!({})).await;
     assert_eq!(report["counts"]["synced"], 1, "{report}");
     let error = environment.upload("flags/a", texts(&[("l", "2")])).await;
     let message = error.unwrap_err().to_string();
@@ -99,7 +99,7 @@ async fn a_write_that_a_failover_lost_is_written_again() {
     upload(&environment, "flags/a", &[("k", "2")]).await;
     lose(&environment, &["SET", "k", "1"]).await;
     lose(&environment, &["HSET", "redis-sync:owners", "k", &mark]).await;
-    let report = sync(&environment, json!({})).await;
+    let report = synced(&environment, json!({})).await;
     assert_eq!(report["counts"]["synced"], 1, "{report}");
     assert_eq!(held(&environment.redis).await, json!({"k": "2"}));
 }
@@ -123,7 +123,7 @@ async fn a_flush_heals() {
     let environment = environment(&[]).await;
     upload(&environment, "flags/a", &[("k", "1")]).await;
     lose(&environment, &["FLUSHALL"]).await;
-    let report = sync(&environment, json!({})).await;
+    let report = synced(&environment, json!({})).await;
     assert_eq!(report["counts"]["synced"], 1, "{report}");
     assert_eq!(held(&environment.redis).await, json!({"k": "1"}));
 }

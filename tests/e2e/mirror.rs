@@ -1,12 +1,12 @@
 //! A bucket whose objects the test knows, so that it knows all that Redis should hold, and all that
 //! Redis Sync should keep there for itself.
 
-use crate::scenario::{compiled_guest, texts, upload_guest};
-use crate::world::outcome;
+use crate::answers::outcome;
+use crate::objects::texts;
 use redis_sync_local::{BUCKET, Function, InvokeError, Operation, Parked, S3, event};
 use redis_sync_tests::bookkeeping::Meaning;
-use redis_sync_tests::program;
 use redis_sync_tests::target::Target;
+use redis_sync_tests::{compiled, guest, program};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ impl Mirror {
     pub(crate) async fn of(target: Target) -> Self {
         let s3 = S3::start(BUCKET).await.unwrap();
         s3.set_clock(Some(SystemTime::now()));
-        upload_guest(&s3);
+        guest::upload(&s3);
         let mut variables = target.variables(&s3);
-        variables.push(compiled_guest());
+        variables.push(compiled::variable());
         let function = start(&variables).await;
         Self {
             function,
@@ -45,6 +45,13 @@ impl Mirror {
     /// Another process on the same bucket and Redis.
     pub(crate) async fn another_function(&self) -> Arc<Function> {
         Arc::new(start(&self.variables).await)
+    }
+
+    /// The same by another way: through a port of this machine.
+    pub(crate) async fn function_through(&self, port: u16) -> Arc<Function> {
+        let mut variables = self.variables.clone();
+        variables.push(("REDIS_PORT".to_owned(), port.to_string()));
+        Arc::new(start(&variables).await)
     }
 
     /// Puts an object that yields these Redis keys, all with this value.
@@ -79,6 +86,12 @@ impl Mirror {
         assert_eq!(self.deliver(object).await.as_deref(), Ok(expected));
     }
 
+    /// Another process begins with an event of the object.
+    pub(crate) fn begin(other: &Arc<Function>, object: &str) -> Delivery {
+        let (other, event) = (Arc::clone(other), event::created(BUCKET, object));
+        tokio::spawn(async move { outcome_of(other.invoke(event).await) })
+    }
+
     /// Another process has read the object as it is now, and is held up before it goes on.
     pub(crate) async fn read_late(&self, other: &Arc<Function>, object: &str) -> Late {
         self.read_late_for(other, object, object).await
@@ -93,8 +106,7 @@ impl Mirror {
         claimant: &str,
     ) -> Late {
         let parked = self.s3.park_answer(Operation::GetObject, object);
-        let (other, event) = (Arc::clone(other), event::created(BUCKET, claimant));
-        let delivery = tokio::spawn(async move { outcome_of(other.invoke(event).await) });
+        let delivery = Self::begin(other, claimant);
         parked.reached().await;
         Late { parked, delivery }
     }
@@ -130,10 +142,13 @@ impl Mirror {
     }
 }
 
+/// An event on its way: its object's outcome, or why that failed.
+pub(crate) type Delivery = JoinHandle<Result<String, String>>;
+
 /// A worker that has read an object, and is held up before it goes on.
 pub(crate) struct Late {
     parked: Parked,
-    delivery: JoinHandle<Result<String, String>>,
+    delivery: Delivery,
 }
 
 impl Late {

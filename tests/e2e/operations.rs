@@ -1,18 +1,23 @@
 //! What an operator asks directly.
 
-use crate::world::{message, one, world, world_with, yields};
+use crate::answers::message;
+use crate::environment::environment;
+use crate::objects::{one, yields};
 use redis_sync_local::event;
 use redis_sync_tests::guest;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn read_gives_a_value_of_every_type() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let entries = json!({
         "bytes": {"bytes": "text"}, "hash": {"hash": {"f": "v"}}, "list": {"list": ["b", "a"]},
         "set": {"set": ["a"]}, "scores": {"sorted_set": [["m", 1.5]]},
     });
-    world.upload("flags/a.json", yields(entries)).await.unwrap();
+    environment
+        .upload("flags/a.json", yields(&entries))
+        .await
+        .unwrap();
     for (key, expected) in [
         ("bytes", json!("text")),
         ("hash", json!({"f": "v"})),
@@ -21,33 +26,37 @@ async fn read_gives_a_value_of_every_type() {
         ("scores", json!([["m", 1.5]])),
         ("absent", json!(null)),
     ] {
-        let value = world.function.invoke(json!({"read": key})).await.unwrap();
+        let value = environment
+            .function
+            .invoke(json!({"read": key}))
+            .await
+            .unwrap();
         assert_eq!(value, expected, "{key}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn explain_says_who_wrote_a_key() {
-    let world = world_with(&[("REDIS_KEY_PREFIX", "p:")]).await;
-    let etag = world.s3.put("flags/a.json", one("k"));
-    world
+    let environment = environment(&[("REDIS_KEY_PREFIX", "p:")]).await;
+    let etag = environment.s3.put("flags/a.json", one("k"));
+    environment
         .function
         .invoke(event::created("config", "flags/a.json"))
         .await
         .unwrap();
-    let mut answer = world
+    let mut answer = environment
         .function
         .invoke(json!({"explain": "k"}))
         .await
         .unwrap();
     assert!(answer["written_at"].take().as_u64().unwrap() > 1_700_000_000_000);
-    let digest = redis_sync::fingerprint::sha256(&guest::module("scenario"));
+    let digest = redis_sync::fingerprint::sha256(&guest::scripted());
     let expected = json!({
         "key": "p:k", "object": "config/flags/a.json", "etag": etag, "version_id": null,
         "plugins": [{"name": "flags.wasm", "sha256": digest}], "written_at": null,
     });
     assert_eq!(answer, expected);
-    let nobody = world
+    let nobody = environment
         .function
         .invoke(json!({"explain": "other"}))
         .await
@@ -57,16 +66,22 @@ async fn explain_says_who_wrote_a_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_counts_and_names_what_failed() {
-    let world = world().await;
-    let status = || async { world.function.invoke(json!({"status": {}})).await.unwrap() };
+    let environment = environment(&[]).await;
+    let status = || async {
+        environment
+            .function
+            .invoke(json!({"status": {}}))
+            .await
+            .unwrap()
+    };
     assert_eq!(
         status().await,
         json!({"objects": 0, "failed": 0, "failures": []})
     );
-    world.upload("flags/a.json", one("a")).await.unwrap();
-    world.upload("flags/b.json", one("b")).await.unwrap();
-    message(world.upload("flags/b.json", "broken").await);
-    message(world.upload("flags/c.json", "broken").await);
+    environment.upload("flags/a.json", one("a")).await.unwrap();
+    environment.upload("flags/b.json", one("b")).await.unwrap();
+    message(environment.upload("flags/b.json", "broken").await);
+    message(environment.upload("flags/c.json", "broken").await);
     let mut answer = status().await;
     assert_eq!(
         (&answer["objects"], &answer["failed"]),
@@ -84,8 +99,8 @@ async fn status_counts_and_names_what_failed() {
         );
         assert!(failures[place]["at"].as_u64().unwrap() > 1_700_000_000_000);
     }
-    world.upload("flags/b.json", one("b")).await.unwrap();
-    world.remove("flags/c.json").await.unwrap();
+    environment.upload("flags/b.json", one("b")).await.unwrap();
+    environment.remove("flags/c.json").await.unwrap();
     assert_eq!(
         status().await,
         json!({"objects": 2, "failed": 0, "failures": []})
@@ -94,12 +109,15 @@ async fn status_counts_and_names_what_failed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_invocation_writes_its_metrics() {
-    let world = world_with(&[("METRICS_NAMESPACE", "Config")]).await;
-    world.upload("flags/a.json", one("a")).await.unwrap();
-    message(world.upload("flags/a.json", "broken").await);
-    let last = world.function.wait_for_log("\"ObjectsFailed\":1").await;
+    let environment = environment(&[("METRICS_NAMESPACE", "Config")]).await;
+    environment.upload("flags/a.json", one("a")).await.unwrap();
+    message(environment.upload("flags/a.json", "broken").await);
+    let last = environment
+        .function
+        .wait_for_log("\"ObjectsFailed\":1")
+        .await;
     last.unwrap();
-    let lines = world.function.logs();
+    let lines = environment.function.logs();
     let metrics: Vec<Value> = lines
         .iter()
         .filter(|line| line.contains("\"_aws\""))

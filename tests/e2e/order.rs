@@ -1,6 +1,7 @@
 //! Two functions, the events of one object in any order and more than once.
 
-use crate::world::{assert_held, world, yields};
+use crate::environment::{assert_held, environment};
+use crate::objects::yields;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redis_sync_local::{Environment, Function, event};
@@ -41,8 +42,8 @@ fn two_functions_end_with_the_latest_state_whatever_the_order_of_the_events() {
         .enable_all()
         .build()
         .unwrap();
-    let world = runtime.block_on(world());
-    let other = runtime.block_on(world.another_function()).unwrap();
+    let environment = runtime.block_on(environment(&[]));
+    let other = runtime.block_on(environment.another_function()).unwrap();
     let cases = Cell::new(0);
     let mut runner = TestRunner::new(Config {
         cases: 40,
@@ -52,7 +53,7 @@ fn two_functions_end_with_the_latest_state_whatever_the_order_of_the_events() {
     let result = runner.run(&history(), |(history, deliveries)| {
         cases.set(cases.get() + 1);
         runtime.block_on(play(
-            &world,
+            &environment,
             &other,
             &format!("flags/{}.json", cases.get()),
             &history,
@@ -68,33 +69,37 @@ fn two_functions_end_with_the_latest_state_whatever_the_order_of_the_events() {
 /// Changes the object step by step. Early events are delivered at once, all of them again at the
 /// end, in an order of their own and to both functions at the same time.
 async fn play(
-    world: &Environment,
+    environment: &Environment,
     other: &Function,
     key: &str,
     history: &[Change],
     deliveries: &Deliveries,
 ) {
-    world.redis.command(&["FLUSHALL"]).await.unwrap();
+    environment.redis.command(&["FLUSHALL"]).await.unwrap();
     let mut events = Vec::new();
     let mut expected = json!({});
     for (number, change) in history.iter().enumerate() {
         match change {
             Change::Put(keys) => {
-                world.s3.put(key, yields(entries(keys, number)));
-                events.push(event::created(world.s3.bucket(), key));
+                environment.s3.put(key, yields(&entries(keys, number)));
+                events.push(event::created(environment.s3.bucket(), key));
                 expected = keys
                     .iter()
                     .map(|key| (key.to_string(), json!(number.to_string())))
                     .collect();
             }
             Change::Delete => {
-                world.s3.delete(key);
-                events.push(event::removed(world.s3.bucket(), key));
+                environment.s3.delete(key);
+                events.push(event::removed(environment.s3.bucket(), key));
                 expected = json!({});
             }
         }
         if number % 2 == 0 {
-            world.function.invoke(events.last().unwrap()).await.unwrap();
+            environment
+                .function
+                .invoke(events.last().unwrap())
+                .await
+                .unwrap();
         }
     }
     // At least once each, and some of them more than once.
@@ -108,11 +113,11 @@ async fn play(
         .chain(again)
         .partition(|(second, _)| !second);
     tokio::join!(
-        deliver(&world.function, &to_first),
+        deliver(&environment.function, &to_first),
         deliver(other, &to_second)
     );
-    assert_held(world, expected).await;
-    world.s3.delete(key);
+    assert_held(environment, expected).await;
+    environment.s3.delete(key);
 }
 
 async fn deliver(function: &Function, events: &[(bool, &Value)]) {

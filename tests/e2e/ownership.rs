@@ -1,7 +1,10 @@
 //! G5: no two objects write one Redis key.
 
-use super::scenario::{connect, environment, outcome, texts, upload, yields};
+use crate::answers::outcome;
+use crate::environment::{environment, upload};
+use crate::objects::{texts, yields};
 use redis_sync_local::{BUCKET, event};
+use redis_sync_tests::connection::connect;
 use redis_sync_tests::held::held;
 use serde_json::json;
 

@@ -9,11 +9,6 @@ pub(crate) fn fixture(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// An object that fails.
-pub(crate) fn failing() -> String {
-    json!({"do": "fail", "message": "no"}).to_string()
-}
-
 /// A batch of SQS with one S3 notification a message, whose identifiers are `0`, `1`, …
 pub(crate) fn queued(keys: &[String]) -> Value {
     let records = keys.iter().enumerate().map(|(place, key)| {
@@ -39,6 +34,6 @@ pub(crate) fn identifiers(answer: &Value) -> Vec<String> {
 }
 
 /// The answer to a documented payload.
-pub(crate) async fn invoke(world: &Environment, name: &str) -> Value {
-    world.function.invoke(fixture(name)).await.unwrap()
+pub(crate) async fn invoke(environment: &Environment, name: &str) -> Value {
+    environment.function.invoke(fixture(name)).await.unwrap()
 }

@@ -1,110 +1,128 @@
 //! SQS: which messages of a batch are to be delivered again.
 
-use crate::payloads::{failing, fixture, identifiers, invoke, queued};
-use crate::world::{assert_held, message, one, world, world_with};
+use crate::answers::message;
+use crate::environment::{assert_held, environment};
+use crate::objects::{failing, one};
+use crate::payloads::{fixture, identifiers, invoke, queued};
 use redis_sync_local::{Operation, event};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sqs_batch_of_all_forms_names_exactly_what_failed() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     for name in ["s3", "sns", "bridge"] {
-        world.s3.put(&format!("flags/{name}.json"), one(name));
+        environment.s3.put(&format!("flags/{name}.json"), one(name));
     }
-    world.s3.put("flags/failing.json", failing());
-    let answer = invoke(&world, "sqs").await;
+    environment.s3.put("flags/failing.json", failing());
+    let answer = invoke(&environment, "sqs").await;
     // A body that breaks off, an object whose plugin fails, an event of another bucket.
     let failed = [5, 6, 7].map(|number| format!("059f36b4-87a3-44ab-83d2-66197595{number:04}"));
     assert_eq!(identifiers(&answer), failed);
-    assert_held(&world, json!({"s3": "v", "sns": "v", "bridge": "v"})).await;
+    assert_held(&environment, json!({"s3": "v", "sns": "v", "bridge": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sqs_batch_succeeds_or_fails_as_a_whole() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let keys = ["flags/a.json", "flags/b.json"].map(str::to_owned);
     for key in &keys {
-        world.s3.put(key, one(key));
+        environment.s3.put(key, one(key));
     }
-    world.s3.fail(Operation::ListObjectsV2, 3, 503);
-    let answer = world.function.invoke(queued(&keys)).await.unwrap();
+    environment.s3.fail(Operation::ListObjectsV2, 3, 503);
+    let answer = environment.function.invoke(queued(&keys)).await.unwrap();
     assert_eq!(identifiers(&answer), ["0", "1"]);
-    assert_held(&world, json!({})).await;
-    let answer = world.function.invoke(queued(&keys)).await.unwrap();
+    assert_held(&environment, json!({})).await;
+    let answer = environment.function.invoke(queued(&keys)).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": []}));
-    assert_held(&world, json!({"flags/a.json": "v", "flags/b.json": "v"})).await;
+    assert_held(
+        &environment,
+        json!({"flags/a.json": "v", "flags/b.json": "v"}),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fifo_batch_stops_at_its_first_failure() {
-    let world = world().await;
-    world.s3.put("flags/first.json", one("first"));
-    world.s3.put("flags/failing.json", failing());
-    world.s3.put("flags/third.json", one("third"));
-    let answer = invoke(&world, "sqs-fifo").await;
+    let environment = environment(&[]).await;
+    environment.s3.put("flags/first.json", one("first"));
+    environment.s3.put("flags/failing.json", failing());
+    environment.s3.put("flags/third.json", one("third"));
+    let answer = invoke(&environment, "sqs-fifo").await;
     let failed = [2, 3].map(|number| format!("059f36b4-87a3-44ab-83d2-66197595{number:04}"));
     assert_eq!(identifiers(&answer), failed);
-    assert_held(&world, json!({"first": "v"})).await;
+    assert_held(&environment, json!({"first": "v"})).await;
     assert_eq!(
-        world.s3.count_of(Operation::GetObject, "flags/third.json"),
+        environment
+            .s3
+            .count_of(Operation::GetObject, "flags/third.json"),
         0
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_events_of_one_key_need_one_read() {
-    let world = world().await;
-    world.s3.put("flags/a.json", one("a"));
+    let environment = environment(&[]).await;
+    environment.s3.put("flags/a.json", one("a"));
     let keys = vec!["flags/a.json".to_owned(); 50];
-    let answer = world.function.invoke(queued(&keys)).await.unwrap();
+    let answer = environment.function.invoke(queued(&keys)).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": []}));
-    assert_eq!(world.s3.count_of(Operation::GetObject, "flags/a.json"), 1);
-    world.s3.put("flags/a.json", failing());
-    let answer = world.function.invoke(queued(&keys)).await.unwrap();
+    assert_eq!(
+        environment
+            .s3
+            .count_of(Operation::GetObject, "flags/a.json"),
+        1
+    );
+    environment.s3.put("flags/a.json", failing());
+    let answer = environment.function.invoke(queued(&keys)).await.unwrap();
     assert_eq!(identifiers(&answer).len(), 50);
-    assert_eq!(world.s3.count_of(Operation::GetObject, "flags/a.json"), 2);
+    assert_eq!(
+        environment
+            .s3
+            .count_of(Operation::GetObject, "flags/a.json"),
+        2
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_messages_exactly_the_ten_that_failed_are_named() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let keys: Vec<String> = (0..1000)
         .map(|number| format!("flags/{number}.json"))
         .collect();
     let mut expected = serde_json::Map::new();
     for (number, key) in keys.iter().enumerate() {
         if number % 100 == 42 {
-            world.s3.put(key, failing());
+            environment.s3.put(key, failing());
         } else {
-            world.s3.put(key, one(key));
+            environment.s3.put(key, one(key));
             expected.insert(key.clone(), json!("v"));
         }
     }
-    let answer = world.function.invoke(queued(&keys)).await.unwrap();
+    let answer = environment.function.invoke(queued(&keys)).await.unwrap();
     let failed: Vec<String> = (0..10)
         .map(|hundred| format!("{}", hundred * 100 + 42))
         .collect();
     assert_eq!(identifiers(&answer), failed);
-    assert_held(&world, expected.into()).await;
+    assert_held(&environment, expected.into()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_is_named_before_the_deadline() {
-    let world = world_with(&[("CONCURRENCY", "1")]).await;
+    let environment = environment(&[("CONCURRENCY", "1")]).await;
     let keys: Vec<String> = (0..8)
         .map(|number| format!("flags/{number}.json"))
         .collect();
     for key in &keys {
-        world.s3.put(key, one(key));
+        environment.s3.put(key, one(key));
     }
     // Compiling the plugin is not what this is about.
     let warm = event::created("config", "flags/7.json");
-    world.function.invoke(warm).await.unwrap();
-    let parked = world.s3.park(Operation::GetObject, "flags/3.json");
+    environment.function.invoke(warm).await.unwrap();
+    let parked = environment.s3.park(Operation::GetObject, "flags/3.json");
     let limit = Duration::from_secs(3);
     let started = Instant::now();
-    let answer = world
+    let answer = environment
         .function
         .invoke_within(queued(&keys), limit)
         .await
@@ -114,39 +132,42 @@ async fn what_does_not_fit_is_named_before_the_deadline() {
     assert_eq!(identifiers(&answer), ["3", "4", "5", "6", "7"]);
     drop(parked);
 
-    let parked = world.s3.park(Operation::GetObject, "flags/5.json");
+    let parked = environment.s3.park(Operation::GetObject, "flags/5.json");
     let events = event::batch(keys[4..7].iter().map(|key| event::created("config", key)));
-    let why = message(world.function.invoke_within(events, limit).await);
+    let why = message(environment.function.invoke_within(events, limit).await);
     let expected = "2 of 3 objects failed: `flags/5.json`: not finished: the invocation's time is nearly over; `flags/6.json`: not started: the invocation's time is nearly over";
     assert_eq!(why, expected);
     drop(parked);
-    let answer = world.function.invoke(queued(&keys)).await.unwrap();
+    let answer = environment.function.invoke(queued(&keys)).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": []}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadline_holds_also_where_s3_and_redis_do_not_answer() {
-    let world = world().await;
-    world.s3.put("flags/a.json", one("a"));
+    let environment = environment(&[]).await;
+    environment.s3.put("flags/a.json", one("a"));
     let keys = ["flags/a.json".to_owned()];
     let limit = Duration::from_secs(2);
     let deliver = async || {
-        let answer = world.function.invoke_within(queued(&keys), limit).await;
+        let answer = environment
+            .function
+            .invoke_within(queued(&keys), limit)
+            .await;
         identifiers(&answer.unwrap())
     };
-    let parked = world.s3.park(Operation::ListObjectsV2, "plugins/");
+    let parked = environment.s3.park(Operation::ListObjectsV2, "plugins/");
     assert_eq!(deliver().await, ["0"]);
     drop(parked);
-    world.redis.pause().unwrap();
+    environment.redis.pause().unwrap();
     assert_eq!(deliver().await, ["0"]);
     let why = message(
-        world
+        environment
             .function
             .invoke_within(json!({"read": "a"}), limit)
             .await,
     );
     assert_eq!(why, "not finished: the invocation's time is nearly over");
-    world.redis.resume().unwrap();
+    environment.redis.resume().unwrap();
 }
 
 /// Messages of what need not be an S3 notification, whose identifiers are `0`, `1`, …
@@ -161,11 +182,11 @@ fn bodies(bodies: &[String]) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_cannot_be_read_fails_no_other() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     for key in ["flags/a.json", "flags/b.json"] {
-        world.s3.put(key, one(key));
+        environment.s3.put(key, one(key));
     }
-    world.s3.put("flags/failing.json", failing());
+    environment.s3.put("flags/failing.json", failing());
     let event = |key: &str| event::created("config", key);
     let encoded = |key: &str| {
         let mut event = event("");
@@ -177,23 +198,27 @@ async fn a_message_that_cannot_be_read_fails_no_other() {
         encoded("flags/%FF.json"),
         encoded(""),
         String::new(),
-        json!({"hello": "world"}).to_string(),
+        json!({"hello": "environment"}).to_string(),
         // One of its two objects fails: it comes again, with both.
         event::batch([event("flags/failing.json"), event("flags/b.json")]).to_string(),
         json!({"Records": []}).to_string(),
     ]);
-    let answer = world.function.invoke(batch).await.unwrap();
+    let answer = environment.function.invoke(batch).await.unwrap();
     assert_eq!(identifiers(&answer), ["1", "2", "3", "4", "5"]);
-    assert_held(&world, json!({"flags/a.json": "v", "flags/b.json": "v"})).await;
+    assert_held(
+        &environment,
+        json!({"flags/a.json": "v", "flags/b.json": "v"}),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fifo_batch_whose_first_message_cannot_be_read_comes_again_whole() {
-    let world = world().await;
-    world.s3.put("flags/third.json", one("third"));
+    let environment = environment(&[]).await;
+    environment.s3.put("flags/third.json", one("third"));
     let mut batch = fixture("sqs-fifo");
     batch["Records"][0]["body"] = json!("{");
-    let answer = world.function.invoke(batch).await.unwrap();
+    let answer = environment.function.invoke(batch).await.unwrap();
     assert_eq!(identifiers(&answer).len(), 3);
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }

@@ -1,6 +1,6 @@
 //! A plugin reaches nothing outside itself.
 
-use crate::world::{assert_held, world};
+use crate::environment::{assert_held, environment};
 use redis_sync_tests::guest;
 use serde_json::json;
 use std::io::ErrorKind;
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_socket_no_name_no_file_and_no_wait_and_not_a_packet_leaves() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let (udp, tcp) = (
         UdpSocket::bind("127.0.0.1:0").unwrap(),
         TcpListener::bind("127.0.0.1:0").unwrap(),
     );
     udp.set_nonblocking(true).unwrap();
     tcp.set_nonblocking(true).unwrap();
-    world
+    environment
         .s3
         .put("plugins/reach.wasm", guest::module("reaching"));
     let ports = json!({
@@ -24,7 +24,10 @@ async fn no_socket_no_name_no_file_and_no_wait_and_not_a_packet_leaves() {
         "tcp": tcp.local_addr().unwrap().port(),
     });
     let started = Instant::now();
-    world.upload("reach", ports.to_string()).await.unwrap();
+    environment
+        .upload("reach", ports.to_string())
+        .await
+        .unwrap();
     assert!(started.elapsed() < Duration::from_secs(60));
     let expected = json!({
         "udp": "access-denied",
@@ -39,7 +42,7 @@ async fn no_socket_no_name_no_file_and_no_wait_and_not_a_packet_leaves() {
         "stdin": "true",
         "waited": "3",
     });
-    assert_held(&world, json!({ "reached": expected })).await;
+    assert_held(&environment, json!({ "reached": expected })).await;
 
     let mut packet = [0; 10];
     let nothing = udp.recv(&mut packet).unwrap_err();

@@ -1,12 +1,13 @@
 //! G2: a reader sees all of an object's old entries or all of its new ones.
 
-use super::scenario::{connect, many, upload_guest, variables};
-use redis_sync::pipeline::Rerun;
+use crate::environment::variables;
+use crate::objects::many;
 use redis_sync_local::{BUCKET, Redis, S3};
-use redis_sync_tests::host::host;
+use redis_sync_tests::connection::connect;
+use redis_sync_tests::guest;
+use redis_sync_tests::host::Host;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// How often the object flips.
 const FLIPS: usize = 40;
@@ -26,18 +27,14 @@ async fn flip(keys: usize) {
         S3::start(BUCKET).await.unwrap(),
         Redis::start().await.unwrap(),
     );
-    upload_guest(&s3);
-    let host = host(&s3, &variables(&s3, &redis)).unwrap();
+    guest::upload(&s3);
+    let host = Host::start(&s3, &variables(&s3, &redis));
     let over = Arc::new(AtomicBool::new(false));
     let transaction = tokio::spawn(read(connect(&redis).await, keys, true, Arc::clone(&over)));
     let one_command = tokio::spawn(read(connect(&redis).await, keys, false, Arc::clone(&over)));
     for flip in 0..FLIPS {
         s3.put("flags/a", many("k", keys, &format!("version {flip}")));
-        let deadline = Instant::now() + Duration::from_secs(25);
-        let reports = host
-            .sync(vec!["flags/a".into()], Rerun::IfChanged, deadline)
-            .await;
-        assert_eq!(reports[0].failure(), None);
+        host.deliver_one("flags/a").await.unwrap();
     }
     over.store(true, Ordering::Relaxed);
     for reader in [transaction, one_command] {

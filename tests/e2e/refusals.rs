@@ -1,17 +1,18 @@
 //! Which failures a repetition may mend, as S3 Batch Operations is told of them, and what is not
 //! taken for a deletion.
 
-use crate::world::{assert_held, one, world};
+use crate::environment::{assert_held, environment};
+use crate::objects::one;
 use redis_sync_local::{Effect, Environment, Fault, Operation};
 use serde_json::{Value, json};
 
 /// The result of a batch task for one object: its code and its text.
-async fn batch_result(world: &Environment, key: &str) -> (String, String) {
+async fn batch_result(environment: &Environment, key: &str) -> (String, String) {
     let job = json!({
         "invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j"},
         "tasks": [{"taskId": "t", "s3Key": key, "s3VersionId": null, "s3Bucket": "config"}],
     });
-    let answer = world.function.invoke(job).await.unwrap();
+    let answer = environment.function.invoke(job).await.unwrap();
     let text = |name: &str| -> String {
         let value: &Value = &answer["results"][0][name];
         value.as_str().unwrap_or_default().to_owned()
@@ -19,8 +20,8 @@ async fn batch_result(world: &Environment, key: &str) -> (String, String) {
     (text("resultCode"), text("resultString"))
 }
 
-fn inject(world: &Environment, operation: Operation, key: &str, effect: Effect) {
-    world.s3.inject(Fault {
+fn inject(environment: &Environment, operation: Operation, key: &str, effect: Effect) {
+    environment.s3.inject(Fault {
         operation,
         key: Some(key.to_owned()),
         times: None,
@@ -31,35 +32,35 @@ fn inject(world: &Environment, operation: Operation, key: &str, effect: Effect) 
 /// Fails where any 404 but that of a missing bucket counts as a deletion.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_s3s_own_word_that_there_is_no_such_object_is_a_deletion() {
-    let world = world().await;
-    world.upload("flags/a", one("k")).await.unwrap();
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", one("k")).await.unwrap();
     for code in ["NotFound", "NoSuchVersion", "NoSuchAccessPoint", ""] {
         inject(
-            &world,
+            &environment,
             Operation::GetObject,
             "flags/a",
             Effect::FailWith(404, code),
         );
-        let (result, why) = batch_result(&world, "flags/a").await;
+        let (result, why) = batch_result(&environment, "flags/a").await;
         assert_eq!(result, "TemporaryFailure", "{code}: {why}");
-        assert_held(&world, json!({"k": "v"})).await;
-        world.s3.clear_faults();
+        assert_held(&environment, json!({"k": "v"})).await;
+        environment.s3.clear_faults();
     }
     inject(
-        &world,
+        &environment,
         Operation::GetObject,
         "flags/a",
         Effect::FailWith(404, "NoSuchKey"),
     );
-    let (result, text) = batch_result(&world, "flags/a").await;
+    let (result, text) = batch_result(&environment, "flags/a").await;
     assert_eq!((result.as_str(), text.as_str()), ("Succeeded", "deleted"));
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }
 
 /// Fails where what S3 refuses for good is reported as temporary.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_is_denied_or_of_no_bucket_is_no_temporary_failure() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     for (status, code, expected) in [
         (
             403,
@@ -69,39 +70,44 @@ async fn a_listing_that_is_denied_or_of_no_bucket_is_no_temporary_failure() {
         (404, "NoSuchBucket", "the bucket `config` does not exist"),
     ] {
         let effect = Effect::FailWith(status, code);
-        inject(&world, Operation::ListObjectsV2, "plugins/", effect);
-        let (result, why) = batch_result(&world, "flags/a").await;
+        inject(&environment, Operation::ListObjectsV2, "plugins/", effect);
+        let (result, why) = batch_result(&environment, "flags/a").await;
         assert_eq!(result, "PermanentFailure", "{why}");
         assert!(why.contains(expected), "{why}");
-        world.s3.clear_faults();
+        environment.s3.clear_faults();
     }
     inject(
-        &world,
+        &environment,
         Operation::ListObjectsV2,
         "plugins/",
         Effect::Fail(503),
     );
-    let (result, why) = batch_result(&world, "flags/a").await;
+    let (result, why) = batch_result(&environment, "flags/a").await;
     assert_eq!(result, "TemporaryFailure", "{why}");
 }
 
 /// Fails where the owner's own failure is dropped, and the conflict reported as permanent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_with_an_owner_that_cannot_be_read_is_temporary_and_says_why() {
-    let world = world().await;
-    world.upload("flags/a", one("k")).await.unwrap();
-    world.s3.put("flags/a", one("other"));
-    world.s3.put("flags/b", one("k"));
-    inject(&world, Operation::GetObject, "flags/a", Effect::Fail(503));
-    let (result, why) = batch_result(&world, "flags/b").await;
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", one("k")).await.unwrap();
+    environment.s3.put("flags/a", one("other"));
+    environment.s3.put("flags/b", one("k"));
+    inject(
+        &environment,
+        Operation::GetObject,
+        "flags/a",
+        Effect::Fail(503),
+    );
+    let (result, why) = batch_result(&environment, "flags/b").await;
     assert_eq!(result, "TemporaryFailure", "{why}");
     assert!(
         why.starts_with("the Redis key `k` belongs to the object `flags/a`, which could not be brought up to date: S3 cannot read `flags/a`"),
         "{why}"
     );
-    assert_held(&world, json!({"k": "v"})).await;
-    world.s3.clear_faults();
-    let (result, _) = batch_result(&world, "flags/b").await;
+    assert_held(&environment, json!({"k": "v"})).await;
+    environment.s3.clear_faults();
+    let (result, _) = batch_result(&environment, "flags/b").await;
     assert_eq!(result, "Succeeded");
-    assert_held(&world, json!({"k": "v", "other": "v"})).await;
+    assert_held(&environment, json!({"k": "v", "other": "v"})).await;
 }

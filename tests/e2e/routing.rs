@@ -1,51 +1,52 @@
 //! Which plugin takes an object, and what happens where none can.
 
-use crate::scenario;
-use crate::world::{assert_held, message, outcome, world, world_with, yields};
-use redis_sync_tests::guest;
+use crate::answers::{message, outcome};
+use crate::environment::{assert_held, environment};
+use crate::objects::yields;
+use redis_sync_tests::{compiled, guest};
 use serde_json::json;
 
 /// The text of `flags/x.json` in every test here.
 fn object() -> String {
-    yields(json!({"k": {"bytes": "v"}}))
+    yields(&json!({"k": {"bytes": "v"}}))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmatched_object_is_stored_as_it_is() {
-    let world = world().await;
-    let report = world.upload("other.txt", "as it is").await.unwrap();
+    let environment = environment(&[]).await;
+    let report = environment.upload("other.txt", "as it is").await.unwrap();
     assert_eq!(outcome(&report), "synced");
     assert_eq!(report["objects"][0]["plugin"], json!(null));
-    assert_held(&world, json!({"other.txt": "as it is"})).await;
+    assert_held(&environment, json!({"other.txt": "as it is"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unmatched_object_is_skipped_where_that_is_wanted() {
-    let world = world_with(&[("UNMATCHED", "skip")]).await;
+    let environment = environment(&[("UNMATCHED", "skip")]).await;
     assert_eq!(
-        outcome(&world.upload("other.txt", "as it is").await.unwrap()),
+        outcome(&environment.upload("other.txt", "as it is").await.unwrap()),
         "skipped"
     );
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_longest_prefix_wins_and_a_flagship_is_no_flag() {
-    let world = world().await;
-    world
+    let environment = environment(&[]).await;
+    environment
         .s3
-        .put("plugins/flags/eu.wasm", scenario::variant("eu."));
-    world
-        .upload("flags/us.json", yields(json!({"us": {"bytes": "1"}})))
+        .put("plugins/flags/eu.wasm", compiled::variant("eu."));
+    environment
+        .upload("flags/us.json", yields(&json!({"us": {"bytes": "1"}})))
         .await
         .unwrap();
-    world
-        .upload("flags/eu/x.json", yields(json!({"k": {"bytes": "2"}})))
+    environment
+        .upload("flags/eu/x.json", yields(&json!({"k": {"bytes": "2"}})))
         .await
         .unwrap();
-    world.upload("flagship.json", "plain").await.unwrap();
+    environment.upload("flagship.json", "plain").await.unwrap();
     assert_held(
-        &world,
+        &environment,
         json!({"us": "1", "euk": "2", "flagship.json": "plain"}),
     )
     .await;
@@ -53,16 +54,25 @@ async fn the_longest_prefix_wins_and_a_flagship_is_no_flag() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_wins_over_convention() {
-    let world = world().await;
-    world.s3.put("plugins/other.wasm", scenario::variant("M"));
-    world.s3.put(
+    let environment = environment(&[]).await;
+    environment
+        .s3
+        .put("plugins/other.wasm", compiled::variant("M"));
+    environment.s3.put(
         "plugins/routes.toml",
         "[[route]]\nprefix = \"flags/\"\nplugin = \"other.wasm\"\nttl_seconds = 500\n",
     );
-    world.upload("flags/x.json", object()).await.unwrap();
-    world.upload("other/x.json", "not routed").await.unwrap();
-    assert_held(&world, json!({"Mk": "v", "other/x.json": "not routed"})).await;
-    let ttl: u64 = world
+    environment.upload("flags/x.json", object()).await.unwrap();
+    environment
+        .upload("other/x.json", "not routed")
+        .await
+        .unwrap();
+    assert_held(
+        &environment,
+        json!({"Mk": "v", "other/x.json": "not routed"}),
+    )
+    .await;
+    let ttl: u64 = environment
         .redis
         .command(&["TTL", "Mk"])
         .await
@@ -74,48 +84,48 @@ async fn a_manifest_wins_over_convention() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_is_not_valid_lets_nothing_through() {
-    let world = world().await;
-    world.upload("flags/x.json", object()).await.unwrap();
-    world.s3.put(
+    let environment = environment(&[]).await;
+    environment.upload("flags/x.json", object()).await.unwrap();
+    environment.s3.put(
         "plugins/routes.toml",
         "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nfule = 1\n",
     );
     let failed = message(
-        world
-            .upload("flags/x.json", yields(json!({"other": {"bytes": "2"}})))
+        environment
+            .upload("flags/x.json", yields(&json!({"other": {"bytes": "2"}})))
             .await,
     );
     assert!(
         failed.contains("`routes.toml` is not valid: line 4: unknown field `fule`"),
         "{failed}"
     );
-    let failed = message(world.upload("unmatched.txt", "raw").await);
+    let failed = message(environment.upload("unmatched.txt", "raw").await);
     assert!(failed.contains("`routes.toml` is not valid"), "{failed}");
-    assert_held(&world, json!({"k": "v"})).await;
+    assert_held(&environment, json!({"k": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_module_fails_the_objects_of_its_route_only() {
-    let world = world().await;
-    world.s3.put(
+    let environment = environment(&[]).await;
+    environment.s3.put(
         "plugins/routes.toml",
         "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\n[[route]]\nprefix = \"lost/\"\nplugin = \"lost.wasm\"\n",
     );
-    let failed = message(world.upload("lost/x.json", object()).await);
+    let failed = message(environment.upload("lost/x.json", object()).await);
     assert!(
         failed.contains(
             "the route `lost/` of `routes.toml` names the plugin `lost.wasm`, which is not there"
         ),
         "{failed}"
     );
-    world.upload("flags/x.json", object()).await.unwrap();
-    assert_held(&world, json!({"k": "v"})).await;
+    environment.upload("flags/x.json", object()).await.unwrap();
+    assert_held(&environment, json!({"k": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_cannot_be_loaded_is_refused_with_the_reason() {
-    let world = world().await;
-    world.upload("flags/x.json", object()).await.unwrap();
+    let environment = environment(&[]).await;
+    environment.upload("flags/x.json", object()).await.unwrap();
     let program = |import: &str| {
         wat::parse_str(format!(
             "(module {import} (memory (export \"memory\") 1) (func (export \"_start\")))"
@@ -124,10 +134,7 @@ async fn a_module_that_cannot_be_loaded_is_refused_with_the_reason() {
     };
     for (module, reason) in [
         (b"not wasm".to_vec(), "not a WebAssembly module"),
-        (
-            guest::module("scenario")[..5000].to_vec(),
-            "not valid WebAssembly",
-        ),
+        (guest::scripted()[..5000].to_vec(), "not valid WebAssembly"),
         (
             wat::parse_str("(module)").unwrap(),
             "neither built with redis-sync-guest",
@@ -147,10 +154,10 @@ async fn a_module_that_cannot_be_loaded_is_refused_with_the_reason() {
             "an import that is not offered: component imports function `launch`",
         ),
     ] {
-        world.s3.put("plugins/flags.wasm", module);
+        environment.s3.put("plugins/flags.wasm", module);
         let failed = message(
-            world
-                .upload("flags/x.json", yields(json!({"other": {"bytes": "2"}})))
+            environment
+                .upload("flags/x.json", yields(&json!({"other": {"bytes": "2"}})))
                 .await,
         );
         assert!(
@@ -159,113 +166,59 @@ async fn a_module_that_cannot_be_loaded_is_refused_with_the_reason() {
             "{reason}: {failed}"
         );
     }
-    assert_held(&world, json!({"k": "v"})).await;
+    assert_held(&environment, json!({"k": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_route_pins_its_module_and_bounds_its_keys() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let route =
         |line: &str| format!("[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\n{line}\n");
-    world.s3.put(
+    environment.s3.put(
         "plugins/routes.toml",
         route(&format!("sha256 = \"{}\"", "0".repeat(64))),
     );
-    let failed = message(world.upload("flags/x.json", object()).await);
+    let failed = message(environment.upload("flags/x.json", object()).await);
     assert!(failed.contains("not the one its route names"), "{failed}");
-    world
+    environment
         .s3
         .put("plugins/routes.toml", route("keys = [\"flags:*\"]"));
-    let failed = message(world.upload("flags/x.json", object()).await);
+    let failed = message(environment.upload("flags/x.json", object()).await);
     assert!(
         failed.contains("does not let it write the key `k`"),
         "{failed}"
     );
-    world
-        .upload("flags/x.json", yields(json!({"flags:k": {"bytes": "v"}})))
+    environment
+        .upload("flags/x.json", yields(&json!({"flags:k": {"bytes": "v"}})))
         .await
         .unwrap();
-    assert_held(&world, json!({"flags:k": "v"})).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_plugin_stores_its_stdout_or_an_entries_document() {
-    let world = world().await;
-    world
-        .s3
-        .put("plugins/command.wasm", guest::module("command"));
-    world.upload("command/value", "echo\nhello").await.unwrap();
-    assert_held(&world, json!({"command/value": "hello"})).await;
-
-    world.s3.put(
-        "plugins/routes.toml",
-        "[[route]]\nprefix = \"\"\nplugin = \"command.wasm\"\noutput = \"entries\"\n",
-    );
-    let document = r#"[{"key": "h", "type": "hash", "value": {"f": "v"}}]"#;
-    world
-        .upload("command/value", format!("echo\n{document}"))
-        .await
-        .unwrap();
-    assert_held(&world, json!({"h": {"f": "v"}})).await;
-
-    let failed = message(world.upload("command/value", "echo\n[{]").await);
-    assert!(
-        failed.contains("its stdout is not an entries document: not JSON (line 1, column 3)"),
-        "{failed}"
-    );
-    let failed = message(world.upload("command/value", "fail\nthe last line").await);
-    assert!(
-        failed.contains("plugin `command.wasm` failed on `command/value`: the last line"),
-        "{failed}"
-    );
-    assert_held(&world, json!({"h": {"f": "v"}})).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_sees_its_object_and_its_settings_and_nothing_of_the_host() {
-    let world = world().await;
-    world
-        .s3
-        .put("plugins/command.wasm", guest::module("command"));
-    world.s3.put("plugins/routes.toml", "[[route]]\nprefix = \"\"\nplugin = \"command.wasm\"\nsettings = { region = \"eu\", count = 3 }\n");
-    let etag = world
-        .s3
-        .put_with("x.json", "environment\n", "application/json", &[]);
-    world
-        .function
-        .invoke(redis_sync_local::event::created(
-            world.s3.bucket(),
-            "x.json",
-        ))
-        .await
-        .unwrap();
-    let seen = format!(
-        "OBJECT_BUCKET=config\nOBJECT_CONTENT_TYPE=application/json\nOBJECT_ETAG={etag}\nOBJECT_KEY=x.json\ncount=3\nregion=eu\n[\"command.wasm\", \"x.json\"]"
-    );
-    assert_held(&world, json!({"x.json": seen})).await;
+    assert_held(&environment, json!({"flags:k": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plugins_of_a_chain_feed_one_another() {
-    let world = world().await;
-    world
+    let environment = environment(&[]).await;
+    environment
         .s3
         .put("plugins/command.wasm", guest::module("command"));
-    world.s3.put(
+    environment.s3.put(
         "plugins/routes.toml",
         "[[route]]\nprefix = \"\"\nplugin = [\"command.wasm\", \"command.wasm\"]\n",
     );
-    let report = world.upload("x", "upper\nhello").await.unwrap();
+    let report = environment.upload("x", "upper\nhello").await.unwrap();
     assert_eq!(report["objects"][0]["plugin"], "command.wasm,command.wasm");
-    assert_held(&world, json!({"x": "HELLO"})).await;
+    assert_held(&environment, json!({"x": "HELLO"})).await;
 
-    world.s3.put(
+    environment.s3.put(
         "plugins/routes.toml",
         "[[route]]\nprefix = \"\"\nplugin = [\"flags.wasm\", \"command.wasm\"]\n",
     );
     let failed = message(
-        world
-            .upload("y", yields(json!({"a": {"bytes": ""}, "b": {"bytes": ""}})))
+        environment
+            .upload(
+                "y",
+                yields(&json!({"a": {"bytes": ""}, "b": {"bytes": ""}})),
+            )
             .await,
     );
     assert!(
@@ -276,8 +229,11 @@ async fn plugins_of_a_chain_feed_one_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plugins_and_compiled_modules_are_no_config_objects() {
-    let world = world().await;
-    world.upload("compiled/x", "binary").await.unwrap();
-    world.upload("plugins/readme.txt", "text").await.unwrap();
-    assert_held(&world, json!({})).await;
+    let environment = environment(&[]).await;
+    environment.upload("compiled/x", "binary").await.unwrap();
+    environment
+        .upload("plugins/readme.txt", "text")
+        .await
+        .unwrap();
+    assert_held(&environment, json!({})).await;
 }

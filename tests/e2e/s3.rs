@@ -1,15 +1,19 @@
 //! S3 as it really is: limits, broken bodies, refusals, versions, keys of every kind, and objects
 //! that change while they are read.
 
-use crate::world::{assert_held, message, outcome, read_late, world, world_with, yields};
+use crate::answers::{message, outcome};
+use crate::environment::{assert_held, environment};
 use redis_sync_local::{Effect, Environment, Fault, Operation, event};
 use serde_json::json;
 
 async fn created(
-    world: &Environment,
+    environment: &Environment,
     key: &str,
 ) -> Result<serde_json::Value, redis_sync_local::InvokeError> {
-    world.function.invoke(event::created("config", key)).await
+    environment
+        .function
+        .invoke(event::created("config", key))
+        .await
 }
 
 fn fault(key: &str, times: Option<u32>, effect: Effect) -> Fault {
@@ -23,45 +27,52 @@ fn fault(key: &str, times: Option<u32>, effect: Effect) -> Fault {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_over_the_limit_is_not_read() {
-    let world = world_with(&[("MAX_OBJECT_BYTES", "10")]).await;
-    world.upload("a.txt", "0123456789").await.unwrap();
-    let why = message(world.upload("a.txt", "0123456789x").await);
+    let environment = environment(&[("MAX_OBJECT_BYTES", "10")]).await;
+    environment.upload("a.txt", "0123456789").await.unwrap();
+    let why = message(environment.upload("a.txt", "0123456789x").await);
     assert_eq!(
         why,
         "1 of 1 object failed: `a.txt`: `a.txt` has 11 bytes, more than MAX_OBJECT_BYTES=10"
     );
-    assert_held(&world, json!({"a.txt": "0123456789"})).await;
+    assert_held(&environment, json!({"a.txt": "0123456789"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limit_holds_also_where_s3_announces_no_length() {
-    let world = world_with(&[("MAX_OBJECT_BYTES", "1000000")]).await;
-    world.s3.put("a.txt", "a".repeat(1_000_000));
-    let inject = |effect| world.s3.inject(fault("a.txt", Some(1), effect));
+    let environment = environment(&[("MAX_OBJECT_BYTES", "1000000")]).await;
+    environment.s3.put("a.txt", "a".repeat(1_000_000));
+    let inject = |effect| environment.s3.inject(fault("a.txt", Some(1), effect));
     inject(Effect::Unannounced);
-    assert_eq!(outcome(&created(&world, "a.txt").await.unwrap()), "synced");
-    world.s3.put("a.txt", "b".repeat(100_000));
+    assert_eq!(
+        outcome(&created(&environment, "a.txt").await.unwrap()),
+        "synced"
+    );
+    environment.s3.put("a.txt", "b".repeat(100_000));
     inject(Effect::Endless);
-    let why = message(created(&world, "a.txt").await);
+    let why = message(created(&environment, "a.txt").await);
     let expected = "`a.txt` does not end after MAX_OBJECT_BYTES=1000000";
     assert_eq!(why, format!("1 of 1 object failed: `a.txt`: {expected}"));
     inject(Effect::Endless);
-    let report = world.function.invoke(json!({"sync": {}})).await.unwrap();
+    let report = environment
+        .function
+        .invoke(json!({"sync": {}}))
+        .await
+        .unwrap();
     assert_eq!(report["failed"][0]["error"], expected, "{report}");
     // Each was asked for once: what is too long is not tried again.
-    assert_eq!(world.s3.count_of(Operation::GetObject, "a.txt"), 3);
-    assert_held(&world, json!({"a.txt": "a".repeat(1_000_000)})).await;
+    assert_eq!(environment.s3.count_of(Operation::GetObject, "a.txt"), 3);
+    assert_held(&environment, json!({"a.txt": "a".repeat(1_000_000)})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_over_the_limit_is_not_read() {
-    let world = world().await;
-    world.s3.put("plugins/long.wasm", vec![0; 1 << 20]);
-    world.s3.put("long", "{}");
-    world
+    let environment = environment(&[]).await;
+    environment.s3.put("plugins/long.wasm", vec![0; 1 << 20]);
+    environment.s3.put("long", "{}");
+    environment
         .s3
         .inject(fault("plugins/long.wasm", None, Effect::Endless));
-    let why = message(created(&world, "long").await);
+    let why = message(created(&environment, "long").await);
     let expected = "`plugins/long.wasm` does not end after 67108864 bytes, the most that is read";
     assert_eq!(why, format!("1 of 1 object failed: `long`: {expected}"));
 }
@@ -73,8 +84,8 @@ async fn what_keeps_s3_from_answering_is_said_once() {
         ("http://no-such-host.invalid", "failed to lookup address"),
         ("https://127.0.0.1:1", "Connection refused (os error 111)"),
     ] {
-        let world = world_with(&[("AWS_ENDPOINT_URL", endpoint)]).await;
-        let why = message(created(&world, "a.txt").await);
+        let environment = environment(&[("AWS_ENDPOINT_URL", endpoint)]).await;
+        let why = message(created(&environment, "a.txt").await);
         let start = "1 of 1 object failed: `a.txt`: S3 cannot list `plugins/`: dispatch failure: ";
         assert!(why.starts_with(start), "{why}");
         assert_eq!(why.matches(cause).count(), 1, "{why}");
@@ -84,49 +95,59 @@ async fn what_keeps_s3_from_answering_is_said_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_is_read_again_from_its_start() {
-    let world = world().await;
-    world.s3.put("a.txt", "0123456789".repeat(20_000));
-    world
+    let environment = environment(&[]).await;
+    environment.s3.put("a.txt", "0123456789".repeat(20_000));
+    environment
         .s3
         .inject(fault("a.txt", Some(2), Effect::BreakBody(100_000)));
-    assert_eq!(outcome(&created(&world, "a.txt").await.unwrap()), "synced");
-    assert_eq!(world.s3.count_of(Operation::GetObject, "a.txt"), 3);
-    assert_held(&world, json!({"a.txt": "0123456789".repeat(20_000)})).await;
+    assert_eq!(
+        outcome(&created(&environment, "a.txt").await.unwrap()),
+        "synced"
+    );
+    assert_eq!(environment.s3.count_of(Operation::GetObject, "a.txt"), 3);
+    assert_held(&environment, json!({"a.txt": "0123456789".repeat(20_000)})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_off_every_time_fails_the_object() {
-    let world = world().await;
-    world.upload("a.txt", "old").await.unwrap();
-    world.s3.put("a.txt", "new ".repeat(50_000));
-    world
+    let environment = environment(&[]).await;
+    environment.upload("a.txt", "old").await.unwrap();
+    environment.s3.put("a.txt", "new ".repeat(50_000));
+    environment
         .s3
         .inject(fault("a.txt", None, Effect::BreakBody(100_000)));
-    let why = message(created(&world, "a.txt").await);
+    let why = message(created(&environment, "a.txt").await);
     assert!(why.contains("S3 cannot read `a.txt`"), "{why}");
-    assert_held(&world, json!({"a.txt": "old"})).await;
+    assert_held(&environment, json!({"a.txt": "old"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_passing_error_is_overcome_and_a_lasting_one_reported() {
-    let world = world().await;
-    world.s3.put("a.txt", "v");
-    world.s3.inject(fault("a.txt", Some(2), Effect::Fail(503)));
-    assert_eq!(outcome(&created(&world, "a.txt").await.unwrap()), "synced");
-    world.s3.put("a.txt", "w");
-    world.s3.inject(fault("a.txt", None, Effect::Fail(500)));
-    let why = message(created(&world, "a.txt").await);
+    let environment = environment(&[]).await;
+    environment.s3.put("a.txt", "v");
+    environment
+        .s3
+        .inject(fault("a.txt", Some(2), Effect::Fail(503)));
+    assert_eq!(
+        outcome(&created(&environment, "a.txt").await.unwrap()),
+        "synced"
+    );
+    environment.s3.put("a.txt", "w");
+    environment
+        .s3
+        .inject(fault("a.txt", None, Effect::Fail(500)));
+    let why = message(created(&environment, "a.txt").await);
     assert_eq!(
         why,
         "1 of 1 object failed: `a.txt`: S3 cannot read `a.txt`: InternalError: injected by the test"
     );
-    assert_held(&world, json!({"a.txt": "v"})).await;
+    assert_held(&environment, json!({"a.txt": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_denied_is_not_taken_for_deleted() {
-    let world = world().await;
-    world.upload("a.txt", "v").await.unwrap();
+    let environment = environment(&[]).await;
+    environment.upload("a.txt", "v").await.unwrap();
     for (status, code, expected) in [
         (
             403,
@@ -139,26 +160,26 @@ async fn what_is_denied_is_not_taken_for_deleted() {
             "`a.txt` is archived and must be restored before it can be read",
         ),
     ] {
-        world
+        environment
             .s3
             .inject(fault("a.txt", Some(1), Effect::FailWith(status, code)));
-        let why = message(created(&world, "a.txt").await);
+        let why = message(created(&environment, "a.txt").await);
         assert_eq!(why, format!("1 of 1 object failed: `a.txt`: {expected}"));
-        assert_held(&world, json!({"a.txt": "v"})).await;
+        assert_held(&environment, json!({"a.txt": "v"})).await;
     }
-    world.s3.inject(fault(
+    environment.s3.inject(fault(
         "a.txt",
         Some(1),
         Effect::FailWith(404, "NoSuchBucket"),
     ));
-    let why = message(created(&world, "a.txt").await);
+    let why = message(created(&environment, "a.txt").await);
     assert!(why.contains("the bucket `config` does not exist"), "{why}");
-    assert_held(&world, json!({"a.txt": "v"})).await;
+    assert_held(&environment, json!({"a.txt": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_with_every_legal_character_are_read_listed_and_removed() {
-    let world = world().await;
+    let environment = environment(&[]).await;
     let keys = [
         "a b.txt",
         "a+b.txt",
@@ -180,7 +201,7 @@ async fn keys_with_every_legal_character_are_read_listed_and_removed() {
     ];
     for key in keys {
         assert_eq!(
-            outcome(&world.upload(key, key).await.unwrap()),
+            outcome(&environment.upload(key, key).await.unwrap()),
             "synced",
             "{key}"
         );
@@ -189,78 +210,51 @@ async fn keys_with_every_legal_character_are_read_listed_and_removed() {
         .iter()
         .map(|key| ((*key).to_owned(), json!(key)))
         .collect();
-    assert_held(&world, expected.clone().into()).await;
+    assert_held(&environment, expected.clone().into()).await;
     let sync = json!({"sync": {}});
-    let report = world.function.invoke(&sync).await.unwrap();
+    let report = environment.function.invoke(&sync).await.unwrap();
     assert_eq!(report["counts"]["unchanged"], keys.len(), "{report}");
     // All of it again, from the listing alone.
-    world.redis.command(&["FLUSHALL"]).await.unwrap();
-    let report = world.function.invoke(&sync).await.unwrap();
+    environment.redis.command(&["FLUSHALL"]).await.unwrap();
+    let report = environment.function.invoke(&sync).await.unwrap();
     assert_eq!(report["counts"]["synced"], keys.len(), "{report}");
-    assert_held(&world, expected.into()).await;
+    assert_held(&environment, expected.into()).await;
     for key in keys {
-        world.s3.delete(key);
+        environment.s3.delete(key);
     }
-    let report = world.function.invoke(&sync).await.unwrap();
+    let report = environment.function.invoke(&sync).await.unwrap();
     assert_eq!(report["counts"]["deleted"], keys.len(), "{report}");
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_version_does_not_delete_a_living_object() {
-    let world = world().await;
-    world.s3.enable_versioning();
-    world.upload("a.txt", "old").await.unwrap();
-    let old = world.s3.get("a.txt").unwrap().version_id.unwrap();
-    world.upload("a.txt", "new").await.unwrap();
-    world.s3.delete_version("a.txt", &old);
+    let environment = environment(&[]).await;
+    environment.s3.enable_versioning();
+    environment.upload("a.txt", "old").await.unwrap();
+    let old = environment.s3.get("a.txt").unwrap().version_id.unwrap();
+    environment.upload("a.txt", "new").await.unwrap();
+    environment.s3.delete_version("a.txt", &old);
     let removed = event::removed("config", "a.txt");
     assert_eq!(
-        outcome(&world.function.invoke(&removed).await.unwrap()),
+        outcome(&environment.function.invoke(&removed).await.unwrap()),
         "unchanged"
     );
-    assert_held(&world, json!({"a.txt": "new"})).await;
+    assert_held(&environment, json!({"a.txt": "new"})).await;
 
     // A marker hides the object, and its removal shows it again.
-    assert_eq!(outcome(&world.remove("a.txt").await.unwrap()), "deleted");
-    assert_held(&world, json!({})).await;
-    world.s3.put("a.txt", "newer");
-    let newest = world.s3.get("a.txt").unwrap().version_id.unwrap();
-    created(&world, "a.txt").await.unwrap();
-    world.s3.delete_version("a.txt", &newest);
     assert_eq!(
-        outcome(&world.function.invoke(&removed).await.unwrap()),
+        outcome(&environment.remove("a.txt").await.unwrap()),
         "deleted"
     );
-    assert_held(&world, json!({})).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_replaced_while_it_is_read_ends_as_its_last_state() {
-    let world = world().await;
-    world
-        .s3
-        .put("flags/a.json", yields(json!({"old": {"bytes": "1"}})));
-    let (parked, late) = read_late(&world, "flags/a.json").await;
-    let new = yields(json!({"new": {"bytes": "2"}}));
-    world.upload("flags/a.json", new).await.unwrap();
-    parked.release();
-    assert_eq!(outcome(&late.await.unwrap().unwrap()), "superseded");
-    assert_held(&world, json!({"new": "2"})).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_object_deleted_while_it_is_read_ends_deleted() {
-    let world = world().await;
-    world
-        .s3
-        .put("flags/a.json", yields(json!({"old": {"bytes": "1"}})));
-    let (parked, late) = read_late(&world, "flags/a.json").await;
+    assert_held(&environment, json!({})).await;
+    environment.s3.put("a.txt", "newer");
+    let newest = environment.s3.get("a.txt").unwrap().version_id.unwrap();
+    created(&environment, "a.txt").await.unwrap();
+    environment.s3.delete_version("a.txt", &newest);
     assert_eq!(
-        outcome(&world.remove("flags/a.json").await.unwrap()),
+        outcome(&environment.function.invoke(&removed).await.unwrap()),
         "deleted"
     );
-    parked.release();
-    assert_eq!(outcome(&late.await.unwrap().unwrap()), "superseded");
-    assert_held(&world, json!({})).await;
+    assert_held(&environment, json!({})).await;
 }

@@ -1,6 +1,8 @@
 //! What the function needs, and what it does without.
 
-use crate::world::{assert_held, message, outcome, world, world_with, yields};
+use crate::answers::{message, outcome};
+use crate::environment::{assert_held, environment};
+use crate::objects::yields;
 use redis_sync_local::Function;
 use redis_sync_tests::program;
 use serde_json::json;
@@ -37,12 +39,12 @@ async fn every_problem_of_the_environment_is_reported_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_down_is_an_error_soon_and_works_when_it_is_back() {
-    let world = world().await;
-    world.redis.kill().await;
+    let environment = environment(&[]).await;
+    environment.redis.kill().await;
     let started = Instant::now();
     let failed = message(
-        world
-            .upload("flags/x.json", yields(json!({"k": {"bytes": "v"}})))
+        environment
+            .upload("flags/x.json", yields(&json!({"k": {"bytes": "v"}})))
             .await,
     );
     assert!(
@@ -55,19 +57,19 @@ async fn a_redis_that_is_down_is_an_error_soon_and_works_when_it_is_back() {
         started.elapsed()
     );
 
-    world.redis.restart().await.unwrap();
-    let report = world
-        .upload("flags/x.json", yields(json!({"k": {"bytes": "v"}})))
+    environment.redis.restart().await.unwrap();
+    let report = environment
+        .upload("flags/x.json", yields(&json!({"k": {"bytes": "v"}})))
         .await
         .unwrap();
     assert_eq!(outcome(&report), "synced");
-    assert_held(&world, json!({"k": "v"})).await;
+    assert_held(&environment, json!({"k": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payload_that_is_not_known_is_refused_with_what_was_expected() {
-    let world = world().await;
-    let failed = message(world.function.invoke(json!({"hello": "world"})).await);
+    let environment = environment(&[]).await;
+    let failed = message(environment.function.invoke(json!({"hello": "world"})).await);
     assert!(
         failed.contains("expected an S3, SNS, SQS or EventBridge event"),
         "{failed}"
@@ -76,20 +78,20 @@ async fn a_payload_that_is_not_known_is_refused_with_what_was_expected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_content_nor_secrets_reach_the_log() {
-    let world = world_with(&[("RUST_LOG", "trace")]).await;
-    world
+    let environment = environment(&[("RUST_LOG", "trace")]).await;
+    environment
         .upload(
             "flags/x.json",
-            yields(json!({"visible-key": {"bytes": "the-secret-value"}})),
+            yields(&json!({"visible-key": {"bytes": "the-secret-value"}})),
         )
         .await
         .unwrap();
     message(
-        world
+        environment
             .upload("flags/y.json", "{\"do\": \"the-secret-value\"}")
             .await,
     );
-    let logs = world.function.logs();
+    let logs = environment.function.logs();
     assert!(
         logs.iter()
             .any(|line| line.contains("\"target\":\"redis_sync"))
@@ -103,19 +105,27 @@ async fn neither_content_nor_secrets_reach_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_key_is_read_back_in_the_documents_form() {
-    let world = world_with(&[("REDIS_KEY_PREFIX", "app:")]).await;
-    let object = yields(json!({"h": {"hash": {"f": "v"}}, "z": {"sorted_set": [["m", 1.5]]}}));
-    world.upload("flags/x.json", object).await.unwrap();
+    let environment = environment(&[("REDIS_KEY_PREFIX", "app:")]).await;
+    let object = yields(&json!({"h": {"hash": {"f": "v"}}, "z": {"sorted_set": [["m", 1.5]]}}));
+    environment.upload("flags/x.json", object).await.unwrap();
     assert_eq!(
-        world.function.invoke(json!({"read": "h"})).await.unwrap(),
+        environment
+            .function
+            .invoke(json!({"read": "h"}))
+            .await
+            .unwrap(),
         json!({"f": "v"})
     );
     assert_eq!(
-        world.function.invoke(json!({"read": "z"})).await.unwrap(),
+        environment
+            .function
+            .invoke(json!({"read": "z"}))
+            .await
+            .unwrap(),
         json!([["m", 1.5]])
     );
     assert_eq!(
-        world
+        environment
             .function
             .invoke(json!({"read": "absent"}))
             .await
@@ -123,11 +133,11 @@ async fn a_redis_key_is_read_back_in_the_documents_form() {
         json!(null)
     );
     assert_held(
-        &world,
+        &environment,
         json!({"app:h": {"f": "v"}, "app:z": {"scores": {"m": 1.5}}}),
     )
     .await;
-    let explanation = world
+    let explanation = environment
         .function
         .invoke(json!({"explain": "h"}))
         .await

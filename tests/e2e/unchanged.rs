@@ -1,8 +1,10 @@
 //! What is unchanged is neither run nor written again; whatever can change the result, is.
 
-use super::scenario::{environment, outcome, upload, yields};
-use crate::scenario;
+use crate::answers::outcome;
+use crate::environment::{environment, upload};
+use crate::objects::yields;
 use redis_sync_local::{BUCKET, Environment, event};
+use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -41,7 +43,7 @@ async fn another_module_setting_or_limit_runs_it_again() {
     let s3 = &environment.s3;
     let route = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\n";
     let changes: [(&str, Vec<u8>); 5] = [
-        ("plugins/flags.wasm", scenario::variant("A")),
+        ("plugins/flags.wasm", compiled::variant("A")),
         (
             "plugins/routes.toml",
             format!("{route}settings = {{ a = \"1\" }}\n").into(),

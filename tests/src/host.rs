@@ -1,11 +1,71 @@
-//! A host in this process, for tests that need many of them or look inside.
+//! A host in this process, for tests that need many of them or look inside. Whatever the tests use of
+//! the pipeline's own interface, they use here.
 
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use redis_sync::{pipeline::Pipeline, settings::Settings};
+use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::pipeline::{Pipeline, Rerun};
+use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The time that an invocation has, unless it is said otherwise.
+pub const LIMIT: Duration = Duration::from_secs(25);
+
+/// A host.
+#[derive(Clone)]
+pub struct Host(Arc<Pipeline>);
+
+/// An object that failed, and why.
+pub type Failure = (String, String);
+
+impl Host {
+    /// Sets it up from a function's variables.
+    ///
+    /// # Panics
+    ///
+    /// They are not complete, or the sandbox cannot be set up.
+    pub fn start(s3: &S3, variables: &[(String, String)]) -> Self {
+        Self(host(s3, variables).expect("the host is set up"))
+    }
+
+    /// Delivers an event of these objects, and has them brought up to date within a time; what failed.
+    pub async fn deliver(&self, objects: Vec<String>, limit: Duration) -> Vec<Failure> {
+        let deadline = Instant::now() + limit;
+        let reports = self.0.sync(objects, Rerun::IfChanged, deadline).await;
+        let failure = |report: &redis_sync::report::ObjectReport| {
+            Some((report.key.clone(), report.failure()?.to_owned()))
+        };
+        reports.iter().filter_map(failure).collect()
+    }
+
+    /// Delivers an event of one object.
+    ///
+    /// # Errors
+    ///
+    /// It failed, and why.
+    pub async fn deliver_one(&self, object: &str) -> Result<(), String> {
+        let failed = self.deliver(vec![object.to_owned()], LIMIT).await;
+        failed
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |(_, why)| Err(why))
+    }
+
+    /// Has everything brought up to date, as an operator would.
+    ///
+    /// # Errors
+    ///
+    /// What failed.
+    pub async fn full_sync(&self) -> Result<(), String> {
+        let (mode, deadline) = (Mode::Write(Rerun::IfChanged), Instant::now() + LIMIT);
+        let summary = full_sync::run(&self.0, &Span::under(""), mode, deadline).await;
+        let message = format!("the sync: {summary}, {:?}", summary.failures);
+        summary.is_success().then_some(()).ok_or(message)
+    }
+}
 
 /// Sets up what a function works with, from its variables alone.
 ///

@@ -4,6 +4,7 @@
 pub mod bookkeeping;
 pub mod compiled;
 pub mod connection;
+mod frame;
 pub mod guest;
 pub mod held;
 pub mod host;
@@ -12,3 +13,4 @@ pub mod nhs;
 pub mod program;
 pub mod proxy;
 pub mod target;
+pub mod turnstile;

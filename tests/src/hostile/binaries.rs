@@ -4,7 +4,7 @@ use super::{Attack, raw};
 use crate::guest;
 
 pub(super) fn attacks() -> Vec<Attack> {
-    let module = guest::module("scenario");
+    let module = guest::scripted();
     let half = module[..module.len() / 2].to_vec();
     let mut version = module.clone();
     version[4] ^= 0x40;

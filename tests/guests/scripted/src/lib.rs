@@ -58,7 +58,7 @@ enum Content {
 
 /// Does what the object says.
 #[transform]
-fn scenario(object: &Object) -> Result<Entries> {
+fn scripted(object: &Object) -> Result<Entries> {
     match object.json::<Act>()? {
         Act::Yield { entries } => Ok(entries.into_iter().map(entry).collect()),
         Act::Many { key, count, value } => Ok((0..count)

@@ -1,0 +1,213 @@
+//! A commit to a cluster goes from hash slot to hash slot. At each step its worker is killed, or
+//! held up until a later one has overtaken it.
+
+use crate::mirror::{Delivery, Mirror};
+use redis_sync_local::{Function, Operation, RedisCluster};
+use redis_sync_tests::target::Target;
+use redis_sync_tests::turnstile::Turnstile;
+use serde_json::json;
+use std::sync::Arc;
+
+const OBJECT: &str = "flags/a";
+
+/// What the object yields before, in as many hash slots.
+const BEFORE: [&str; 3] = ["a", "b", "c"];
+
+/// What it is to yield when the commit is broken off: a key less, one that changes, one more.
+const NEW: [&str; 3] = ["b", "c", "d"];
+
+/// The scripts of a commit at the least: a ticket, three checks, an announcement, four hash slots,
+/// and the end.
+const STEPS: usize = 10;
+
+/// What happens to the object after its worker has died.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// It is what it was before, so that entity tag and time are those of the record.
+    Back,
+    /// It stays, and its event is delivered again.
+    Again,
+    Deleted,
+    /// It stays, and no event comes, but a full sync.
+    Sync,
+}
+
+async fn mirror() -> (Mirror, Turnstile) {
+    let target = Target::cluster().await;
+    // Its own function has its connections before the turnstile is there.
+    let mut mirror = Mirror::of(target).await;
+    mirror.put(OBJECT, &BEFORE, "before");
+    mirror.deliver_as(OBJECT, "synced").await;
+    let turnstile = Turnstile::before(cluster(&mirror)).await.unwrap();
+    (mirror, turnstile)
+}
+
+fn cluster(mirror: &Mirror) -> &RedisCluster {
+    let Target::Cluster(cluster) = &mirror.target else {
+        panic!("the target is a cluster");
+    };
+    cluster
+}
+
+/// Brings the object back to what it was.
+async fn restore(mirror: &mut Mirror) {
+    mirror.put(OBJECT, &BEFORE, "before");
+    mirror.deliver(OBJECT).await.unwrap();
+    mirror.assert_equal("brought back").await;
+}
+
+/// Has a commit broken off after each number of scripts, until one comes to its end.
+async fn break_off(then: Then) {
+    let (mut mirror, turnstile) = mirror().await;
+    for scripts in 0.. {
+        mirror.put(OBJECT, &NEW, "new");
+        let broken_off = begin(&mirror, &turnstile, scripts).await.kill().await;
+        let what = format!("broken off after {scripts} scripts, then {then:?}");
+        heal(&mut mirror, then, &what).await;
+        if !broken_off {
+            assert!(scripts >= STEPS, "only {scripts} scripts");
+            return;
+        }
+        restore(&mut mirror).await;
+    }
+}
+
+/// What happens next, and that it brings everything in order.
+async fn heal(mirror: &mut Mirror, then: Then, what: &str) {
+    mirror.s3.reset_counts();
+    match then {
+        Then::Back => mirror.put(OBJECT, &BEFORE, "before"),
+        Then::Deleted => mirror.delete(OBJECT),
+        Then::Again | Then::Sync => {}
+    }
+    if let Then::Sync = then {
+        mirror.function.invoke(json!({"sync": {}})).await.unwrap();
+    } else {
+        mirror.deliver(OBJECT).await.unwrap();
+        // Nobody takes what is recorded for what Redis holds, and finds out later that it is not.
+        let reads = mirror.s3.count_of(Operation::GetObject, OBJECT);
+        assert_eq!(reads, 1, "{what}: the object was read so often");
+    }
+    mirror.assert_equal(what).await;
+}
+
+/// A worker behind a turnstile.
+struct Worker<'a> {
+    function: Arc<Function>,
+    turnstile: &'a Turnstile,
+    /// Its event; none where it is through.
+    delivery: Option<Delivery>,
+}
+
+/// A worker begins with the object, and is held up after so many scripts if it needs more.
+async fn begin<'a>(mirror: &Mirror, turnstile: &'a Turnstile, scripts: usize) -> Worker<'a> {
+    turnstile.let_through(scripts);
+    let function = mirror.function_through(turnstile.port()).await;
+    let mut delivery = Mirror::begin(&function, OBJECT);
+    let is_held = tokio::select! {
+        () = turnstile.holds_one() => true,
+        outcome = &mut delivery => {
+            assert_eq!(outcome.unwrap().as_deref(), Ok("synced"));
+            false
+        }
+    };
+    Worker {
+        function,
+        turnstile,
+        delivery: is_held.then_some(delivery),
+    }
+}
+
+impl Worker<'_> {
+    /// Whether it was held up before it was through.
+    fn is_held(&self) -> bool {
+        self.delivery.is_some()
+    }
+
+    /// Kills it, and says whether it was held up before it was through.
+    async fn kill(self) -> bool {
+        self.function.kill().await;
+        self.turnstile.cut();
+        self.is_held()
+    }
+
+    /// Lets it go on; the outcome of the object, or why it failed.
+    async fn go_on(self) -> Option<Result<String, String>> {
+        self.turnstile.open();
+        match self.delivery {
+            Some(delivery) => Some(delivery.await.unwrap()),
+            None => None,
+        }
+    }
+}
+
+/// Fails where a ticket comes with a record that a later, broken commit has made untrue, and where
+/// neither the ticket nor the announcement nor the hash slots tell that.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_what_it_was_before_a_broken_commit_is_written_again() {
+    break_off(Then::Back).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_commit_is_healed_by_the_next_delivery() {
+    break_off(Then::Again).await;
+}
+
+/// Fails where an announcement forgets the hash slots of those before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_deleted_after_a_broken_commit_leaves_nothing() {
+    break_off(Then::Deleted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_commit_is_healed_by_the_next_full_sync() {
+    break_off(Then::Sync).await;
+}
+
+/// A worker that is overtaken between two scripts, wherever that is, writes nothing over what is
+/// newer. Fails where `commit.lua` does not compare the tickets in a hash slot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_overtaken_on_its_way_overwrites_nothing() {
+    let (mut mirror, turnstile) = mirror().await;
+    for scripts in 0.. {
+        mirror.put(OBJECT, &NEW, "overtaken");
+        let worker = begin(&mirror, &turnstile, scripts).await;
+        if !worker.is_held() {
+            assert!(scripts >= STEPS, "only {scripts} scripts");
+            return;
+        }
+        mirror.put(OBJECT, &["c", "d", "e"], "last");
+        mirror.deliver(OBJECT).await.unwrap();
+        let outcome = worker.go_on().await;
+        let what = format!("overtaken after {scripts} scripts, and then {outcome:?}");
+        mirror.assert_equal(&what).await;
+        restore(&mut mirror).await;
+    }
+}
+
+/// One worker is held up, a later one dies on its way, and then the first goes on: it must not make
+/// anybody forget where the later one has been. Fails where `finish.lua` does not look whether a
+/// later commit was announced.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_ends_after_a_later_one_was_broken_off_hides_nothing() {
+    let (mut mirror, first_turnstile) = mirror().await;
+    let second_turnstile = Turnstile::before(cluster(&mirror)).await.unwrap();
+    // The first before its announcement, and before its end.
+    for first in [STEPS - 6, STEPS - 1] {
+        for second in STEPS - 6..STEPS - 1 {
+            first_turnstile.announce(cluster(&mirror)).await.unwrap();
+            mirror.put(OBJECT, &NEW, "first");
+            let held = begin(&mirror, &first_turnstile, first).await;
+            second_turnstile.announce(cluster(&mirror)).await.unwrap();
+            mirror.put(OBJECT, &["c", "e"], "second");
+            let dead = begin(&mirror, &second_turnstile, second).await;
+            assert!(held.is_held() && dead.kill().await, "{first}, {second}");
+            let outcome = held.go_on().await;
+            let what = format!(
+                "the first after {first} scripts {outcome:?}, the second died after {second}"
+            );
+            heal(&mut mirror, Then::Deleted, &what).await;
+            restore(&mut mirror).await;
+        }
+    }
+}

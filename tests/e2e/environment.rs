@@ -1,0 +1,62 @@
+//! What most tests start from: a bucket with the scripted guest for everything under `flags/`, a
+//! Redis, and a function; and what they do with them.
+
+use crate::objects::texts;
+use redis_sync_local::{self as local, Environment, InvokeError, Redis, S3, event};
+use redis_sync_tests::held::held;
+use redis_sync_tests::{compiled, guest, program};
+use serde_json::{Value, json};
+
+/// An environment whose function has these variables besides those that lead it to the others.
+pub(crate) async fn environment(more: &[(&str, &str)]) -> Environment {
+    let more = more
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let variables = std::iter::once(compiled::variable()).chain(more);
+    let environment = Environment::start_with(program::bootstrap(), variables)
+        .await
+        .unwrap();
+    guest::upload(&environment.s3);
+    environment
+}
+
+/// The variables that lead a function to a bucket, a Redis server, and the guest's machine code.
+pub(crate) fn variables(s3: &S3, redis: &Redis) -> Vec<(String, String)> {
+    let mut variables = local::variables(s3, redis);
+    variables.push(compiled::variable());
+    variables
+}
+
+/// Puts an object that yields `bytes` entries, and delivers its event; the report.
+pub(crate) async fn upload(
+    environment: &Environment,
+    key: &str,
+    entries: &[(&str, &str)],
+) -> Value {
+    environment.upload(key, texts(entries)).await.unwrap()
+}
+
+/// Puts objects, then delivers one event with a record for each.
+pub(crate) async fn upload_all(
+    environment: &Environment,
+    objects: &[(&str, String)],
+) -> Result<Value, InvokeError> {
+    for (key, body) in objects {
+        environment.s3.put(key, body);
+    }
+    let events = objects
+        .iter()
+        .map(|(key, _)| event::created(environment.s3.bucket(), key));
+    environment.function.invoke(event::batch(events)).await
+}
+
+/// The report of a full sync.
+pub(crate) async fn sync(environment: &Environment, request: Value) -> Value {
+    let request = json!({"sync": request});
+    environment.function.invoke(request).await.unwrap()
+}
+
+/// Asserts what Redis holds, all of it.
+pub(crate) async fn assert_held(environment: &Environment, expected: Value) {
+    assert_eq!(held(&environment.redis).await, expected);
+}

@@ -1,0 +1,76 @@
+//! How far a history has been played, and what the bucket means by then.
+
+use super::steps::{Content, OBJECTS, letter};
+use redis_sync_local::S3;
+use redis_sync_tests::bookkeeping::Meaning;
+use redis_sync_tests::host::Failure;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio::task::JoinSet;
+
+/// A history that is being played.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// What is in the bucket.
+    pub(super) objects: BTreeMap<usize, Content>,
+    /// The variant of the plugin; none where it is the first one, or was removed.
+    pub(super) plugin: Option<u8>,
+    /// The keys that each change concerns.
+    pub(super) changes: Vec<Vec<String>>,
+    /// The changes that an event has told of.
+    pub(super) delivered: BTreeSet<usize>,
+    /// Events on their way, and what fails of each.
+    pub(super) workers: JoinSet<Vec<Failure>>,
+}
+
+impl Progress {
+    /// Objects to delete so that no two claim one key.
+    pub(super) fn clashing(&self) -> Vec<usize> {
+        let mut claimed: BTreeSet<u8> = BTreeSet::new();
+        let clashes = |(_, content): &(&usize, &Content)| {
+            let clash = content.shared.iter().any(|key| claimed.contains(key));
+            claimed.extend(&content.shared);
+            clash
+        };
+        let clashing = self.objects.iter().filter(clashes);
+        clashing.map(|(object, _)| *object).collect()
+    }
+
+    /// The transforms of what is in the bucket: all that Redis should hold.
+    pub(super) fn expected(&self) -> Value {
+        let mut expected = Map::new();
+        for (object, content) in &self.objects {
+            let value = if self.removed_plugin() {
+                content.body(*object)
+            } else {
+                content.text()
+            };
+            let keys = self.keys(*object, content).into_iter();
+            expected.extend(keys.map(|key| (key, json!(value))));
+        }
+        Value::Object(expected)
+    }
+
+    /// The same for what is kept besides.
+    pub(super) fn meaning(&self, s3: &S3) -> Meaning {
+        let objects = self.objects.iter();
+        let yields =
+            objects.map(|(object, content)| (OBJECTS[*object], self.keys(*object, content)));
+        Meaning::of(s3, yields)
+    }
+
+    /// The Redis keys of an object.
+    fn keys(&self, object: usize, content: &Content) -> BTreeSet<String> {
+        if self.removed_plugin() {
+            return BTreeSet::from([OBJECTS[object].to_owned()]);
+        }
+        let prefix = self.plugin.map_or("", letter);
+        let keys = content.keys(object).into_iter();
+        keys.map(|key| format!("{prefix}{key}")).collect()
+    }
+
+    /// Whether the plugin that is there at the start has been removed, and none uploaded since.
+    fn removed_plugin(&self) -> bool {
+        self.plugin.is_none() && self.changes.iter().any(|keys| keys.len() > 1)
+    }
+}

@@ -9,16 +9,13 @@ SHELL := /bin/bash
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# What the main job needs: the Lambda, and who shows it.
-MAIN_JOB := --package redis-sync --package redis-sync-tests
-
 .PHONY: run
 run: setup ## the main job, locally: uploads plugins and real config files, shows what Redis holds
-	@cargo build $(MAIN_JOB) --bins
-	@cargo run --quiet $(MAIN_JOB) --bin main-job
+	@cargo build --package redis-sync --package redis-sync-tests --bin bootstrap --bin main-job
+	@cargo run --quiet --package redis-sync-tests --bin main-job
 
-# Binaries and tests together: by themselves the binaries would be built with fewer features of their
-# dependencies, and all of those once more for the tests.
+# Binaries and tests together: by themselves the binaries would be built with fewer features of some
+# dependencies, and those once more for the tests.
 BUILD := cargo build --workspace --bins --tests
 
 # Many tests wait: for a time limit, a server that starts, one that is down.
@@ -53,12 +50,13 @@ fuzz: setup ## every fuzz target for ten minutes; installs cargo-fuzz
 	  (set -x; cargo fuzz run --sanitizer none $$target $$found fuzz/corpus/$$target -- \
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=30); done
 
-LARGE := --profile bench --package redis-sync-tests
+# The same packages in both commands: with others chosen, dependencies would be built once more.
+LARGE := --profile bench --package redis-sync --package redis-sync-tests --test e2e
 
 .PHONY: large
 large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four functions, measured
-	cargo build --profile bench --package redis-sync --bin bootstrap
-	SYNC_OBJECTS=100000 FAN_OUT_OBJECTS=10000 cargo test $(LARGE) --test e2e -- --nocapture --test-threads 1 \
+	cargo build $(LARGE) --bin bootstrap
+	SYNC_OBJECTS=100000 FAN_OUT_OBJECTS=10000 cargo test $(LARGE) -- --nocapture --test-threads 1 \
 	  large:: with_a_queue_several_functions
 
 .PHONY: soak
@@ -72,7 +70,7 @@ LANGUAGES := target/languages
 .PHONY: test-languages
 test-languages: setup languages ## end-to-end tests of plugins in JavaScript, Python, Go and Rust for wasip2
 	$(BUILD)
-	cargo test --workspace --features redis-sync-tests/languages --test languages -- --test-threads 1
+	cargo test --workspace --test languages -- --test-threads 1
 
 .PHONY: languages
 languages: setup ## builds the examples in other languages, with toolchains of their own under target/
@@ -94,7 +92,7 @@ languages: setup ## builds the examples in other languages, with toolchains of t
 	cp $(LANGUAGES)/rust/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
 
 .PHONY: check
-check: setup lint ## formatting, clippy, docs, the scripts, tests; with test-moto and test-languages what CI runs
+check: setup lean lint ## formatting, clippy, docs, the scripts, tests; with test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
@@ -105,19 +103,26 @@ LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS 
   --ignore 211/in_chunks 211/call_with 211/json_list 211/number 211/undeclared 211/changed --
 
 .PHONY: lint
-lint: target/.luacheck ## the scripts of the ledger, each with its prelude; and that the Lambda links no test harness
+lint: target/.luacheck ## the scripts of the ledger, each with its prelude
 	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans; do \
 	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && cat prelude.lua commit_prelude.lua check.lua | $(LUACHECK) -
 	cd $(SCRIPTS) && for script in commit apply; do \
 	  cat prelude.lua commit_prelude.lua commit_write.lua $$script.lua | $(LUACHECK) -; done
-	@linked=$$(cargo tree --quiet --edges normal,build --prefix none --package redis-sync \
-	  | grep -E '^(redis-sync-local|s3s|rcgen|tempfile|proptest|wat) ' || true); \
-	  test -z "$$linked" || { echo "bootstrap links what only tests need: $$linked"; exit 1; }
 
 target/.luacheck:
 	@command -v luacheck >/dev/null || $(MAKE) --no-print-directory install PACKAGE=lua-check
 	@mkdir -p target && touch $@
+
+# What only tests and demonstrations use, as `cargo tree` shows it: a package and its features.
+HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|divan|wat|trybuild|comfy-table) |^hyper(-util)? .*\bserver\b
+
+.PHONY: lean
+lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links nothing of the tests into it
+	@made=$$(cargo tree --quiet --depth 0 --format '{lib}' --prefix none); \
+	  [ "$$made" = redis_sync ] || { echo "a plain cargo build makes:" $$made; exit 1; }
+	@tree=$$(cargo tree --quiet --edges normal,build --prefix none --format '{p} {f}' | sed 's/ (\*)$$//' | sort -u); \
+	  ! grep --extended-regexp '$(HARNESS)' <<< "$$tree" || { echo "is linked into the Lambda by a plain cargo build"; exit 1; }
 
 .PHONY: bench
 bench: setup ## one object through the sandbox beside the same code native, and loading plugins

@@ -24,7 +24,6 @@ pub async fn held_by_cluster(cluster: &RedisCluster) -> Value {
     let mut held = serde_json::Map::new();
     for node in cluster.nodes() {
         let role = node.command(&["ROLE"]).await;
-        // An error: the answer of a primary with replicas is nested. That of a replica is not.
         if !role.is_ok_and(|role| role.starts_with("slave")) {
             held.extend(entries(node).await);
         }

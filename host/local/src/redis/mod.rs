@@ -3,8 +3,8 @@
 mod binary;
 mod certificates;
 mod cluster;
+mod command;
 mod port;
-mod resp;
 
 use std::{
     fs,
@@ -144,7 +144,8 @@ impl Redis {
     /// Redis answers with an error, or not within 30 seconds.
     pub async fn command(&self, arguments: &[&str]) -> Result<String> {
         let socket = self.folder.path().join("redis.sock");
-        tokio::time::timeout(PATIENCE, resp::command(&socket, arguments))
+        let answer = async { command::text(command::send(&socket, arguments).await?) };
+        tokio::time::timeout(PATIENCE, answer)
             .await
             .context("timed out")
             .flatten()
@@ -239,10 +240,10 @@ impl Redis {
                     output()
                 );
             }
-            match tokio::time::timeout(PATIENCE, resp::command(&socket, &["PING"])).await {
+            match tokio::time::timeout(PATIENCE, command::send(&socket, &["PING"])).await {
                 Ok(Ok(_)) => return Ok(()),
                 // It is up, and has a password.
-                Ok(Err(error)) if error.to_string().starts_with("NOAUTH") => return Ok(()),
+                Ok(Err(error)) if error.code() == Some("NOAUTH") => return Ok(()),
                 _ => {}
             }
             let late = Instant::now() > deadline;

@@ -15,12 +15,7 @@ use tokio::sync::Semaphore;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "named as S3 names them")]
 pub enum Operation {
-    CreateBucket,
-    DeleteObject,
-    DeleteObjects,
     GetObject,
-    HeadObject,
-    ListBuckets,
     ListObjectsV2,
     PutObject,
 }

@@ -123,12 +123,12 @@ impl S3 {
 
     /// Deletes an object, or puts a delete marker on it where versioning is on.
     pub fn delete(&self, key: &str) {
-        self.with_bucket(|bucket| bucket.delete(key, None));
+        self.with_bucket(|bucket| bucket.delete(key));
     }
 
     /// Deletes one version for good.
     pub fn delete_version(&self, key: &str, version_id: &str) {
-        self.with_bucket(|bucket| bucket.delete(key, Some(version_id)));
+        self.with_bucket(|bucket| bucket.delete_version(key, version_id));
     }
 
     /// The current object.

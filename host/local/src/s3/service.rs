@@ -1,4 +1,4 @@
-//! S3's operations, as far as clients of a config bucket use them.
+//! S3's operations, as far as the function uses them.
 
 use std::sync::Arc;
 
@@ -11,11 +11,8 @@ use s3s::{
     access::{S3Access, S3AccessContext},
     auth::{S3Auth, SecretKey},
     dto::{
-        Bucket, CommonPrefix, CreateBucketInput, CreateBucketOutput, DeleteObjectInput,
-        DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, ETag,
-        EncodingType, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
-        ListBucketsInput, ListBucketsOutput, ListObjectsV2Input, ListObjectsV2Output,
-        Object as Listed, PutObjectInput, PutObjectOutput, StreamingBlob,
+        CommonPrefix, ETag, EncodingType, GetObjectInput, GetObjectOutput, ListObjectsV2Input,
+        ListObjectsV2Output, Object as Listed, PutObjectInput, PutObjectOutput, StreamingBlob,
     },
     s3_error,
 };
@@ -26,7 +23,7 @@ use super::{
     fault::{Effect, Operation},
     listing::{Page, Query},
     state::State,
-    store::{Deletion, Description, Object},
+    store::{Description, Object},
 };
 use crate::encoding::form_encode;
 
@@ -70,31 +67,6 @@ impl S3 for Service {
         self.state.carry_out(Operation::GetObject, key, work).await
     }
 
-    async fn head_object(
-        &self,
-        request: S3Request<HeadObjectInput>,
-    ) -> S3Result<S3Response<HeadObjectOutput>> {
-        let input = request.input;
-        let condition = Condition {
-            if_match: input.if_match,
-            if_none_match: input.if_none_match,
-        };
-        let (bucket, key, version) = (&input.bucket, &input.key, input.version_id.as_deref());
-        let work = |_: Option<&Effect>| {
-            let object = self.read(bucket, key, version, &condition)?;
-            Ok(HeadObjectOutput {
-                content_length: i64::try_from(object.body.len()).ok(),
-                content_type: object.content_type,
-                e_tag: Some(ETag::Strong(object.etag)),
-                last_modified: Some(object.last_modified.into()),
-                metadata: Some(object.metadata.into_iter().collect()),
-                version_id: object.version_id,
-                ..HeadObjectOutput::default()
-            })
-        };
-        self.state.carry_out(Operation::HeadObject, key, work).await
-    }
-
     async fn put_object(
         &self,
         request: S3Request<PutObjectInput>,
@@ -127,58 +99,6 @@ impl S3 for Service {
         self.state.carry_out(Operation::PutObject, key, work).await
     }
 
-    async fn delete_object(
-        &self,
-        request: S3Request<DeleteObjectInput>,
-    ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        let input = request.input;
-        let (bucket, key, version) = (&input.bucket, &input.key, input.version_id.as_deref());
-        let work = |_: Option<&Effect>| {
-            self.state.with_existing(bucket, |bucket| {
-                let Deletion { marker, version_id } = bucket.delete(key, version);
-                Ok(DeleteObjectOutput {
-                    delete_marker: marker.then_some(true),
-                    version_id,
-                    ..DeleteObjectOutput::default()
-                })
-            })
-        };
-        self.state
-            .carry_out(Operation::DeleteObject, key, work)
-            .await
-    }
-
-    async fn delete_objects(
-        &self,
-        request: S3Request<DeleteObjectsInput>,
-    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let DeleteObjectsInput { bucket, delete, .. } = request.input;
-        let quiet = delete.quiet.unwrap_or_default();
-        let work = |_: Option<&Effect>| {
-            self.state.with_existing(&bucket, |bucket| {
-                let deleted = delete.objects.into_iter().map(|object| {
-                    let asked = object.version_id;
-                    let Deletion { marker, version_id } =
-                        bucket.delete(&object.key, asked.as_deref());
-                    DeletedObject {
-                        delete_marker: marker.then_some(true),
-                        delete_marker_version_id: version_id.filter(|_| marker),
-                        key: Some(object.key),
-                        version_id: asked,
-                    }
-                });
-                let deleted: Vec<_> = deleted.collect();
-                Ok(DeleteObjectsOutput {
-                    deleted: (!quiet).then_some(deleted),
-                    ..DeleteObjectsOutput::default()
-                })
-            })
-        };
-        self.state
-            .carry_out(Operation::DeleteObjects, "", work)
-            .await
-    }
-
     async fn list_objects_v2(
         &self,
         request: S3Request<ListObjectsV2Input>,
@@ -194,39 +114,6 @@ impl S3 for Service {
         self.state
             .carry_out(Operation::ListObjectsV2, &query.prefix, work)
             .await
-    }
-
-    async fn create_bucket(
-        &self,
-        request: S3Request<CreateBucketInput>,
-    ) -> S3Result<S3Response<CreateBucketOutput>> {
-        let bucket = request.input.bucket;
-        let work = |_: Option<&Effect>| {
-            self.state.with_bucket(&bucket, |_| ());
-            Ok(CreateBucketOutput {
-                location: Some(format!("/{bucket}")),
-            })
-        };
-        self.state
-            .carry_out(Operation::CreateBucket, "", work)
-            .await
-    }
-
-    async fn list_buckets(
-        &self,
-        _request: S3Request<ListBucketsInput>,
-    ) -> S3Result<S3Response<ListBucketsOutput>> {
-        let work = |_: Option<&Effect>| {
-            let buckets = self.state.bucket_names().into_iter().map(|name| Bucket {
-                name: Some(name),
-                ..Bucket::default()
-            });
-            Ok(ListBucketsOutput {
-                buckets: Some(buckets.collect()),
-                ..ListBucketsOutput::default()
-            })
-        };
-        self.state.carry_out(Operation::ListBuckets, "", work).await
     }
 }
 

@@ -27,7 +27,7 @@ impl State {
         work(self.buckets().entry(name.to_owned()).or_default())
     }
 
-    /// Works on a bucket for a client, who must have made it.
+    /// Works on a bucket for a client, who gets an error where it is not there.
     pub(super) fn with_existing<T>(
         &self,
         name: &str,
@@ -37,11 +37,6 @@ impl State {
             Some(bucket) => work(bucket),
             None => Err(s3_error!(NoSuchBucket, "the bucket {name} does not exist")),
         }
-    }
-
-    /// The names of all buckets.
-    pub(super) fn bucket_names(&self) -> Vec<String> {
-        self.buckets().keys().cloned().collect()
     }
 
     /// Counts a request, carries it out, and lets happen to it what the faults say.

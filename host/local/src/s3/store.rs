@@ -56,15 +56,6 @@ pub(super) enum Missing {
     },
 }
 
-/// What a deletion did.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Deletion {
-    /// Whether a delete marker was made or removed.
-    pub(super) marker: bool,
-    /// The version made or removed.
-    pub(super) version_id: Option<String>,
-}
-
 /// A version of a key.
 #[derive(Debug)]
 enum Version {
@@ -133,22 +124,24 @@ impl Bucket {
         }
     }
 
-    /// Deletes the current object, or one version for good. Deleting what is not there succeeds.
-    pub(super) fn delete(&mut self, key: &str, version_id: Option<&str>) -> Deletion {
-        if let Some(id) = version_id {
-            return self.delete_version(key, id);
-        }
-        match self.next_version() {
+    /// Deletes the current object. Where versioning is on, gives the version of its delete marker.
+    pub(super) fn delete(&mut self, key: &str) -> Option<String> {
+        let marker = self.next_version();
+        match &marker {
             None => {
                 self.keys.remove(key);
-                Deletion::default()
             }
-            Some(id) => {
-                self.push(key, Version::Marker(id.clone()));
-                Deletion {
-                    marker: true,
-                    version_id: Some(id),
-                }
+            Some(id) => self.push(key, Version::Marker(id.clone())),
+        }
+        marker
+    }
+
+    /// Deletes one version for good, if it is there.
+    pub(super) fn delete_version(&mut self, key: &str, id: &str) {
+        if let Some(versions) = self.keys.get_mut(key) {
+            versions.retain(|version| version.id() != id);
+            if versions.is_empty() {
+                self.keys.remove(key);
             }
         }
     }
@@ -161,23 +154,6 @@ impl Bucket {
                 Some(Version::Object(object)) => Some((key.as_str(), object)),
                 _ => None,
             })
-    }
-
-    fn delete_version(&mut self, key: &str, id: &str) -> Deletion {
-        let mut deletion = Deletion {
-            marker: false,
-            version_id: Some(id.to_owned()),
-        };
-        if let Some(versions) = self.keys.get_mut(key) {
-            deletion.marker = versions
-                .iter()
-                .any(|version| version.id() == id && matches!(version, Version::Marker(_)));
-            versions.retain(|version| version.id() != id);
-            if versions.is_empty() {
-                self.keys.remove(key);
-            }
-        }
-        deletion
     }
 
     fn push(&mut self, key: &str, version: Version) {
@@ -241,7 +217,7 @@ mod tests {
     #[test]
     fn deleting_without_versions_leaves_nothing() {
         let mut bucket = bucket(&["a"]);
-        assert_eq!(bucket.delete("a", None), Deletion::default());
+        assert_eq!(bucket.delete("a"), None);
         assert_eq!(bucket.get("a", None).err(), Some(Missing::Key));
     }
 
@@ -250,14 +226,14 @@ mod tests {
         let mut bucket = bucket(&[]);
         bucket.enable_versioning();
         bucket.put("a", Bytes::from("1"), Description::default());
-        let marker = bucket.delete("a", None).version_id.expect("a marker");
+        let marker = bucket.delete("a").expect("a marker");
         let deleted = Missing::Deleted {
             marker: marker.clone(),
         };
         assert_eq!(bucket.get("a", None).err(), Some(deleted));
         assert_eq!(bucket.objects().count(), 0);
 
-        assert!(bucket.delete("a", Some(&marker)).marker);
+        bucket.delete_version("a", &marker);
         assert_eq!(
             bucket.get("a", None).map(|it| it.body.clone()),
             Ok(Bytes::from("1"))

@@ -2,10 +2,11 @@
 //! more than a second to compile one, which is most of what most tests would do.
 
 use crate::guest;
+use parking_lot::Mutex;
 use redis_sync::{fingerprint::sha256, plugin::precompile};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 
 /// The modules that were compiled by this process, by their digests.
 static COMPILED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
@@ -17,7 +18,7 @@ static COMPILED: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default
 /// Where the module cannot be compiled.
 pub fn folder_with(module: &[u8]) -> PathBuf {
     let folder = Path::new(guest::FOLDER).join("compiled");
-    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut compiled = COMPILED.lock();
     if compiled.insert(sha256(module)) {
         std::fs::create_dir_all(&folder)
             .unwrap_or_else(|error| panic!("no folder {}: {error}", folder.display()));

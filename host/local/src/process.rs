@@ -5,13 +5,14 @@ use std::{
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
@@ -70,7 +71,7 @@ impl Process {
         tokio::spawn(async move {
             let status = loop {
                 // Bound here: the lock must not be held while waiting.
-                let status = locked(&child).try_wait();
+                let status = child.lock().try_wait();
                 match status {
                     Ok(None) => children.recv().await,
                     Ok(Some(status)) => break status,
@@ -86,7 +87,7 @@ impl Process {
 
     /// The most memory it has held so far, in MiB: its resident set at its peak.
     pub(crate) fn peak_memory_mib(&self) -> Result<u64> {
-        let id = locked(&self.child).id();
+        let id = self.child.lock().id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
         let kib = status
             .lines()
@@ -97,7 +98,7 @@ impl Process {
 
     /// Sends it a signal, unless it has ended.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
-        let mut child = locked(&self.child);
+        let mut child = self.child.lock();
         if let Some(status) = child.try_wait()? {
             bail!("process {} has ended with {status}", child.id());
         }
@@ -134,7 +135,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // At once, without a turn of the runtime, which may be shutting down after a panic.
-        let mut child = locked(&self.child);
+        let mut child = self.child.lock();
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -208,10 +209,6 @@ async fn collect(pipe: pipe::Receiver, output: Arc<Output>) {
         output.push(String::from_utf8_lossy(&line).trim_end().to_owned());
         line.clear();
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

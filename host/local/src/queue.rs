@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::server::Server;
@@ -92,7 +93,7 @@ impl Queue {
     /// Takes up to `limit` messages out; `None` where there are none.
     #[must_use]
     pub fn receive(&self, limit: usize) -> Option<Batch> {
-        let mut waiting = locked(&self.state.waiting);
+        let mut waiting = self.state.waiting.lock();
         let count = waiting.len().min(limit);
         let mut messages: Vec<Message> = waiting.drain(..count).collect();
         for message in &mut messages {
@@ -110,7 +111,7 @@ impl Queue {
         };
         let back: Vec<Message> = batch.messages.into_iter().filter(failed).collect();
         let count = back.len();
-        locked(&self.state.waiting).extend(back);
+        self.state.waiting.lock().extend(back);
         count
     }
 }
@@ -145,7 +146,7 @@ impl State {
     fn add(&self, body: String) -> String {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let id = format!("00000000-0000-4000-9000-{number:012}");
-        locked(&self.waiting).push_back(Message {
+        self.waiting.lock().push_back(Message {
             id: id.clone(),
             body,
             received: 0,
@@ -192,10 +193,6 @@ fn document(status: StatusCode, document: &Value) -> Response<Full<Bytes>> {
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json);
     response
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     process::ExitStatus,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -19,6 +19,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, oneshot, watch},
@@ -131,12 +132,12 @@ impl RuntimeApi {
         let id = format!("00000000-0000-4000-8000-{number:012}");
         let (answered, answer) = oneshot::channel();
         let (fetched, was_fetched) = oneshot::channel();
-        locked(&self.state.unanswered).insert(id.clone(), answered);
+        self.state.unanswered.lock().insert(id.clone(), answered);
         let _forget = Forget {
             state: &self.state,
             id: &id,
         };
-        locked(&self.state.queued).push_back(Invocation {
+        self.state.queued.lock().push_back(Invocation {
             id: id.clone(),
             payload: payload.into(),
             timeout: limit,
@@ -167,7 +168,7 @@ impl RuntimeApi {
     /// The error document with which the function gave up its start, if it did.
     #[must_use]
     pub fn init_error(&self) -> Option<Value> {
-        locked(&self.state.init_error).clone()
+        self.state.init_error.lock().clone()
     }
 }
 
@@ -179,8 +180,11 @@ struct Forget<'a> {
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        locked(&self.state.unanswered).remove(self.id);
-        locked(&self.state.queued).retain(|invocation| invocation.id != self.id);
+        self.state.unanswered.lock().remove(self.id);
+        self.state
+            .queued
+            .lock()
+            .retain(|invocation| invocation.id != self.id);
     }
 }
 
@@ -203,7 +207,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Response<Full<
         }
         (&Method::POST, ["init", "error"]) => {
             let document = serde_json::from_slice(&body).unwrap_or_default();
-            *locked(&state.init_error) = Some(document);
+            *state.init_error.lock() = Some(document);
             accepted()
         }
         _ => rejected(StatusCode::NOT_FOUND, parts.uri.path()),
@@ -215,7 +219,7 @@ async fn next(state: &State) -> Response<Full<Bytes>> {
     state.polled.send_replace(true);
     loop {
         // Bound here: the lock must not be held while waiting.
-        let queued = locked(&state.queued).pop_front();
+        let queued = state.queued.lock().pop_front();
         if let Some(invocation) = queued {
             return handed_out(invocation);
         }
@@ -249,7 +253,7 @@ fn handed_out(invocation: Invocation) -> Response<Full<Bytes>> {
 fn take(state: &State, id: &str, headers: &HeaderMap, answer: Answer) -> Response<Full<Bytes>> {
     let echoed = headers.get(INVOCATION_ID);
     let waiting = match echoed.is_none_or(|echoed| echoed == id) {
-        true => locked(&state.unanswered).remove(id),
+        true => state.unanswered.lock().remove(id),
         false => None,
     };
     match waiting.and_then(|waiting| waiting.send(answer).ok()) {
@@ -280,10 +284,6 @@ fn document(status: StatusCode, document: &Value) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(document.to_string()));
     *response.status_mut() = status;
     response
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,11 +1,7 @@
 //! What goes wrong on request, and how often each operation was asked for.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use s3s::{S3Error, S3ErrorCode, S3Result};
@@ -166,20 +162,22 @@ pub(super) struct Faults {
 impl Faults {
     /// Adds a rule.
     pub(super) fn add(&self, fault: Fault) {
-        locked(&self.rules).push(fault);
+        self.rules.lock().push(fault);
     }
 
     /// Removes all rules.
     pub(super) fn clear(&self) {
-        locked(&self.rules).clear();
+        self.rules.lock().clear();
     }
 
     /// Counts a request and says what is to happen to it.
     pub(super) fn strike(&self, operation: Operation, key: &str) -> Option<Effect> {
-        *locked(&self.counts)
+        *self
+            .counts
+            .lock()
             .entry((operation, key.to_owned()))
             .or_default() += 1;
-        let mut rules = locked(&self.rules);
+        let mut rules = self.rules.lock();
         let position = rules.iter().position(|rule| rule.fits(operation, key))?;
         let rule = rules.get_mut(position)?;
         let effect = rule.effect.clone();
@@ -192,7 +190,7 @@ impl Faults {
 
     /// How many requests came of an operation, for one key or for all.
     pub(super) fn count(&self, operation: Operation, key: Option<&str>) -> usize {
-        let counts = locked(&self.counts);
+        let counts = self.counts.lock();
         counts
             .iter()
             .filter(|((counted, of), _)| {
@@ -204,7 +202,7 @@ impl Faults {
 
     /// Counts from zero again.
     pub(super) fn reset_counts(&self) {
-        locked(&self.counts).clear();
+        self.counts.lock().clear();
     }
 }
 
@@ -214,10 +212,6 @@ impl Fault {
             && self.operation == operation
             && self.key.as_deref().is_none_or(|wanted| wanted == key)
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

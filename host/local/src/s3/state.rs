@@ -1,9 +1,7 @@
 //! What all requests to the server share: the buckets, and the faults that strike requests.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
 
 use s3s::{S3Response, S3Result, s3_error};
 
@@ -58,6 +56,6 @@ impl State {
     }
 
     fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buckets.lock()
     }
 }

@@ -13,6 +13,8 @@ pub mod entry;
 pub mod event;
 #[path = "../../host/src/fingerprint.rs"]
 pub mod fingerprint;
+#[path = "../../host/src/key.rs"]
+pub mod key;
 #[path = "../../host/src/object.rs"]
 pub mod object;
 pub mod plugin;
@@ -22,5 +24,7 @@ pub mod route;
 pub mod sandbox;
 #[path = "../../host/src/settings/mod.rs"]
 pub mod settings;
+#[path = "../../host/src/text.rs"]
+pub mod text;
 #[path = "../../host/src/work.rs"]
 pub mod work;

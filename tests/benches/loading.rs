@@ -1,5 +1,5 @@
 //! What it takes until a plugin can run: compiled, mapped from `COMPILED_DIR`, opened as a sealed
-//! artefact of the bucket. Those of other languages are measured where `make languages` built them.
+//! artifact of the bucket. Those of other languages are measured where `make languages` built them.
 //!
 //! ```text
 //! make languages bench
@@ -11,6 +11,7 @@ use redis_sync::plugin::{ArtifactStore, Loaded, Module, ModuleCache, precompile}
 use redis_sync::sandbox::{Identity, Sandbox};
 use redis_sync::settings::Secret;
 use redis_sync_tests::guest;
+use redis_sync_tests::program::compiler;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,11 +59,11 @@ fn measure(name: &str, module: &[u8], folder: &Path) {
         host: "bench",
         module: &digest,
     };
-    let artefact = sandbox
+    let artifact = sandbox
         .seal(&loaded.plugin, &key, identity)
         .expect("machine code can be sealed");
     let opening = middle(|| {
-        let opened = sandbox.open(&artefact, &key, identity);
+        let opened = sandbox.open(&artifact, &key, identity);
         opened.expect("the seal is good")
     });
     println!(
@@ -84,7 +85,7 @@ fn compiled(sandbox: &Arc<Sandbox>, module: &[u8]) -> Loaded {
         async move { Ok::<_, Infallible>(Module { etag, bytes }) }
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let modules = ModuleCache::new(Arc::clone(sandbox), ArtifactStore::default());
+    let modules = ModuleCache::new(Arc::clone(sandbox), ArtifactStore::default(), compiler());
     let loaded = runtime.block_on(modules.load("plugin.wasm", "", fetch));
     loaded
         .expect("the module is there")

@@ -10,6 +10,7 @@ use redis_sync::plugin::{ArtifactStore, Loaded, Module, ModuleCache};
 use redis_sync::route::Output;
 use redis_sync::sandbox::{Input, Sandbox};
 use redis_sync::settings::Limits;
+use redis_sync_tests::program::compiler;
 use redis_sync_tests::{guest, nhs};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ fn loaded() -> Loaded {
         })
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let modules = ModuleCache::new(Arc::new(sandbox), ArtifactStore::default());
+    let modules = ModuleCache::new(Arc::new(sandbox), ArtifactStore::default(), compiler());
     let loaded = runtime.block_on(modules.load("permissions_config.json.wasm", "", module));
     loaded
         .expect("the module is there")

@@ -1,6 +1,7 @@
 //! A host in this process, for tests that need many of them or look inside. Whatever the tests use of
 //! the pipeline's own interface, they use here.
 
+use crate::program;
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -77,7 +78,11 @@ pub fn host(s3: &S3, variables: &[(String, String)]) -> Result<Arc<Pipeline>> {
         let variable = variables.iter().rev().find(|(known, _)| known == name);
         variable.map(|(_, value)| value.clone())
     })?;
-    Ok(Arc::new(Pipeline::with_aws(settings, &aws(s3))?))
+    Ok(Arc::new(Pipeline::with_parts(
+        settings,
+        &aws(s3),
+        &program::bootstrap(),
+    )?))
 }
 
 /// A configuration that leads to the local S3, whatever the environment says.

@@ -1,6 +1,8 @@
 //! The binaries under test.
 
+use redis_sync::plugin::{CompileLimits, Compiler};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The real Lambda binary, which is built beside whatever runs this.
 ///
@@ -21,4 +23,14 @@ pub fn bootstrap() -> PathBuf {
         )
     });
     folder.join("bootstrap")
+}
+
+/// A compiler whose child is that binary, with a quarter of an hour and 2 GiB to spare.
+#[must_use]
+pub fn compiler() -> Compiler {
+    let limits = CompileLimits {
+        memory_bytes: 2 << 30,
+        processor: Duration::from_secs(900),
+    };
+    Compiler::new(bootstrap(), limits)
 }

@@ -3,6 +3,7 @@
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use redis_sync::handler::{self, HandlerError};
 use redis_sync::pipeline::Pipeline;
+use redis_sync::plugin;
 use redis_sync::settings::Settings;
 use redis_sync::telemetry;
 use serde_json::Value;
@@ -22,6 +23,9 @@ const RESERVE: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(
 const UNKNOWN_DEADLINE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
+    if let Some(status) = plugin::run_child(std::env::args()) {
+        return status;
+    }
     telemetry::init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

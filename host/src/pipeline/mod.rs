@@ -34,7 +34,7 @@ pub(crate) use plugin_list::NO_PLUGINS;
 
 use crate::ledger::{Ledger, LedgerError, Record, Write};
 use crate::metrics::Metrics;
-use crate::plugin::{ArtifactStore, ModuleCache};
+use crate::plugin::{ArtifactStore, CompileLimits, Compiler, ModuleCache};
 use crate::queue::Queue;
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
@@ -45,9 +45,13 @@ use aws_config::SdkConfig;
 use evaluate::{Evaluation, Evaluator};
 use object::Objects;
 use plugin_list::PluginLists;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use transform::Transforms;
+
+/// Time of the processor that compiling one module may take. A JavaScript engine takes 25 s.
+const COMPILE_TIME: Duration = Duration::from_secs(120);
 
 /// What an invocation works with.
 pub struct Pipeline {
@@ -74,16 +78,26 @@ impl Pipeline {
     /// Sets everything up; nothing is connected yet.
     pub async fn new(settings: Settings) -> Result<Self, SetupError> {
         let aws = crate::aws::config().await;
-        Self::with_aws(settings, &aws)
+        Self::with_parts(settings, &aws, Path::new("/proc/self/exe"))
     }
 
-    /// Sets everything up with a configuration for AWS' services.
-    pub fn with_aws(settings: Settings, aws: &SdkConfig) -> Result<Self, SetupError> {
+    /// Sets everything up with a configuration for AWS' services, and a program that is the
+    /// compiling child.
+    pub fn with_parts(
+        settings: Settings,
+        aws: &SdkConfig,
+        compiler: &Path,
+    ) -> Result<Self, SetupError> {
         let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
         let store = Store::new(aws, &settings.bucket, settings.s3_force_path_style);
         let artifacts = ArtifactStore::new(&settings.artifacts, &sandbox, &store)?;
         let metrics = Metrics::new(&settings.metrics_namespace, artifacts.refused());
-        let modules = ModuleCache::new(sandbox, artifacts);
+        let limits = CompileLimits {
+            memory_bytes: settings.compile_memory_bytes,
+            processor: COMPILE_TIME,
+        };
+        let compiler = Compiler::new(compiler, limits);
+        let modules = ModuleCache::new(sandbox, artifacts, compiler);
         let transforms = Transforms::new(modules, store.clone(), &settings);
         let objects = Objects {
             ledger: Arc::new(Ledger::new(&settings.redis, &settings.bucket)?),

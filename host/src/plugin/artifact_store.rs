@@ -1,6 +1,7 @@
 //! Where machine code outlives the process: a folder of the deployment, and the bucket.
 
 use super::PluginError;
+use super::compiling::MAX_ARTIFACT_BYTES;
 use super::component;
 use crate::fingerprint::{Fingerprint, sha256};
 use crate::metrics::Counter;
@@ -11,10 +12,6 @@ use crate::settings::{ArtifactSettings, Secret};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The largest artifact that is read or written, in bytes: a few times the machine code of the
-/// largest modules that are loaded.
-const MAX_ARTIFACT_BYTES: u64 = 256 << 20;
 
 /// The artifacts: machine code of modules, by the modules' digests.
 #[derive(Clone, Default)]

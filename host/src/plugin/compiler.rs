@@ -1,62 +1,177 @@
-//! From a module's bytes to machine code.
+//! From a module's bytes to machine code, in a limited child process.
+//!
+//! The child is this program again ([`compiling`](super::compiling)), with no environment, a limit on
+//! memory and processor time, and a timer over it. Whatever becomes of it, this process has lost
+//! nothing but a child: what it says, or how it ended, is why the module cannot be used.
 
-use super::{PluginError, component};
+use super::PluginError;
+use super::compiling::{COMMAND, CompileLimits, MAX_ARTIFACT_BYTES, REFUSED};
 use crate::sandbox::{Plugin, Sandbox};
+use crate::text::clip;
 use bytes::Bytes;
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
 use tokio::sync::Semaphore;
 
 /// Modules that are compiled at a time.
 const MAX_COMPILING: usize = 2;
 
-/// Threads that compile one module. They are its own, so that a module which takes long shares the
-/// processor with others instead of standing before them in a queue.
-const MAX_THREADS: usize = 4;
+/// How long a child may take, however little of the processor it gets.
+const MAX_DURATION: Duration = Duration::from_secs(600);
 
-/// Native stack of such a thread, in bytes.
-const STACK: usize = 8 << 20;
+/// Bytes of what a child says that are read.
+const MAX_WORDS: u64 = 4000;
+
+/// Numbers of the signals by which the limits end a child.
+const SIGXCPU: i32 = 24;
+const SIGXFSZ: i32 = 25;
 
 /// Compiles modules, a few at a time.
-pub(super) struct Compiler {
-    sandbox: Arc<Sandbox>,
-    /// One permit a module that is being compiled.
-    permits: Arc<Semaphore>,
+pub struct Compiler {
+    /// The program that is the compiling child.
+    program: PathBuf,
+    limits: CompileLimits,
+    /// One permit a child.
+    permits: Semaphore,
 }
 
 impl Compiler {
-    pub(super) fn new(sandbox: Arc<Sandbox>) -> Self {
+    /// A compiler whose child is `program`: the Lambda's binary, or another that begins with
+    /// [`run_child`](super::run_child).
+    pub fn new(program: impl Into<PathBuf>, limits: CompileLimits) -> Self {
         Self {
-            sandbox,
-            permits: Arc::new(Semaphore::new(MAX_COMPILING)),
+            program: program.into(),
+            limits,
+            permits: Semaphore::new(MAX_COMPILING),
         }
     }
 
-    /// Checks a module, makes it a component and compiles that. A module that makes the compiler
-    /// panic fails the objects that need it, no others.
-    pub(super) async fn compile(&self, module: Bytes) -> Result<Plugin, PluginError> {
+    /// Checks a module, makes it a component, compiles that, and maps the machine code.
+    pub(super) async fn compile(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        module: Bytes,
+    ) -> Result<Plugin, PluginError> {
         // The semaphore is never closed.
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let sandbox = Arc::clone(&self.sandbox);
-        let compile = move || {
-            let _permit = permit;
-            compile(&sandbox, &module)
-        };
-        tokio::task::spawn_blocking(compile)
+        let _permit = self.permits.acquire().await;
+        let artifact = Artifact::create().map_err(|error| no_child(&error))?;
+        let child = self.start(&artifact).map_err(|error| no_child(&error))?;
+        let (status, words) = tokio::time::timeout(MAX_DURATION, finish(child, module))
             .await
-            .unwrap_or(Err(PluginError::Crashed))
+            .map_err(|_| PluginError::invalid("compiling it took more than 600 s"))?
+            .map_err(|error| no_child(&error))?;
+        self.explain(status, &words)?;
+        let sandbox = Arc::clone(sandbox);
+        tokio::task::spawn_blocking(move || sandbox.map(&artifact.path))
+            .await
+            .map_err(|_| PluginError::Crashed)?
+            .map_err(|error| PluginError::invalid(error.to_string()))
+    }
+
+    fn start(&self, artifact: &Artifact) -> io::Result<Child> {
+        Command::new(&self.program)
+            .arg(COMMAND)
+            .arg(self.limits.memory_bytes.to_string())
+            .arg(self.limits.processor.as_secs().to_string())
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(artifact.file.try_clone()?)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+    }
+
+    /// Why a child has left no machine code, if it has not.
+    fn explain(&self, status: ExitStatus, words: &str) -> Result<(), PluginError> {
+        if status.success() {
+            return Ok(());
+        }
+        if status.code() == Some(REFUSED.into()) {
+            return Err(PluginError::invalid(words.trim()));
+        }
+        let CompileLimits {
+            memory_bytes,
+            processor,
+        } = self.limits;
+        Err(PluginError::invalid(match status.signal() {
+            Some(SIGXCPU) => {
+                let seconds = processor.as_secs();
+                format!("compiling it took more than {seconds} s of processor time")
+            }
+            Some(SIGXFSZ) => {
+                let mib = MAX_ARTIFACT_BYTES >> 20;
+                format!("its machine code has more than {mib} MiB")
+            }
+            _ if words.contains("memory allocation of") => {
+                let mib = memory_bytes >> 20;
+                format!("compiling it took more than {mib} MiB")
+            }
+            _ if words.contains("has overflowed its stack") => {
+                "compiling it exhausts the compiler's stack: it nests too deep".to_owned()
+            }
+            _ => format!("it ends the compiler ({status})"),
+        }))
     }
 }
 
-fn compile(sandbox: &Sandbox, module: &[u8]) -> Result<Plugin, PluginError> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.min(MAX_THREADS))
-        .thread_name(|number| format!("compile-{number}"))
-        .stack_size(STACK)
-        .build()
-        .map_err(|error| PluginError::invalid(error.to_string()))?;
-    pool.install(|| {
-        let component = component::from_module(module)?;
-        Ok(sandbox.prepare(&component)?)
-    })
+/// Hands a child its module, and waits for its end and its words.
+async fn finish(mut child: Child, module: Bytes) -> io::Result<(ExitStatus, String)> {
+    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let write = async {
+        if let Some(mut stdin) = stdin {
+            // A child that does not read to the end says why.
+            let _ = stdin.write_all(&module).await;
+        }
+    };
+    let read = async {
+        let mut words = Vec::new();
+        if let Some(stderr) = stderr {
+            let _ = stderr.take(MAX_WORDS).read_to_end(&mut words).await;
+        }
+        words
+    };
+    let ((), words, status) = tokio::join!(write, read, child.wait());
+    let words = String::from_utf8_lossy(&words).into_owned();
+    Ok((status?, clip(&words).to_owned()))
+}
+
+/// Where no child can be started nothing is compiled: this process does not do it itself.
+fn no_child(error: &io::Error) -> PluginError {
+    PluginError::NoChild(error.to_string().into())
+}
+
+/// A file for machine code, which goes when this is dropped: what is mapped of it stays mapped.
+struct Artifact {
+    path: PathBuf,
+    file: File,
+}
+
+impl Artifact {
+    fn create() -> io::Result<Self> {
+        let name = format!("redis-sync-{:016x}", RandomState::new().hash_one(()));
+        let path = std::env::temp_dir().join(name);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        Ok(Self { path, file })
+    }
+}
+
+impl Drop for Artifact {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
 }

@@ -1,6 +1,7 @@
 //! Why a module cannot be used.
 
 use crate::sandbox::LoadError;
+use crate::text::clip;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,12 @@ pub enum PluginError {
     /// It is no WebAssembly, or none that is taken.
     #[error("{0}")]
     Invalid(Arc<str>),
-    /// Compiling it came down.
-    #[error("it crashes the compiler")]
+    /// Reading it came down.
+    #[error("it cannot be read")]
     Crashed,
+    /// No compiling child could be started.
+    #[error("no process could be started to compile it: {0}")]
+    NoChild(Arc<str>),
     /// It takes longer than anything waits for it.
     #[error(
         "it is not compiled after {} s; that goes on, and a later attempt will find it done",
@@ -28,12 +32,13 @@ pub enum PluginError {
 impl PluginError {
     /// Whether a later attempt may do better.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Slow)
+        matches!(self, Self::Slow | Self::NoChild(_))
     }
 
     /// It is refused, for this reason.
     pub(super) fn invalid(why: impl Into<Arc<str>>) -> Self {
-        Self::Invalid(why.into())
+        let why: Arc<str> = why.into();
+        Self::Invalid(clip(&why).into())
     }
 
     /// It is not WebAssembly, for this reason.

@@ -3,11 +3,14 @@
 //! The sandbox runs one kind of thing, components: the core modules that the SDK and WASI toolchains
 //! build are turned into [`component`]s, within the [`bounds`] of what is compiled. [`ModuleCache`]
 //! loads each module once however many objects wait for it, and holds the most recently used ones;
-//! the [`compiler`] makes machine code of them; [`ArtifactStore`] is where that outlives the process.
+//! the [`Compiler`] has machine code made of them in a child process ([`compiling`]), so that nothing
+//! in a stranger's module can end or starve this one; [`ArtifactStore`] is where machine code outlives
+//! the process.
 
 mod artifact_store;
 mod bounds;
 mod compiler;
+mod compiling;
 mod component;
 mod error;
 mod module_cache;
@@ -15,6 +18,8 @@ mod module_cache;
 mod tests;
 
 pub use artifact_store::{ArtifactStore, precompile};
+pub use compiler::Compiler;
+pub use compiling::{CompileLimits, run_child};
 pub use error::PluginError;
 pub use module_cache::{Loaded, Module, ModuleCache};
 

@@ -18,6 +18,9 @@ use tokio::time::Instant;
 /// Machine code that is held in memory, in bytes.
 const MAX_CODE_BYTES: u64 = 256 << 20;
 
+/// Modules that are refused, and remembered by their digests.
+const MAX_REFUSALS: u64 = 10_000;
+
 /// What a module that cannot be used takes in the cache, in bytes.
 const REFUSAL_BYTES: usize = 1024;
 
@@ -68,15 +71,22 @@ struct Loader {
     sandbox: Arc<Sandbox>,
     compiler: Compiler,
     artifacts: ArtifactStore,
+    /// Why modules are refused, by their digests: compiling may have taken all that it may.
+    refusals: moka::sync::Cache<Arc<str>, PluginError>,
 }
 
 impl ModuleCache {
     /// A cache with nothing in it.
-    pub fn new(sandbox: Arc<Sandbox>, artifacts: ArtifactStore) -> Self {
-        Self::with_room(sandbox, artifacts, MAX_CODE_BYTES)
+    pub fn new(sandbox: Arc<Sandbox>, artifacts: ArtifactStore, compiler: Compiler) -> Self {
+        Self::with_room(sandbox, artifacts, compiler, MAX_CODE_BYTES)
     }
 
-    fn with_room(sandbox: Arc<Sandbox>, artifacts: ArtifactStore, bytes: u64) -> Self {
+    fn with_room(
+        sandbox: Arc<Sandbox>,
+        artifacts: ArtifactStore,
+        compiler: Compiler,
+        bytes: u64,
+    ) -> Self {
         let modules = Cache::builder()
             .max_capacity(bytes)
             .eviction_policy(EvictionPolicy::lru())
@@ -88,9 +98,10 @@ impl ModuleCache {
             .build();
         Self {
             loader: Arc::new(Loader {
-                compiler: Compiler::new(Arc::clone(&sandbox)),
                 sandbox,
+                compiler,
                 artifacts,
+                refusals: moka::sync::Cache::new(MAX_REFUSALS),
             }),
             modules,
             loading: Arc::default(),
@@ -158,6 +169,13 @@ impl ModuleCache {
                 })
             };
             let read = modules.try_get_with_by_ref(&key, read).await;
+            if let Ok(Read {
+                result: Err(error), ..
+            }) = &read
+                && error.is_temporary()
+            {
+                modules.invalidate(&key).await;
+            }
             loading.lock().remove(&key);
             read
         });
@@ -188,7 +206,7 @@ impl Loader {
         let digest: Arc<str> = digest(module.clone()).await?.into();
         let (plugin, place) = match self.artifacts.find(&self.sandbox, &digest).await {
             Some(Found { plugin, place }) => (plugin, place),
-            None => (self.compiler.compile(module).await?, "compiled"),
+            None => (self.compile(&digest, module).await?, "compiled"),
         };
         let load_ms = started.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(
@@ -203,6 +221,19 @@ impl Loader {
             digest,
             is_kept: Arc::new(AtomicBool::new(place != "compiled")),
         })
+    }
+
+    async fn compile(&self, digest: &Arc<str>, module: Bytes) -> Result<Plugin, PluginError> {
+        if let Some(refusal) = self.refusals.get(digest) {
+            return Err(refusal);
+        }
+        let compiled = self.compiler.compile(&self.sandbox, module).await;
+        if let Err(refusal) = &compiled
+            && !refusal.is_temporary()
+        {
+            self.refusals.insert(Arc::clone(digest), refusal.clone());
+        }
+        compiled
     }
 }
 

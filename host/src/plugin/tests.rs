@@ -1,6 +1,6 @@
 //! From a module's bytes to entries, and where machine code comes from.
 
-use super::{Module, component, precompile};
+use super::{CompileLimits, Compiler, Module, component, precompile};
 use crate::entry::Value;
 use crate::object::Object;
 use crate::route::Output;
@@ -42,7 +42,20 @@ pub(super) fn sandbox() -> Arc<Sandbox> {
 
 pub(super) fn compile(sandbox: &Sandbox, module: &Module) -> Plugin {
     let component = component::from_module(&module.bytes).unwrap();
-    sandbox.prepare(&component).unwrap()
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), crate::sandbox::compile(&component).unwrap()).unwrap();
+    sandbox.map(file.path()).unwrap()
+}
+
+/// A compiler whose child is the binary that is built beside the tests.
+pub(super) fn compiler() -> Compiler {
+    let this = std::env::current_exe().unwrap();
+    let folder = this.ancestors().nth(2).unwrap();
+    let limits = CompileLimits {
+        memory_bytes: 512 << 20,
+        processor: Duration::from_secs(60),
+    };
+    Compiler::new(folder.join("bootstrap"), limits)
 }
 
 pub(super) fn run(plugin: &Plugin, key: &str) -> Ran {

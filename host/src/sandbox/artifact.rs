@@ -90,11 +90,17 @@ impl Sandbox {
         self.take(component)
     }
 
-    /// Maps a file of a folder that was deployed together with the program.
+    /// Maps a file of a folder that was deployed together with the program, or one that a compiling
+    /// child of this process has written.
     pub fn map(&self, file: &Path) -> Result<Plugin, Unusable> {
-        #[expect(unsafe_code, reason = "machine code, deployed like the program itself")]
+        #[expect(
+            unsafe_code,
+            reason = "machine code, deployed like the program or made by it"
+        )]
         // SAFETY: whoever can write to the folder of a deployment can replace the program too, and
-        // the folder of a Lambda layer or image is read only, so nobody changes a mapped file.
+        // the folder of a Lambda layer or image is read only, so nobody changes a mapped file. What a
+        // compiling child has written is in a file that only this user may open, and under no name
+        // any more once it is mapped.
         let component = unsafe { Component::deserialize_file(&self.engine, file) };
         self.take(component)
     }
@@ -103,6 +109,14 @@ impl Sandbox {
         let component = component.map_err(|error| Unusable::Engine(format!("{error:#}")))?;
         Ok(Plugin::link(&self.engine, &self.linker, &component)?)
     }
+}
+
+/// Compiles a component for this machine: machine code that [`Sandbox::map`] takes.
+pub fn compile(component: &[u8]) -> Result<Vec<u8>, LoadError> {
+    engine::new(1)
+        .map_err(LoadError::engine)?
+        .precompile_component(component)
+        .map_err(|error| LoadError::Compile(format!("{error:#}")))
 }
 
 /// Compiles a component for every machine of this architecture, for a deployed folder.

@@ -25,7 +25,7 @@ mod state;
 mod stdio;
 mod wasi;
 
-pub use artifact::{Identity, Unusable, compile_portable, portable_engine_hash};
+pub use artifact::{Identity, Unusable, compile, compile_portable, portable_engine_hash};
 pub use error::{Failure, LoadError};
 pub use input::{Input, Kind};
 pub use plugin::Plugin;
@@ -58,10 +58,5 @@ impl Sandbox {
             })
             .map_err(LoadError::engine)?;
         Ok(Self { engine, linker })
-    }
-
-    /// Compiles and links a component. Takes as long as compiling takes: not for an async thread.
-    pub fn prepare(&self, component: &[u8]) -> Result<Plugin, LoadError> {
-        Plugin::compile(&self.engine, &self.linker, component)
     }
 }

@@ -25,16 +25,6 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    pub(super) fn compile(
-        engine: &Engine,
-        linker: &Linker<State>,
-        component: &[u8],
-    ) -> Result<Self, LoadError> {
-        let component = Component::from_binary(engine, component)
-            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-        Self::link(engine, linker, &component)
-    }
-
     pub(super) fn link(
         engine: &Engine,
         linker: &Linker<State>,

@@ -60,6 +60,9 @@ pub struct Ceilings {
     pub memory_mib: Option<u32>,
 }
 
+/// Memory for compiling a module, at the least and at the most, in MiB.
+const COMPILE_MEMORY_MIB: [u64; 2] = [256, 1024];
+
 /// Everything the environment says.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -81,6 +84,8 @@ pub struct Settings {
     pub read_any: bool,
     /// The largest object that is read, in bytes.
     pub max_object_bytes: u64,
+    /// What compiling a module may take, in bytes of memory.
+    pub compile_memory_bytes: u64,
     /// Objects worked on at a time.
     pub concurrency: usize,
     /// The queue that triggers this function, for more work than one invocation can do.
@@ -132,6 +137,7 @@ impl Settings {
             },
             read_any: reader.flag("READ_ANY"),
             max_object_bytes: reader.number("MAX_OBJECT_BYTES", 1, 1 << 30),
+            compile_memory_bytes: compile_memory_mib(&mut reader) << 20,
             concurrency: reader.number("CONCURRENCY", 1, 256),
             sync_queue_url: reader.optional("SYNC_QUEUE_URL"),
             metrics_namespace: reader.text("METRICS_NAMESPACE"),
@@ -150,6 +156,14 @@ impl Settings {
     pub fn is_config(&self, key: &str) -> bool {
         !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.artifacts.prefix)
     }
+}
+
+/// Half of what the function has, as Lambda says; in MiB.
+fn compile_memory_mib(reader: &mut Reader<'_>) -> u64 {
+    let function: Option<u64> =
+        reader.optional_number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1, 1 << 20);
+    let [least, most] = COMPILE_MEMORY_MIB;
+    function.map_or(most, |function| (function / 2).clamp(least, most))
 }
 
 /// What holds for all routes is within what each may have.

@@ -4,6 +4,7 @@ mod binary;
 mod certificates;
 mod cluster;
 mod command;
+mod config;
 mod port;
 
 use std::{
@@ -208,7 +209,7 @@ impl Redis {
     ) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("redis-").tempdir()?;
         let (port, bus_port) = (port::free()?, port::free()?);
-        let lines = config(
+        let lines = config::lines(
             folder.path(),
             (port, bus_port),
             certificates.as_deref(),
@@ -272,39 +273,6 @@ fn launch(binary: &Path, folder: &Path) -> Result<Process> {
     let mut command = Command::new(binary);
     command.arg(folder.join("redis.conf"));
     Process::spawn(command)
-}
-
-fn config(
-    folder: &Path,
-    (port, bus_port): (u16, u16),
-    certificates: Option<&Certificates>,
-    options: &RedisOptions,
-) -> Vec<String> {
-    let folder = folder.display();
-    let mut lines = vec![
-        String::from("bind 127.0.0.1"),
-        format!("dir {folder}"),
-        format!("unixsocket {folder}/redis.sock"),
-        String::from("save \"\""),
-        String::from("appendonly no"),
-    ];
-    match certificates {
-        None => lines.push(format!("port {port}")),
-        Some(certificates) => lines.extend([
-            String::from("port 0"),
-            format!("tls-port {port}"),
-            format!("tls-cert-file {}", certificates.certificate.display()),
-            format!("tls-key-file {}", certificates.key.display()),
-            format!("tls-ca-cert-file {}", certificates.authority.display()),
-            String::from("tls-auth-clients no"),
-        ]),
-    }
-    if options.config.iter().any(|line| line == cluster::ENABLED) {
-        lines.push(format!("cluster-port {bus_port}"));
-    }
-    lines.extend(options.config.iter().cloned());
-    lines.push(String::new());
-    lines
 }
 
 #[cfg(test)]

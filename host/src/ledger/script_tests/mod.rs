@@ -3,6 +3,7 @@
 mod cluster;
 mod commit;
 mod single;
+mod values;
 
 use super::call::Call;
 use super::connection::Connection;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plugin::precompile;
-use crate::plugin::tests::{OTHER, PROGRAM, compile, module, run, sandbox};
+use crate::plugin::tests::{OTHER, PROGRAM, compile, compiler, module, run, sandbox};
 use crate::settings::ArtifactSettings;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
@@ -15,7 +15,7 @@ fn cache(folder: Option<&Path>, room: u64) -> ModuleCache {
     };
     let sandbox = sandbox();
     let compiled = ArtifactStore::folder_only(&settings).unwrap();
-    ModuleCache::with_room(sandbox, compiled, room)
+    ModuleCache::with_room(sandbox, compiled, compiler(), room)
 }
 
 async fn load(cache: &ModuleCache, name: &str, module: &Module) -> Result<Loaded, PluginError> {

@@ -1,0 +1,83 @@
+//! What a commit writes and publishes.
+
+use super::*;
+
+/// Kills: a kind written by another command, elements cut or shifted, expiries left out.
+#[tokio::test]
+async fn every_kind_of_value_is_written_as_it_is() {
+    let bytes = |text: &str| text.as_bytes().to_vec();
+    let mut expiring = entry("t", EntryValue::Bytes(bytes("x")));
+    expiring.ttl_seconds = Some(60);
+    let mut expiring_list = entry("u", EntryValue::List(vec![bytes("x")]));
+    expiring_list.ttl_seconds = Some(60);
+    let values = vec![
+        entry(
+            "h",
+            EntryValue::Hash(vec![("f".into(), bytes("1")), ("g".into(), bytes(""))]),
+        ),
+        expiring,
+        entry(
+            "l",
+            EntryValue::List((0..2500).map(|n: u32| bytes(&n.to_string())).collect()),
+        ),
+        expiring_list,
+        entry("s", EntryValue::Set(vec![bytes("a"), bytes("b")])),
+        entry(
+            "z",
+            EntryValue::SortedSet(vec![(bytes("late"), 2.5), (bytes("early"), -1.0)]),
+        ),
+        entry("b", EntryValue::Bytes(bytes("plain"))),
+    ];
+    let mut server = Server::start().await;
+    server
+        .set("HSET redis-sync:object:b/o issued 9\n LPUSH b of~another~kind")
+        .await;
+    let call = whole(&[object("o", 9, entries(values))], &[], &OPTIONS);
+    assert_eq!(server.answer(&call).await, "committed");
+    let mut state = server.state().await;
+    state
+        .as_object_mut()
+        .unwrap()
+        .retain(|key, _| !key.starts_with("redis-sync:"));
+    let list: Vec<String> = (0..2500).map(|number: u32| number.to_string()).collect();
+    let expected = json!({
+        "h": {"f": "1", "g": ""}, "t?": "x", "l": list, "u?": ["x"], "s": ["a", "b"],
+        "z": ["early", "late"], "b": "plain",
+    });
+    assert_eq!(state, expected);
+}
+
+/// Kills: a change that is not published, or published where nothing was committed.
+#[tokio::test]
+async fn every_changed_key_is_published_once_after_the_commit() {
+    let mut server = Server::start().await;
+    server
+        .set("HSET redis-sync:object:b/o issued 9 ticket 5 keys [\"k\",\"l\"]\n HSET redis-sync:owners k 5~b/o l 5~b/o\n MSET k old l old")
+        .await;
+    let client = redis::Client::open(server.redis.url()).unwrap();
+    let mut listener = client.get_async_pubsub().await.unwrap();
+    listener.subscribe("changes").await.unwrap();
+    let options = CommitOptions {
+        channel: Some("changes"),
+        ..OPTIONS
+    };
+    let call = whole(&[object("o", 9, texts(&["k", "n"]))], &["l"], &options);
+    for _ in 0..2 {
+        assert_eq!(server.answer(&call).await, "committed");
+    }
+    server
+        .redis
+        .command(&["PUBLISH", "changes", "end"])
+        .await
+        .unwrap();
+    let mut published = Vec::new();
+    let mut messages = listener.into_on_message();
+    while let Some(message) = futures::StreamExt::next(&mut messages).await {
+        let key: String = message.get_payload().unwrap();
+        if key == "end" {
+            break;
+        }
+        published.push(key);
+    }
+    assert_eq!(published, ["l", "k", "n"]);
+}

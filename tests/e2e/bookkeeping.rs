@@ -9,8 +9,9 @@ use serde_json::json;
 const X: &str = "flags/x";
 const Y: &str = "flags/y";
 
-/// Fails where owners of keys that are removed are left in place, or parts of objects on a cluster,
-/// or an object in the index, or a large value that nobody came for.
+/// Fails where owners of keys that are removed are left in place (`remove_old` in `commit_write.lua`),
+/// a record or its part on a cluster lists other keys or stays for ever, an object that is gone stays
+/// in the index, or a large value that was sent before its commit is left behind.
 async fn play(target: Target) {
     let mut mirror = Mirror::of(target).await;
     mirror.assert_equal("nothing has happened").await;

@@ -141,8 +141,9 @@ impl Worker<'_> {
     }
 }
 
-/// Fails where a ticket comes with a record that a later, broken commit has made untrue, and where
-/// neither the ticket nor the announcement nor the hash slots tell that.
+/// Fails where a record is taken for what Redis holds although a later commit was announced: where
+/// `record.rs` alone does not look, the object is read twice; where `announce.lua` and the hash slots
+/// (`changed`) do not either, Redis ends with entries of both.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_what_it_was_before_a_broken_commit_is_written_again() {
     break_off(Then::Back).await;
@@ -153,7 +154,7 @@ async fn a_broken_commit_is_healed_by_the_next_delivery() {
     break_off(Then::Again).await;
 }
 
-/// Fails where an announcement forgets the hash slots of those before it.
+/// Fails where `announce.lua` forgets the hash slots of those that were announced before.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_deleted_after_a_broken_commit_leaves_nothing() {
     break_off(Then::Deleted).await;
@@ -165,7 +166,7 @@ async fn a_broken_commit_is_healed_by_the_next_full_sync() {
 }
 
 /// A worker that is overtaken between two scripts, wherever that is, writes nothing over what is
-/// newer. Fails where `commit.lua` does not compare the tickets in a hash slot.
+/// newer. Fails where `apply.lua` does not compare the tickets in a hash slot.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_is_overtaken_on_its_way_overwrites_nothing() {
     let (mut mirror, turnstile) = mirror().await;

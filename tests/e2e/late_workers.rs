@@ -33,9 +33,9 @@ const HISTORIES: [(&str, States); 8] = [
     ("new, and deleted at once", [None, Some(&["a"]), None]),
 ];
 
-/// The late worker finds that a later ticket has committed. Fails where `commit.lua` (on a cluster
-/// `announce.lua`) does not compare its ticket with the last one committed: Redis then ends as the
-/// bucket was in between.
+/// The late worker finds that a later ticket has committed. Fails where `commit.lua` does not compare
+/// its ticket with the last one committed: Redis then ends as the bucket was in between. On a cluster
+/// `check.lua`, `announce.lua` and `apply.lua` all compare them; `broken_commits.rs` has the last.
 async fn play(target: Target) {
     let mut mirror = Mirror::of(target).await;
     let other = mirror.another_function().await;

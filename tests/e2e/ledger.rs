@@ -1,11 +1,11 @@
 //! The ledger itself: races that are hard to bring about from outside.
 
-use super::scenario::connect;
 use redis_sync::entry::{Entry, EntrySet, Value};
 use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Verdict, Write};
 use redis_sync::pipeline::Rerun;
 use redis_sync::settings::Settings;
 use redis_sync_local::{BUCKET, Redis, S3, variables};
+use redis_sync_tests::connection::connect;
 use redis_sync_tests::held::held;
 use redis_sync_tests::host::host;
 use serde_json::json;

@@ -42,8 +42,3 @@ mod s3;
 mod startup;
 mod sync;
 mod unchanged;
-
-/// The name by which `ledger.rs` still knows this.
-mod scenario {
-    pub(crate) use redis_sync_tests::connection::connect;
-}

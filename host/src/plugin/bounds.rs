@@ -2,7 +2,7 @@
 //! the code, and more than that for a single large function, and it cannot be interrupted.
 
 use super::PluginError;
-use wasmparser::{FunctionBody, Operator, Parser, Payload};
+use wasmparser::{CompositeInnerType, FunctionBody, Operator, Parser, Payload, TypeSectionReader};
 
 /// The largest function, in bytes. The largest of CPython has 430 KB, of a JavaScript engine 170 KB.
 const MAX_FUNCTION_BYTES: usize = 1 << 20;
@@ -16,6 +16,14 @@ const MAX_FUNCTIONS: usize = 100_000;
 /// Blocks within one another in a function: a `switch` has one a case. The time to compile them
 /// grows with the square.
 const MAX_BLOCKS: usize = 10_000;
+
+/// Parameters, or results, of one function. Every call and every block passes all of them on, so that a
+/// thousand calls of a thousand parameters take a gigabyte to compile. Compilers of other languages
+/// pass more than a few by address.
+const MAX_ARITY: usize = 128;
+
+/// Function types of one core module. CPython has 500, a JavaScript engine 300.
+const MAX_TYPES: usize = 20_000;
 
 /// Core modules and components within one another.
 const MAX_NESTED: usize = 1000;
@@ -38,11 +46,27 @@ pub(super) fn check(module: &[u8]) -> Result<(), PluginError> {
                 at_most("functions", functions, MAX_FUNCTIONS)?;
                 at_most("blocks within one another", depth(&body)?, MAX_BLOCKS)?;
             }
+            Payload::TypeSection(types) => check_types(types)?,
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 nested += 1;
                 at_most("modules and components inside", nested, MAX_NESTED)?;
             }
             _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn check_types(types: TypeSectionReader<'_>) -> Result<(), PluginError> {
+    let mut number = 0;
+    for group in types {
+        for kind in group.map_err(PluginError::malformed)?.types() {
+            number += 1;
+            at_most("function types", number, MAX_TYPES)?;
+            if let CompositeInnerType::Func(function) = &kind.composite_type.inner {
+                let arity = function.params().len().max(function.results().len());
+                at_most("parameters or results of one function", arity, MAX_ARITY)?;
+            }
         }
     }
     Ok(())
@@ -103,6 +127,22 @@ mod tests {
         let module = |depth| format!("(module (func {}))", blocks(depth));
         assert!(check(&wat::parse_str(module(MAX_BLOCKS)).unwrap()).is_ok());
         assert!(refusal(&module(MAX_BLOCKS + 1)).contains("blocks within one another"));
+    }
+
+    #[test]
+    fn functions_of_more_parameters_or_results_than_are_compiled_are_refused() {
+        let function = |what: &str, number| {
+            format!("(module (type (func ({what} {}))))", "i32 ".repeat(number))
+        };
+        for what in ["param", "result"] {
+            let fits = wat::parse_str(function(what, MAX_ARITY)).unwrap();
+            assert!(check(&fits).is_ok());
+            let more = refusal(&function(what, MAX_ARITY + 1));
+            assert!(
+                more.contains("more parameters or results of one function than the 128"),
+                "{more}"
+            );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The hostile collection: modules that are an attack or an accident, and what is said of each.
 
 mod binaries;
+mod bombs;
 mod endless;
 mod outputs;
 mod shapes;
@@ -29,6 +30,7 @@ pub fn collection() -> Vec<Attack> {
         spaces::attacks(),
         outputs::attacks(),
         system::attacks(),
+        bombs::attacks(),
         shapes::attacks(),
         binaries::attacks(),
     ]

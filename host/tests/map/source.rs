@@ -161,7 +161,7 @@ impl Reader<'_> {
         let import = Import {
             line,
             name: name.to_owned(),
-            path: self.from_root(&path),
+            path: self.absolute(&path),
             is_handed_on,
         };
         self.imports.push(import);
@@ -179,7 +179,7 @@ impl Reader<'_> {
     }
 
     /// A path as the file has it, from the root of the library on.
-    fn from_root(&self, path: &[&str]) -> Vec<String> {
+    fn absolute(&self, path: &[&str]) -> Vec<String> {
         let mut base = self.module.to_vec();
         let mut names = path.iter().peekable();
         match names.peek() {

@@ -34,7 +34,7 @@
 //!
 //! # The map
 //!
-//! Imports point down only, also not sideways: `tests/map.rs` reads this list.
+//! Imports point down only, also not sideways: `tests/map` reads this list.
 //!
 //! ```text
 //! bin

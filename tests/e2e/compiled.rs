@@ -11,7 +11,7 @@ const KEY: (&str, &str) = ("COMPILED_CACHE_KEY", "0123456789abcdef0123456789abcd
 /// The secret of another.
 const FOREIGN: (&str, &str) = ("COMPILED_CACHE_KEY", "fedcba9876543210fedcba9876543210");
 
-/// What is logged where an artefact is not used.
+/// What is logged where an artifact is not used.
 const REFUSED: &str = "a compiled module is not used, it is compiled afresh";
 
 async fn start(key: (&'static str, &'static str)) -> Environment {
@@ -50,8 +50,8 @@ fn refusals(function: &Function) -> usize {
         .count()
 }
 
-/// The one artefact in the bucket.
-fn artefact(environment: &Environment) -> (String, Vec<u8>) {
+/// The one artifact in the bucket.
+fn artifact(environment: &Environment) -> (String, Vec<u8>) {
     let keys = environment.s3.keys();
     let kept: Vec<&String> = keys
         .iter()
@@ -69,7 +69,7 @@ async fn the_next_function_finds_what_the_first_one_compiled() {
         sync(&environment, &environment.function, "first").await,
         "compiled"
     );
-    let (key, _) = artefact(&environment);
+    let (key, _) = artifact(&environment);
 
     let next = environment.another_function().await.unwrap();
     assert_eq!(sync(&environment, &next, "second").await, "COMPILED_PREFIX");
@@ -77,12 +77,12 @@ async fn the_next_function_finds_what_the_first_one_compiled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_artefact_that_does_not_verify_is_never_used_and_is_replaced() {
+async fn an_artifact_that_does_not_verify_is_never_used_and_is_replaced() {
     let environment = start(KEY).await;
     sync(&environment, &environment.function, "first").await;
-    let (key, good) = artefact(&environment);
-    let foreign = foreign_artefact().await;
-    let other = artefact_of_another_module(&environment, &key).await;
+    let (key, good) = artifact(&environment);
+    let foreign = foreign_artifact().await;
+    let other = artifact_of_another_module(&environment, &key).await;
 
     let mut corrupt = good.clone();
     let middle = corrupt.len() / 2;
@@ -107,7 +107,7 @@ async fn an_artefact_that_does_not_verify_is_never_used_and_is_replaced() {
         assert_eq!(refusals(&function), 1, "{name}");
         let counted = function.wait_for_log("\"CompiledRefused\":1").await;
         assert!(counted.is_ok(), "{name}");
-        let (_, replaced) = artefact(&environment);
+        let (_, replaced) = artifact(&environment);
         assert!(replaced != bytes, "{name} is still there");
     }
     let function = environment.another_function().await.unwrap();
@@ -118,15 +118,15 @@ async fn an_artefact_that_does_not_verify_is_never_used_and_is_replaced() {
 }
 
 /// What a function with another key makes of the same module.
-async fn foreign_artefact() -> Vec<u8> {
+async fn foreign_artifact() -> Vec<u8> {
     let environment = start(FOREIGN).await;
     sync(&environment, &environment.function, "x").await;
-    artefact(&environment).1
+    artifact(&environment).1
 }
 
-/// An artefact of another module, which the same function sealed: what the name of the plugin held
+/// An artifact of another module, which the same function sealed: what the name of the plugin held
 /// before it was replaced. It is taken away again.
-async fn artefact_of_another_module(environment: &Environment, key: &str) -> Vec<u8> {
+async fn artifact_of_another_module(environment: &Environment, key: &str) -> Vec<u8> {
     environment
         .s3
         .put("plugins/q.wasm", guest::scripted_variant("old:"));

@@ -1,6 +1,7 @@
 //! S3 Batch Operations, invocation schema 1.0 and 2.0.
 
-use super::{Change, EventError};
+use super::change::Change;
+use super::problem::EventError;
 use crate::key;
 use serde::Deserialize;
 

@@ -5,13 +5,14 @@
 //! what they say about the object matters.
 
 mod batch;
-
+mod change;
 mod notification;
 mod operation;
 mod problem;
 mod queue;
 
 pub use batch::{BatchJob, BatchTask};
+pub use change::{Change, Delivery};
 pub use operation::{Operation, SyncRequest};
 pub use problem::{EventError, Problems};
 pub use queue::Message;
@@ -20,39 +21,6 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
-
-/// An object that may have changed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Change {
-    /// The bucket the event names; `None` where the channel does not say.
-    pub bucket: Option<String>,
-    /// The object's key, decoded.
-    pub key: String,
-}
-
-/// What a notification says.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Delivery {
-    /// The objects that may have changed.
-    pub changes: Vec<Change>,
-    /// What is wrong with records that cannot be read. The others stand.
-    pub problems: Problems,
-}
-
-impl Delivery {
-    fn of(bucket: String, key: String) -> Self {
-        let bucket = Some(bucket);
-        Self {
-            changes: vec![Change { bucket, key }],
-            problems: Problems::default(),
-        }
-    }
-
-    fn extend(&mut self, other: Self) {
-        self.changes.extend(other.changes);
-        self.problems.extend(other.problems);
-    }
-}
 
 /// What an invocation asks for; each variant has its own form of answer.
 #[derive(Debug, PartialEq, Eq)]
@@ -133,7 +101,7 @@ pub fn classify(payload: &str) -> Result<Event, EventError> {
     }
     let first = envelope.records.and_then(|First(record)| record);
     if first.and_then(source).as_deref() == Some("aws:sqs") {
-        return queue::parse(payload);
+        return queue::parse(payload).map(|(messages, fifo)| Event::Queue { messages, fifo });
     }
     notification::parse(payload).map(Event::Notification)
 }

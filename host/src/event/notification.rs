@@ -3,7 +3,8 @@
 //! Our own tolerant types: those of `aws_lambda_events` require members that some senders leave
 //! out, and it has none for what S3 sends to EventBridge.
 
-use super::{Delivery, EventError};
+use super::change::Delivery;
+use super::problem::EventError;
 use crate::key;
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,6 +1,6 @@
 //! Direct calls.
 
-use super::EventError;
+use super::problem::EventError;
 use serde::Deserialize;
 
 /// What an operator asks for.

@@ -1,6 +1,8 @@
 //! SQS batches.
 
-use super::{Change, Delivery, Event, EventError, notification};
+use super::change::{Change, Delivery};
+use super::notification;
+use super::problem::EventError;
 use crate::key;
 use crate::work::Work;
 use serde::Deserialize;
@@ -37,8 +39,9 @@ struct Record {
     attributes: HashMap<String, IgnoredAny>,
 }
 
-/// Reads a batch. A body that cannot be read fails its own message only.
-pub(super) fn parse(payload: &str) -> Result<Event, EventError> {
+/// Reads a batch: its messages in order, and whether order matters. A body that cannot be read fails
+/// its own message only.
+pub(super) fn parse(payload: &str) -> Result<(Vec<Message>, bool), EventError> {
     let batch: Batch = serde_json::from_str(payload)
         .map_err(|error| EventError::malformed("SQS batch", &error))?;
     let fifo = batch.records.iter().any(|record| {
@@ -49,10 +52,7 @@ pub(super) fn parse(payload: &str) -> Result<Event, EventError> {
         id: record.message_id,
         delivery: read(&text(record.body.as_deref())),
     });
-    Ok(Event::Queue {
-        messages: messages.collect(),
-        fifo,
-    })
+    Ok((messages.collect(), fifo))
 }
 
 /// A body is text; whatever else a record may have there reads as nothing.
@@ -105,9 +105,7 @@ mod tests {
             {"messageId": "1", "eventSource": "aws:sqs", "body": good, "eventSourceARN": "arn:aws:sqs:eu-west-2:1:q"},
             {"messageId": "2", "eventSource": "aws:sqs", "body": "{", "eventSourceARN": "arn:aws:sqs:eu-west-2:1:q"},
         ]});
-        let Event::Queue { messages, fifo } = parse(&payload.to_string()).unwrap() else {
-            unreachable!()
-        };
+        let (messages, fifo) = parse(&payload.to_string()).unwrap();
         assert!(!fifo);
         assert_eq!(messages[0].delivery.changes.len(), 1);
         assert_eq!(messages[1].delivery.changes, []);

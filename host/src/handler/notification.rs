@@ -1,7 +1,8 @@
 //! S3, SNS and EventBridge: Lambda delivers the event again when it gets an error.
 
 use super::answer_size::cut;
-use super::{HandlerError, changes};
+use super::changes;
+use super::error::HandlerError;
 use crate::event::Delivery;
 use crate::pipeline::Pipeline;
 use crate::report::Report;

@@ -30,8 +30,8 @@
 //! `{"explain": KEY}` answers `{"key", "object", "etag", "version_id", "plugins", "written_at"}`,
 //! `null` where Redis Sync did not write that key.
 
-use super::HandlerError;
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
+use super::error::HandlerError;
 use crate::entry::{RESERVED_PREFIX, document};
 use crate::event::{Operation, SyncRequest};
 use crate::full_sync::{self, Mode, Span, Summary};

@@ -1,5 +1,5 @@
-//! Artifacts: machine code of plugins that outlives the process. It is native code, so what is mapped must come
-//! from somewhere that is trusted as the program itself is:
+//! Artifacts: machine code of plugins that outlives the process. It runs in the host, so what is
+//! mapped must come from somewhere that is trusted as the program itself is:
 //!
 //! - a file of a folder that was deployed together with the program;
 //! - an artifact sealed with a secret key. The seal binds it to the engine and to the module, so a
@@ -143,6 +143,7 @@ fn engine_hash(engine: &Engine) -> String {
 fn mac(key: &Secret, identity: Identity<'_>, code: &[u8]) -> Hmac<Sha256> {
     #[expect(clippy::unwrap_used, reason = "an HMAC takes keys of every length")]
     let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).unwrap();
+    // The length goes before each part, so that none can run into the next.
     for part in [
         MAGIC,
         identity.host.as_bytes(),
@@ -156,7 +157,8 @@ fn mac(key: &Secret, identity: Identity<'_>, code: &[u8]) -> Hmac<Sha256> {
     mac
 }
 
-/// Collects what is hashed; its own 64 bits would be too few to name anything by.
+/// Collects what an engine hashes of itself. The 64 bits that a hasher is asked for would be too few
+/// to name anything by.
 #[derive(Default)]
 struct Collector(Fingerprint);
 

@@ -1,4 +1,4 @@
-//! The engine's configuration.
+//! The engine: how it is configured, and how it notices that a run's time is over.
 
 use super::limits::MAX_WASM_STACK;
 use crate::settings::Limits;
@@ -36,14 +36,7 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::COMPONENT_MODEL);
 
 /// How often the engine looks whether a run's time is over.
-pub(super) const TICK: Duration = Duration::from_millis(5);
-
-/// The number of ticks after which a run's time is over.
-pub(super) fn ticks(limits: &Limits) -> u64 {
-    u64::try_from(limits.time.as_millis().div_ceil(TICK.as_millis()))
-        .unwrap_or(u64::MAX)
-        .saturating_add(1)
-}
+const TICK: Duration = Duration::from_millis(5);
 
 /// The engine of this machine.
 pub(super) fn new(concurrency: usize) -> Result<Engine> {
@@ -55,6 +48,27 @@ pub(super) fn portable() -> Result<Engine> {
     let mut config = config(1);
     config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
     Engine::new(&config)
+}
+
+/// Starts the thread that has the engine look, until the engine is dropped.
+pub(super) fn start_ticking(engine: &Engine) -> std::io::Result<()> {
+    let ticking = engine.weak();
+    let tick = move || {
+        while let Some(engine) = ticking.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    };
+    let thread = std::thread::Builder::new().name("epoch".to_owned());
+    thread.spawn(tick).map(drop)
+}
+
+/// The number of ticks after which a run's time is over.
+pub(super) fn ticks(limits: &Limits) -> u64 {
+    u64::try_from(limits.time.as_millis().div_ceil(TICK.as_millis()))
+        .unwrap_or(u64::MAX)
+        .saturating_add(1)
 }
 
 fn config(concurrency: usize) -> Config {

@@ -50,13 +50,13 @@ pub enum Failure {
     /// It asked for more random bytes than it may.
     #[error("asked for more than {MAX_RANDOM_BYTES} random bytes at a time")]
     TooRandom,
-    /// The host has not what the plugin may use: memory, or room for one more instance.
+    /// The host ran out of what the plugin is allowed to use: memory, or room for one more instance.
     #[error("could not be given what it needs by the host")]
     Host(String),
     /// It exited where it should have returned.
     #[error("exited with status {0} instead of returning")]
     Exited(i32),
-    /// It went on in the host after its time was over.
+    /// Its time was over and it did not stop, since a call into the host did not come back.
     #[error("did not stop when its {} ms were over, and was left to itself", .0.as_millis())]
     Stuck(Duration),
     /// It trapped.

@@ -13,13 +13,15 @@
 
 mod artifact;
 mod bindings;
-mod deterministic;
+mod clock;
 mod engine;
 mod error;
 mod guest_log;
 mod input;
 mod limits;
+mod memory;
 mod plugin;
+mod random;
 mod run;
 mod state;
 mod stdio;
@@ -37,7 +39,9 @@ use wasmtime::component::Linker;
 
 /// The engine, and what every plugin is linked against.
 pub struct Sandbox {
+    /// Runs machine code, and compiles for the machine it is on.
     engine: Engine,
+    /// Everything that a plugin can import.
     linker: Linker<State>,
 }
 
@@ -46,17 +50,7 @@ impl Sandbox {
     pub fn new(concurrency: usize) -> Result<Self, LoadError> {
         let engine = engine::new(concurrency).map_err(LoadError::engine)?;
         let linker = wasi::linker(&engine).map_err(LoadError::engine)?;
-        let ticking = engine.weak();
-        std::thread::Builder::new()
-            .name("epoch".to_owned())
-            .spawn(move || {
-                while let Some(engine) = ticking.upgrade() {
-                    engine.increment_epoch();
-                    drop(engine);
-                    std::thread::sleep(engine::TICK);
-                }
-            })
-            .map_err(LoadError::engine)?;
+        engine::start_ticking(&engine).map_err(LoadError::engine)?;
         Ok(Self { engine, linker })
     }
 }

@@ -18,7 +18,9 @@ pub(super) enum Entrance {
 /// A compiled and linked plugin; cheap to clone.
 #[derive(Clone)]
 pub struct Plugin {
+    /// What it runs in.
     pub(super) engine: Engine,
+    /// The linked component.
     pub(super) entrance: Entrance,
     /// Size of the machine code, in bytes.
     size: usize,

@@ -1,12 +1,13 @@
 //! One run of a plugin on one object.
 
 use super::bindings::redis_sync::transform::types;
-use super::deterministic::RandomLimit;
 use super::engine::ticks;
 use super::error::Failure;
 use super::input::Input;
-use super::limits::{HostLimit, MAX_HANDLES, MemoryLimit};
+use super::limits::MAX_HANDLES;
+use super::memory::{HostLimit, MemoryLimit};
 use super::plugin::{Entrance, Plugin};
+use super::random::RandomLimit;
 use super::state::State;
 use super::stdio::OutputLimit;
 use crate::entry::{Entry, Value, document, total_size};

@@ -1,10 +1,12 @@
 //! What one run has: its WASI context, its memory budget, its settings, its log.
 
 use super::bindings::redis_sync::transform as host;
-use super::deterministic::{Seeded, StandingClock};
+use super::clock::StandingClock;
 use super::guest_log::{GuestLog, Speaker};
 use super::input::{Input, Kind};
-use super::limits::{MAX_HANDLES, MemoryBudget};
+use super::limits::MAX_HANDLES;
+use super::memory::MemoryBudget;
+use super::random::Seeded;
 use super::stdio::Stream;
 use crate::fingerprint::Fingerprint;
 use crate::object::Object;
@@ -17,18 +19,25 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
-/// The state of a store.
+/// What the host keeps for one run, next to the guest's own memory.
 pub(super) struct State {
+    /// What WASI gives a program: streams, arguments, environment.
     pub(super) wasi: WasiCtx,
+    /// The handles that the guest has open.
     pub(super) table: ResourceTable,
+    /// What it may still grow by.
     pub(super) memory: MemoryBudget,
-    /// The monotonic clock, in nanoseconds.
+    /// Where the monotonic clock stands, in nanoseconds.
     pub(super) monotonic: u64,
     /// Seeded by object and module.
     pub(super) random: Seeded,
+    /// The route's settings.
     settings: Arc<BTreeMap<String, String>>,
+    /// What the guest says.
     pub(super) log: Arc<Mutex<GuestLog>>,
+    /// A transform's goes into the log; a command's is its output.
     pub(super) stdout: Stream,
+    /// Goes into the log.
     pub(super) stderr: Stream,
 }
 

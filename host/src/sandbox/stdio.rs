@@ -23,11 +23,15 @@ pub(super) struct OutputLimit;
 enum Sink {
     Log {
         log: Arc<Mutex<GuestLog>>,
+        /// The line that has begun.
         buffer: LineBuffer,
+        /// Whether it is stderr, whose last line is the message of a command that fails.
         stderr: bool,
     },
     Output {
+        /// What was written.
         bytes: Vec<u8>,
+        /// How many bytes that may be.
         limit: usize,
     },
 }
@@ -71,7 +75,6 @@ impl Stream {
     }
 }
 
-/// A panic while a lock was held must not spread to the next run.
 fn log_line(log: &Mutex<GuestLog>, stderr: bool, line: &str) {
     if stderr {
         log.lock().write_stderr(line);

@@ -6,13 +6,12 @@
 //! waiting is over at once.
 
 use super::bindings::redis_sync::transform as host;
-use super::deterministic::Seeded;
+use super::clock::{ClockView, CountingClock};
+use super::random::Seeded;
 use super::state::State;
-use rand::Rng;
-use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
+use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Result};
 use wasmtime_wasi::WasiView;
-use wasmtime_wasi::async_trait;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -20,10 +19,10 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 use wasmtime_wasi::p2::bindings::sync::{filesystem, io, sockets as waiting_sockets};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem::preopens, sockets};
-use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 use wasmtime_wasi_io::bindings::wasi::io::error as io_error;
 
+/// Links all of it.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     link_interface(&mut linker)?;
@@ -101,90 +100,6 @@ struct Table;
 
 impl HasData for Table {
     type Data<'a> = &'a mut ResourceTable;
-}
-
-/// Every look at the monotonic clock moves it by a microsecond.
-const STEP_NANOSECONDS: u64 = 1000;
-
-struct CountingClock;
-
-impl HasData for CountingClock {
-    type Data<'a> = ClockView<'a>;
-}
-
-struct ClockView<'a> {
-    nanoseconds: &'a mut u64,
-    table: &'a mut ResourceTable,
-}
-
-impl ClockView<'_> {
-    fn advance(&mut self, nanoseconds: u64) -> u64 {
-        *self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds);
-        *self.nanoseconds
-    }
-
-    fn over(&mut self) -> Result<Resource<DynPollable>> {
-        let over = self.table.push(Over)?;
-        subscribe(self.table, over)
-    }
-}
-
-impl monotonic_clock::Host for ClockView<'_> {
-    fn now(&mut self) -> Result<u64> {
-        Ok(self.advance(STEP_NANOSECONDS))
-    }
-
-    fn resolution(&mut self) -> Result<u64> {
-        Ok(STEP_NANOSECONDS)
-    }
-
-    fn subscribe_instant(&mut self, when: u64) -> Result<Resource<DynPollable>> {
-        *self.nanoseconds = when.max(*self.nanoseconds);
-        self.over()
-    }
-
-    fn subscribe_duration(&mut self, duration: u64) -> Result<Resource<DynPollable>> {
-        self.advance(duration);
-        self.over()
-    }
-}
-
-/// A wait that is over: sleeping moves the clock and nothing else.
-struct Over;
-
-#[async_trait]
-impl Pollable for Over {
-    async fn ready(&mut self) {}
-}
-
-impl HasData for Seeded {
-    type Data<'a> = &'a mut Self;
-}
-
-impl random::Host for Seeded {
-    fn get_random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
-        self.bytes(length)
-    }
-
-    fn get_random_u64(&mut self) -> Result<u64> {
-        Ok(self.numbers.next_u64())
-    }
-}
-
-impl insecure::Host for Seeded {
-    fn get_insecure_random_bytes(&mut self, length: u64) -> Result<Vec<u8>> {
-        self.bytes(length)
-    }
-
-    fn get_insecure_random_u64(&mut self) -> Result<u64> {
-        Ok(self.numbers.next_u64())
-    }
-}
-
-impl insecure_seed::Host for Seeded {
-    fn insecure_seed(&mut self) -> Result<(u64, u64)> {
-        Ok(self.hash_seed)
-    }
 }
 
 impl WasiView for State {

@@ -1,6 +1,7 @@
 //! Where machine code is kept outside the process.
 
-use super::{Reader, Secret};
+use super::reader::Reader;
+use super::secret::Secret;
 use std::path::PathBuf;
 
 /// The shortest key, in bytes: as long as what it authenticates with.

@@ -143,7 +143,7 @@ impl Settings {
             metrics_namespace: reader.text("METRICS_NAMESPACE"),
             s3_force_path_style: reader.flag("S3_FORCE_PATH_STYLE"),
         };
-        reader.check_prefixes(&settings);
+        check_prefixes(&mut reader, &settings);
         check_ceilings(&mut reader, &settings);
         if reader.problems.is_empty() {
             Ok(settings)
@@ -189,6 +189,32 @@ fn check_ceilings(reader: &mut Reader<'_>, settings: &Settings) {
         if above {
             reader.problem(name, "is less than the limit that holds without a route");
         }
+    }
+}
+
+/// Prefixes keep apart what they are there to keep apart.
+fn check_prefixes(reader: &mut Reader<'_>, settings: &Settings) {
+    for (name, prefix) in [
+        ("PLUGINS_PREFIX", &settings.plugins_prefix),
+        ("COMPILED_PREFIX", &settings.artifacts.prefix),
+    ] {
+        if !prefix.is_empty() && !prefix.ends_with('/') {
+            reader.problem(name, &format!("is `{prefix}`, which does not end with `/`"));
+        }
+    }
+    let (plugins, compiled) = (&settings.plugins_prefix, &settings.artifacts.prefix);
+    if plugins.starts_with(compiled.as_str()) || compiled.starts_with(plugins.as_str()) {
+        reader.problem(
+            "COMPILED_PREFIX",
+            "and PLUGINS_PREFIX lie within each other",
+        );
+    }
+    let prefix = &settings.redis.key_prefix;
+    if prefix.starts_with(crate::entry::RESERVED_PREFIX) {
+        reader.problem(
+            "REDIS_KEY_PREFIX",
+            "begins with `redis-sync:`, which is reserved for bookkeeping",
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading variables, and collecting everything that is wrong with them.
 
-use super::{Settings, VARIABLES};
+use super::variables::VARIABLES;
 use std::fmt;
 use std::str::FromStr;
 
@@ -79,30 +79,5 @@ impl Reader<'_> {
             );
         }
         chosen.unwrap_or(&choices[0]).1
-    }
-
-    pub(super) fn check_prefixes(&mut self, settings: &Settings) {
-        for (name, prefix) in [
-            ("PLUGINS_PREFIX", &settings.plugins_prefix),
-            ("COMPILED_PREFIX", &settings.artifacts.prefix),
-        ] {
-            if !prefix.is_empty() && !prefix.ends_with('/') {
-                self.problem(name, &format!("is `{prefix}`, which does not end with `/`"));
-            }
-        }
-        let (plugins, compiled) = (&settings.plugins_prefix, &settings.artifacts.prefix);
-        if plugins.starts_with(compiled.as_str()) || compiled.starts_with(plugins.as_str()) {
-            self.problem(
-                "COMPILED_PREFIX",
-                "and PLUGINS_PREFIX lie within each other",
-            );
-        }
-        let prefix = &settings.redis.key_prefix;
-        if prefix.starts_with(crate::entry::RESERVED_PREFIX) {
-            self.problem(
-                "REDIS_KEY_PREFIX",
-                "begins with `redis-sync:`, which is reserved for bookkeeping",
-            );
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Where Redis is, and how to get in.
 
-use super::Secret;
 use super::reader::Reader;
+use super::secret::Secret;
 use std::path::PathBuf;
 use std::time::Duration;
 

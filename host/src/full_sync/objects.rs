@@ -1,0 +1,212 @@
+//! Going through the objects of a span: what is not up to date is synced, previewed or queued.
+
+use super::merge::{Merge, Objects};
+use super::span::Span;
+use super::summary::Summary;
+use super::up_to_date::{self, Artifacts, Candidate};
+use crate::ledger::Start;
+use crate::pipeline::{ChangeError, Pipeline, Rerun};
+use crate::queue::Queue;
+use crate::report::Outcome;
+use crate::route::PluginList;
+use crate::work::Work;
+use futures::StreamExt;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Keys in one message. Few enough that one bad object holds up few others.
+const KEYS_IN_MESSAGE: usize = 25;
+
+/// Why nothing more is started.
+const OUT_OF_TIME: &str = "the invocation's time is nearly over";
+
+/// What is done with the objects that may not be up to date.
+#[derive(Clone, Copy)]
+pub enum Mode<'a> {
+    /// Each is brought up to date; with [`Rerun::Always`] all others as well.
+    Write(Rerun),
+    /// Nothing is written, no ticket taken: what would become of them is counted.
+    Preview(Rerun),
+    /// Their keys are sent to this queue.
+    Dispatch(&'a Queue),
+}
+
+/// Why a full sync ends before its end.
+pub(super) type Stop = String;
+
+/// A full sync on its way.
+pub(super) struct FullSync<'a> {
+    /// Has the bucket, Redis, and the way of one object.
+    pub(super) pipeline: &'a Pipeline,
+    /// The objects it goes through.
+    pub(super) span: &'a Span,
+    /// What is done with those that may not be up to date.
+    pub(super) mode: Mode<'a>,
+    /// After this nothing more is started.
+    pub(super) deadline: Instant,
+    /// The plugin list that listed objects are compared with.
+    plugins: Arc<PluginList>,
+    /// What has become of the objects so far.
+    pub(super) summary: Summary,
+}
+
+impl<'a> FullSync<'a> {
+    /// Reads the plugin list, once: an object that is compared with an older list than the present
+    /// one at worst takes the way of the changed, which reads the list again.
+    pub(super) async fn begin(
+        pipeline: &'a Pipeline,
+        span: &'a Span,
+        mode: Mode<'a>,
+        deadline: Instant,
+    ) -> Result<Self, Summary> {
+        match before(deadline, pipeline.plugin_list()).await {
+            Ok(plugins) => Ok(Self {
+                pipeline,
+                span,
+                mode,
+                deadline,
+                plugins,
+                summary: Summary::default(),
+            }),
+            Err(why) => Err(Summary::stopped(format!("not started: {why}"))),
+        }
+    }
+
+    /// Goes through listing and index. The summary says where it stopped, if it did.
+    pub(super) async fn objects(&mut self) {
+        let pipeline = self.pipeline;
+        let (store, ledger) = (pipeline.store(), pipeline.ledger());
+        let mut merge = Merge::new(store, ledger, pipeline.settings(), self.span);
+        if let Err(why) = self.go_through(&mut merge).await {
+            self.summary.stopped = Some(stopped(merge.place(), &why));
+        }
+    }
+
+    async fn go_through(&mut self, merge: &mut Merge<'_>) -> Result<(), Stop> {
+        while let Some(objects) = before(self.deadline, merge.next()).await? {
+            let candidates = match objects {
+                Objects::Present(listed) => {
+                    tracing::info!(
+                        prefix = self.span.prefix(),
+                        place = %merge.place(),
+                        progress = %self.summary,
+                        "full sync"
+                    );
+                    let compared =
+                        up_to_date::compare(self.pipeline, listed, &self.plugins, self.artifacts());
+                    before(self.deadline, compared).await?
+                }
+                Objects::Missing(keys) => {
+                    before(self.deadline, up_to_date::missing(self.pipeline, keys)).await?
+                }
+            };
+            self.handle(candidates).await?;
+        }
+        Ok(())
+    }
+
+    fn artifacts(&self) -> Artifacts {
+        match self.mode {
+            Mode::Preview(_) => Artifacts::Leave,
+            Mode::Write(_) | Mode::Dispatch(_) => Artifacts::Keep,
+        }
+    }
+
+    /// Skips what may be skipped, and does with the others what the mode says.
+    async fn handle(&mut self, candidates: Vec<Candidate>) -> Result<(), Stop> {
+        let all = candidates.len();
+        let always = matches!(
+            self.mode,
+            Mode::Write(Rerun::Always) | Mode::Preview(Rerun::Always)
+        );
+        let due: Vec<Candidate> = candidates
+            .into_iter()
+            .filter(|candidate| always || !candidate.is_up_to_date)
+            .collect();
+        self.skip(all - due.len());
+        match self.mode {
+            Mode::Write(rerun) => self.write(keys(due), rerun).await,
+            Mode::Preview(rerun) => self.preview(due, rerun).await,
+            Mode::Dispatch(queue) => self.dispatch(queue, keys(due)).await,
+        }
+    }
+
+    fn skip(&mut self, objects: usize) {
+        let objects = u64::try_from(objects).unwrap_or(u64::MAX);
+        self.summary.add_unchanged(objects);
+        if !matches!(self.mode, Mode::Preview(_)) {
+            let metrics = self.pipeline.metrics();
+            metrics.count(Outcome::Unchanged, objects);
+        }
+    }
+
+    /// Brings these objects up to date.
+    pub(super) async fn write(&mut self, keys: Vec<String>, rerun: Rerun) -> Result<(), Stop> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for report in self.pipeline.sync(keys, rerun, self.deadline).await {
+            self.summary.add(report);
+        }
+        if Instant::now() >= self.deadline {
+            return Err(OUT_OF_TIME.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Says what would become of these objects, with their records as they were looked up.
+    pub(super) async fn preview(&mut self, due: Vec<Candidate>, rerun: Rerun) -> Result<(), Stop> {
+        let (pipeline, plugins) = (self.pipeline, Arc::clone(&self.plugins));
+        let plugins = &plugins;
+        let previews = due.into_iter().map(|candidate| async move {
+            let Candidate { key, record, .. } = candidate;
+            pipeline.preview(&key, &record, plugins, rerun).await
+        });
+        let concurrency = pipeline.settings().concurrency;
+        let mut previews = futures::stream::iter(previews).buffer_unordered(concurrency);
+        loop {
+            match tokio::time::timeout_at(self.deadline.into(), previews.next()).await {
+                Ok(Some(report)) => self.summary.add(report),
+                Ok(None) => return Ok(()),
+                Err(_) => return Err(OUT_OF_TIME.to_owned()),
+            }
+        }
+    }
+
+    async fn dispatch(&mut self, queue: &Queue, keys: Vec<String>) -> Result<(), Stop> {
+        let work = keys.chunks(KEYS_IN_MESSAGE).map(|keys| Work {
+            bucket: self.pipeline.settings().bucket.clone(),
+            keys: keys.to_vec(),
+        });
+        let work: Vec<Work> = work.collect();
+        before(self.deadline, queue.send(&work)).await?;
+        self.summary.queued += u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+}
+
+fn keys(candidates: Vec<Candidate>) -> Vec<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| candidate.key)
+        .collect()
+}
+
+/// Does `work` unless it takes longer than until `deadline`.
+pub(super) async fn before<T, E>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Stop>
+where
+    ChangeError: From<E>,
+{
+    match tokio::time::timeout_at(deadline.into(), work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(ChangeError::from(error).to_string()),
+        Err(_) => Err(OUT_OF_TIME.to_owned()),
+    }
+}
+
+fn stopped(place: &Start, why: &str) -> Stop {
+    format!("stopped {place}, call again for the rest: {why}")
+}

@@ -1,0 +1,52 @@
+//! Why an invocation failed.
+
+use crate::event::EventError;
+use crate::ledger::LedgerError;
+
+/// Why an invocation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// The payload is none of ours.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// Objects failed; every one was tried.
+    #[error("{0}")]
+    Failed(String),
+    /// Redis could not be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// What was asked for does not fit into an answer.
+    #[error(
+        "the value of `{key}` is {bytes} bytes as JSON, more than the {limit} that an answer may have: read it from Redis itself"
+    )]
+    TooLarge {
+        /// The Redis key.
+        key: String,
+        /// Size of its value.
+        bytes: u64,
+        /// The most that an answer has.
+        limit: usize,
+    },
+    /// A key of the bookkeeping was asked for.
+    #[error(
+        "`{0}` is a key of the bookkeeping: those that begin with `redis-sync:` are not handed out"
+    )]
+    Reserved(String),
+    /// The answer would have come too late.
+    #[error("not finished: the invocation's time is nearly over")]
+    Late,
+}
+
+impl HandlerError {
+    /// A name for the kind of failure, for whoever filters on it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "InvalidPayload",
+            Self::Failed(_) => "ObjectsFailed",
+            Self::Ledger(_) => "RedisUnavailable",
+            Self::TooLarge { .. } => "AnswerTooLarge",
+            Self::Reserved(_) => "InvalidPayload",
+            Self::Late => "OutOfTime",
+        }
+    }
+}

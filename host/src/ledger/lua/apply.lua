@@ -14,14 +14,4 @@ local function record(object)
   write_record(object, object.live and object.last >= object.first)
 end
 
-local pending = load_objects()
-local refusal = first_of(outdated)
-if refusal or not pending then
-  return refusal or {'committed'}
-end
-refusal = undeclared() or first_of(changed) or conflict() or unstaged()
-if refusal then
-  return refusal
-end
-write_objects(record)
-return {'committed'}
+return commit_objects(outdated, record)

@@ -144,3 +144,19 @@ local function write_objects(record)
     end
   end
 end
+
+-- Commits all objects or none: `outdated` says whether the ticket of one does not count, `record`
+-- writes its record.
+local function commit_objects(outdated, record)
+  local pending = load_objects()
+  local refusal = first_of(outdated)
+  if refusal or not pending then
+    return refusal or {'committed'}
+  end
+  refusal = undeclared() or first_of(changed) or conflict() or unstaged()
+  if refusal then
+    return refusal
+  end
+  write_objects(record)
+  return {'committed'}
+end

@@ -175,3 +175,6 @@ impl Drop for Artifact {
         let _ = std::fs::remove_file(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests;

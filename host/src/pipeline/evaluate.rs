@@ -1,7 +1,7 @@
 //! What an object is to be in Redis: read it, find its route, have its plugins run.
 //!
-//! Nothing here writes to Redis, takes a ticket, or keeps machine code outside the process, so that a
-//! dry run is this and nothing else.
+//! An evaluation writes nothing and takes no ticket, so that a dry run is one and no more. Keeping
+//! machine code for other processes is a call of its own.
 
 use super::decide::{self, Rules};
 use super::error::{ChangeError, TransformError};
@@ -150,8 +150,7 @@ impl Evaluator {
         Ok(evaluation)
     }
 
-    /// What the basis of a listed object's entries would be now, and the plugins that it stands for;
-    /// `None` where its route is broken.
+    /// The basis of a listed object's entries now, and its plugins; `None` where its route is broken.
     pub(super) async fn basis(
         &self,
         key: &str,
@@ -176,13 +175,13 @@ impl Evaluator {
         }
     }
 
-    /// Keeps the machine code of the plugins of an object's route, as far as they can be loaded.
+    /// The same for the plugins of an object's route, as far as they can be loaded.
     pub(super) async fn keep_artifacts_of(&self, key: &str, plugins: &PluginList) {
         if let Resolution::Route(route) = plugins.resolve(key)
             && let Ok(transform) = self.transforms.load(key, &route, plugins).await
         {
-            let loaded = LoadedPlugins::of(Some(&transform));
-            self.keep_artifacts(&loaded).await;
+            self.keep_artifacts(&LoadedPlugins::of(Some(&transform)))
+                .await;
         }
     }
 

@@ -175,7 +175,7 @@ impl Evaluator {
         }
     }
 
-    /// The same for the plugins of an object's route, as far as they can be loaded.
+    /// Keeps the machine code of the plugins of an object's route, as far as they can be loaded.
     pub(super) async fn keep_artifacts_of(&self, key: &str, plugins: &PluginList) {
         if let Resolution::Route(route) = plugins.resolve(key)
             && let Ok(transform) = self.transforms.load(key, &route, plugins).await

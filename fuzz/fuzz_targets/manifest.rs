@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redis_sync_fuzz::route::{Manifest, Resolution, Routes};
+use redis_sync_fuzz::route::{Manifest, Resolution, PluginList};
 use std::collections::BTreeMap;
 
 fuzz_target!(|text: &str| {
@@ -34,11 +34,11 @@ fn assert_sound(manifest: Manifest) {
             assert!(!(allowed && keys.patterns.is_empty()));
         }
     }
-    let empty = Routes {
+    let empty = PluginList {
         manifest: Some(Ok(manifest.clone())),
-        ..Routes::default()
+        ..PluginList::default()
     };
-    let full = Routes {
+    let full = PluginList {
         modules,
         ..empty.clone()
     };
@@ -66,9 +66,9 @@ fn assert_longest_name_wins(text: &str) {
     let modules = names
         .iter()
         .map(|name| (format!("{name}.wasm"), String::new()));
-    let routes = Routes {
+    let routes = PluginList {
         modules: modules.collect(),
-        ..Routes::default()
+        ..PluginList::default()
     };
     for key in &names {
         let takes = |name: &&&str| {

@@ -176,6 +176,16 @@ impl Evaluator {
         }
     }
 
+    /// Keeps the machine code of the plugins of an object's route, as far as they can be loaded.
+    pub(super) async fn keep_artifacts_of(&self, key: &str, plugins: &PluginList) {
+        if let Resolution::Route(route) = plugins.resolve(key)
+            && let Ok(transform) = self.transforms.load(key, &route, plugins).await
+        {
+            let loaded = LoadedPlugins::of(Some(&transform));
+            self.keep_artifacts(&loaded).await;
+        }
+    }
+
     /// Keeps the machine code of these plugins for other processes, where it is not kept yet.
     pub(super) async fn keep_artifacts(&self, plugins: &LoadedPlugins) {
         for plugin in &plugins.0 {

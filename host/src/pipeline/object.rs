@@ -126,11 +126,17 @@ impl Objects {
         rerun: Rerun,
     ) -> Result<(Proposal, Foreseen), ChangeError> {
         let Begun { ticket, plugins } = begun;
-        let evaluation = self
-            .evaluator
-            .evaluate(key, &ticket.record, &plugins, rerun)
-            .await?;
-        self.evaluator.keep_artifacts(&evaluation.loaded).await;
+        let evaluator = &self.evaluator;
+        let evaluated = evaluator.evaluate(key, &ticket.record, &plugins, rerun);
+        let evaluation = match evaluated.await {
+            Ok(evaluation) => evaluation,
+            Err(error) => {
+                // A plugin that fails on every object need not be compiled for each function as well.
+                evaluator.keep_artifacts_of(key, &plugins).await;
+                return Err(error);
+            }
+        };
+        evaluator.keep_artifacts(&evaluation.loaded).await;
         let proposal = Proposal {
             key: key.to_owned(),
             ticket,

@@ -39,6 +39,7 @@ const SIGXFSZ: i32 = 25;
 pub struct Compiler {
     /// The program that is the compiling child.
     program: PathBuf,
+    /// What each child may use.
     limits: CompileLimits,
     /// One permit a child.
     permits: Semaphore,
@@ -175,3 +176,6 @@ impl Drop for Artifact {
         let _ = std::fs::remove_file(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,18 +58,23 @@ struct Read {
 
 /// Loads modules, and holds the most recently used ones.
 pub struct ModuleCache {
+    /// Makes plugins of what was read.
     loader: Arc<Loader>,
+    /// What was read and is held.
     modules: Cache<Key, Read>,
     /// What is being loaded, and until when it is waited for.
     loading: Arc<Mutex<HashMap<Key, Instant>>>,
-    /// How long that is.
+    /// How long anybody waits for a module.
     max_wait: Duration,
 }
 
 /// Makes plugins of modules: out of an artifact, or by compiling.
 struct Loader {
+    /// What plugins are linked in.
     sandbox: Arc<Sandbox>,
+    /// Makes the machine code that no artifact has.
     compiler: Compiler,
+    /// Where machine code is looked for first.
     artifacts: ArtifactStore,
     /// Why modules are refused, by their digests: compiling may have taken all that it may.
     refusals: moka::sync::Cache<Arc<str>, PluginError>,

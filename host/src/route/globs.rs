@@ -1,7 +1,6 @@
 //! The globs of a manifest's `keys`, bounded: what they compile to grows with every brace.
 
-use super::KeyGlobs;
-use globset::{GlobBuilder, GlobSetBuilder};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 /// Globs of one manifest, all routes together.
 pub(super) const MAX_GLOBS: usize = 1000;
@@ -14,6 +13,22 @@ pub(super) const MAX_GLOBS_BYTES: usize = 64 * 1024;
 
 /// Alternatives (`{a,b}`) within one another.
 const MAX_NESTED: usize = 4;
+
+/// Globs over Redis keys.
+#[derive(Clone, Debug)]
+pub struct KeyGlobs {
+    /// As the manifest writes them.
+    pub patterns: Vec<String>,
+    /// The same, ready to match.
+    set: GlobSet,
+}
+
+impl KeyGlobs {
+    /// Whether one of the globs matches.
+    pub fn allow(&self, key: &str) -> bool {
+        self.set.is_match(key)
+    }
+}
 
 /// Compiles the globs of a route.
 pub(super) fn compile(patterns: Vec<String>) -> Result<KeyGlobs, String> {

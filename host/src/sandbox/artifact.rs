@@ -100,7 +100,8 @@ impl Sandbox {
         // SAFETY: whoever can write to the folder of a deployment can replace the program too, and
         // the folder of a Lambda layer or image is read only, so nobody changes a mapped file. What a
         // compiling child has written is in a file that only this user may open, and under no name
-        // any more once it is mapped.
+        // any more once it is mapped; the child is trusted to compile, as the compiler in this
+        // process would be, and limited for what it takes.
         let component = unsafe { Component::deserialize_file(&self.engine, file) };
         self.take(component)
     }

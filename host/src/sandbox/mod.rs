@@ -39,7 +39,7 @@ use wasmtime::component::Linker;
 
 /// The engine, and what every plugin is linked against.
 pub struct Sandbox {
-    /// Runs machine code, and compiles for the machine it is on.
+    /// Runs machine code. It compiles none: a child process does.
     engine: Engine,
     /// Everything that a plugin can import.
     linker: Linker<State>,

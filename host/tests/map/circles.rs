@@ -129,6 +129,11 @@ mod tests {
         let (a, b) = (("r/a.rs", "use super::B;"), ("r/b.rs", "use super::A;"));
         assert_eq!(found(&[above, a, b]).len(), 1);
         assert_eq!(found(&[above, a, ("r/b.rs", "")]), Vec::<String>::new());
+        let used = ("r/mod.rs", "pub use a::A;\npub use b::B;\nfn f() -> A {}");
+        assert_eq!(
+            found(&[used, ("r/a.rs", "use super::f;"), ("r/b.rs", "")]).len(),
+            1
+        );
         let own = ("r/mod.rs", "use a::A;\npub struct B(A);");
         assert_eq!(found(&[own, a]).len(), 1);
     }

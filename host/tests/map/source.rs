@@ -1,5 +1,7 @@
 //! A source file, as far as its imports go.
 
+use std::collections::BTreeSet;
+
 /// Where paths begin that lead to other crates; no module can have this name.
 pub(crate) const OUTSIDE: &str = "extern";
 
@@ -12,7 +14,7 @@ pub(crate) struct Import {
     pub(crate) path: Vec<String>,
     /// What the file calls it.
     pub(crate) name: String,
-    /// Whether it is only handed on, by `pub use`.
+    /// Whether it is only handed on, by `pub use`, and not used in the file itself.
     pub(crate) is_handed_on: bool,
 }
 
@@ -37,8 +39,10 @@ impl Source {
             module: &module,
             children,
             imports: Vec::new(),
+            names: BTreeSet::new(),
         };
         reader.read();
+        reader.tell_what_is_used();
         Self {
             file: file.to_owned(),
             imports: reader.imports,
@@ -101,9 +105,11 @@ struct Reader<'a> {
     module: &'a [String],
     children: &'a [String],
     imports: Vec<Import>,
+    /// What stands outside of paths.
+    names: BTreeSet<&'a str>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn read(&mut self) {
         let mut at = 0;
         while at < self.tokens.len() {
@@ -115,12 +121,19 @@ impl Reader<'_> {
             } else if is_path {
                 self.tree(at, &[], false)
             } else {
+                self.names.insert(self.text(at));
                 at + 1
             };
         }
     }
 
-    fn text(&self, at: usize) -> &str {
+    fn tell_what_is_used(&mut self) {
+        for import in &mut self.imports {
+            import.is_handed_on &= !self.names.contains(import.name.as_str());
+        }
+    }
+
+    fn text(&self, at: usize) -> &'a str {
         self.tokens.get(at).map_or("", |token| token.text)
     }
 

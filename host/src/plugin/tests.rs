@@ -42,9 +42,9 @@ pub(super) fn sandbox() -> Arc<Sandbox> {
 }
 
 pub(super) fn compile(sandbox: &Sandbox, module: &Module) -> Plugin {
-    let component = component::from_module(&module.bytes).unwrap();
+    let prepared = component::prepare(&module.bytes).unwrap();
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), crate::sandbox::compile(&component).unwrap()).unwrap();
+    std::fs::write(file.path(), crate::sandbox::compile(&prepared).unwrap()).unwrap();
     sandbox.map(file.path()).unwrap()
 }
 

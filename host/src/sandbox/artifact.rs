@@ -6,7 +6,7 @@
 //!   valid artifact of another module, or of another release, is worth nothing under this name.
 
 use super::error::LoadError;
-use super::plugin::Plugin;
+use super::plugin::{Code, Plugin};
 use super::{Sandbox, engine};
 use crate::fingerprint::Fingerprint;
 use crate::settings::Secret;
@@ -14,8 +14,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use wasmtime::Engine;
+use wasmparser::Parser;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module, Precompiled};
 
 /// What a sealed artifact begins with; the digit is raised with the format.
 const MAGIC: &[u8; 8] = b"RSYNC-1\n";
@@ -63,7 +64,7 @@ impl Sandbox {
         key: &Secret,
         identity: Identity<'_>,
     ) -> Result<Vec<u8>, LoadError> {
-        let code = plugin.component().serialize().map_err(LoadError::engine)?;
+        let code = plugin.serialize().map_err(LoadError::engine)?;
         let seal = mac(key, identity, &code).finalize().into_bytes();
         Ok([MAGIC.as_slice(), &seal, &code].concat())
     }
@@ -85,9 +86,16 @@ impl Sandbox {
             reason = "machine code, sealed by a host that compiled it"
         )]
         // SAFETY: the seal shows that a host with the same key got these bytes from
-        // `Component::serialize`, with an engine of the same hash.
-        let component = unsafe { Component::deserialize(&self.engine, code) };
-        self.take(component)
+        // `Component::serialize` or `Module::serialize`, with an engine of the same hash.
+        let taken = unsafe {
+            match Engine::detect_precompiled(code) {
+                Some(Precompiled::Module) => {
+                    Module::deserialize(&self.engine, code).map(Code::Program)
+                }
+                _ => Component::deserialize(&self.engine, code).map(Code::Component),
+            }
+        };
+        self.take(taken)
     }
 
     /// Maps a file of a folder that was deployed together with the program, or one that a compiling
@@ -102,30 +110,40 @@ impl Sandbox {
         // compiling child has written is in a file that only this user may open, and under no name
         // any more once it is mapped; the child is trusted to compile, as the compiler in this
         // process would be, and limited for what it takes.
-        let component = unsafe { Component::deserialize_file(&self.engine, file) };
-        self.take(component)
+        let taken = unsafe {
+            match Engine::detect_precompiled_file(file) {
+                Ok(Some(Precompiled::Module)) => {
+                    Module::deserialize_file(&self.engine, file).map(Code::Program)
+                }
+                _ => Component::deserialize_file(&self.engine, file).map(Code::Component),
+            }
+        };
+        self.take(taken)
     }
 
-    fn take(&self, component: wasmtime::Result<Component>) -> Result<Plugin, Unusable> {
-        let component = component.map_err(|error| Unusable::Engine(format!("{error:#}")))?;
-        Ok(Plugin::link(self, &component)?)
+    fn take(&self, code: wasmtime::Result<Code>) -> Result<Plugin, Unusable> {
+        let code = code.map_err(|error| Unusable::Engine(format!("{error:#}")))?;
+        Ok(Plugin::link(self, &code)?)
     }
 }
 
-/// Compiles a component for this machine: machine code that [`Sandbox::map`] takes.
-pub fn compile(component: &[u8]) -> Result<Vec<u8>, LoadError> {
-    engine::new(1)
-        .map_err(LoadError::engine)?
-        .precompile_component(component)
-        .map_err(|error| LoadError::Compile(format!("{error:#}")))
+/// Compiles a component or a program for this machine: machine code that [`Sandbox::map`] takes.
+pub fn compile(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    compile_with(&engine::new(1).map_err(LoadError::engine)?, module)
 }
 
-/// Compiles a component for every machine of this architecture, for a deployed folder.
-pub fn compile_portable(component: &[u8]) -> Result<Vec<u8>, LoadError> {
-    engine::portable()
-        .map_err(LoadError::engine)?
-        .precompile_component(component)
-        .map_err(|error| LoadError::Compile(format!("{error:#}")))
+/// Compiles it for every machine of this architecture, for a deployed folder.
+pub fn compile_portable(module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    compile_with(&engine::portable().map_err(LoadError::engine)?, module)
+}
+
+fn compile_with(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let compiled = if Parser::is_component(module) {
+        engine.precompile_component(module)
+    } else {
+        engine.precompile_module(module)
+    };
+    compiled.map_err(|error| LoadError::Compile(format!("{error:#}")))
 }
 
 /// Digest of the engine that [`compile_portable`] compiles with.

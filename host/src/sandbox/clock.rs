@@ -1,12 +1,14 @@
 //! The clocks of a run: both are derived from the object, and from how often the guest looks.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wasmtime::Result;
 use wasmtime::component::{HasData, Resource, ResourceTable};
-use wasmtime_wasi::HostWallClock;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 /// The wall clock of a run: it stands at the object's last-modified time.
 pub(super) struct StandingClock(pub(super) Duration);
@@ -24,6 +26,39 @@ impl HostWallClock for StandingClock {
 /// Every look at the monotonic clock moves it by a microsecond.
 const STEP_NANOSECONDS: u64 = 1000;
 
+/// Where a run's monotonic clock stands, in nanoseconds; clones are the same clock.
+#[derive(Clone, Default)]
+pub(super) struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// Where it stands.
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Moves it on to that time, if it is not there yet.
+    pub(super) fn move_to(&self, nanoseconds: u64) {
+        self.0.fetch_max(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// Somebody looks at it.
+    fn step(&self) -> u64 {
+        self.move_to(self.get().saturating_add(STEP_NANOSECONDS));
+        self.get()
+    }
+}
+
+/// For programs, which see the same clock.
+impl HostMonotonicClock for Counter {
+    fn resolution(&self) -> u64 {
+        STEP_NANOSECONDS
+    }
+
+    fn now(&self) -> u64 {
+        self.step()
+    }
+}
+
 /// The monotonic clock of a run: a counter. Nobody waits for it: a wait moves it and is over.
 pub(super) struct CountingClock;
 
@@ -33,18 +68,13 @@ impl HasData for CountingClock {
 
 /// What the clock works on, of the run that asks.
 pub(super) struct ClockView<'a> {
-    /// Where the counter stands.
-    pub(super) nanoseconds: &'a mut u64,
+    /// The counter.
+    pub(super) counter: &'a Counter,
     /// Has the handles of waits.
     pub(super) table: &'a mut ResourceTable,
 }
 
 impl ClockView<'_> {
-    fn advance(&mut self, nanoseconds: u64) -> u64 {
-        *self.nanoseconds = self.nanoseconds.saturating_add(nanoseconds);
-        *self.nanoseconds
-    }
-
     fn over(&mut self) -> Result<Resource<DynPollable>> {
         let over = self.table.push(Over)?;
         subscribe(self.table, over)
@@ -53,7 +83,7 @@ impl ClockView<'_> {
 
 impl monotonic_clock::Host for ClockView<'_> {
     fn now(&mut self) -> Result<u64> {
-        Ok(self.advance(STEP_NANOSECONDS))
+        Ok(self.counter.step())
     }
 
     fn resolution(&mut self) -> Result<u64> {
@@ -61,12 +91,13 @@ impl monotonic_clock::Host for ClockView<'_> {
     }
 
     fn subscribe_instant(&mut self, when: u64) -> Result<Resource<DynPollable>> {
-        *self.nanoseconds = when.max(*self.nanoseconds);
+        self.counter.move_to(when);
         self.over()
     }
 
     fn subscribe_duration(&mut self, duration: u64) -> Result<Resource<DynPollable>> {
-        self.advance(duration);
+        self.counter
+            .move_to(self.counter.get().saturating_add(duration));
         self.over()
     }
 }

@@ -22,6 +22,7 @@ mod input;
 mod limits;
 mod memory;
 mod plugin;
+mod program;
 mod random;
 mod run;
 mod state;
@@ -36,15 +37,16 @@ pub use run::{Ran, Yield};
 
 use deadline::Deadlines;
 use state::State;
-use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::{Engine, Linker, component};
 
 /// The engine, and what every plugin is linked against.
 pub struct Sandbox {
     /// Runs machine code. It compiles none: a child process does.
     engine: Engine,
-    /// Everything that a plugin can import.
-    linker: Linker<State>,
+    /// Everything that a component can import.
+    components: component::Linker<State>,
+    /// Everything that a program can.
+    programs: Linker<State>,
     /// Ends the runs whose time is over.
     deadlines: Deadlines,
 }
@@ -53,11 +55,13 @@ impl Sandbox {
     /// Sets up an engine with room for `concurrency` runs at a time.
     pub fn new(concurrency: usize) -> Result<Self, LoadError> {
         let engine = engine::new(concurrency).map_err(LoadError::engine)?;
-        let linker = wasi::linker(&engine).map_err(LoadError::engine)?;
+        let components = wasi::linker(&engine).map_err(LoadError::engine)?;
+        let programs = program::linker(&engine).map_err(LoadError::engine)?;
         let deadlines = Deadlines::watch(&engine).map_err(LoadError::engine)?;
         Ok(Self {
             engine,
-            linker,
+            components,
+            programs,
             deadlines,
         })
     }

@@ -30,6 +30,11 @@ impl Seeded {
         }
     }
 
+    /// Fills a program's memory.
+    pub(super) fn fill(&mut self, bytes: &mut [u8]) {
+        self.numbers.fill_bytes(bytes);
+    }
+
     fn bytes(&mut self, length: u64) -> Result<Vec<u8>> {
         if length > MAX_RANDOM_BYTES {
             return Err(RandomLimit.into());

@@ -141,14 +141,10 @@ impl Plugin {
             }
             Entrance::Command(command) => {
                 let instance = command.instantiate(&mut *store)?;
-                match instance.wasi_cli_run().call_run(store) {
-                    Ok(status) => Ok(Ended::Exited(status.is_ok())),
-                    Err(error) => match error.downcast_ref::<I32Exit>() {
-                        Some(I32Exit(status)) => Ok(Ended::Exited(*status == 0)),
-                        None => Err(error),
-                    },
-                }
+                let run = instance.wasi_cli_run().call_run(store);
+                exited(run.map(|status| status.is_ok()))
             }
+            Entrance::Program(program) => exited(program.run(store).map(|()| true)),
         }
     }
 }
@@ -175,6 +171,16 @@ enum Ended {
     Entries(Vec<Entry>),
     Failed(String),
     Exited(bool),
+}
+
+fn exited(run: wasmtime::Result<bool>) -> wasmtime::Result<Ended> {
+    match run {
+        Ok(is_success) => Ok(Ended::Exited(is_success)),
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(status)) => Ok(Ended::Exited(*status == 0)),
+            None => Err(error),
+        },
+    }
 }
 
 fn exit_message(last_error: String) -> String {

@@ -1,7 +1,7 @@
 //! What one run has: its WASI context, its memory budget, its settings, its log.
 
 use super::bindings::redis_sync::transform as host;
-use super::clock::StandingClock;
+use super::clock::{Counter, StandingClock};
 use super::deadline::Deadline;
 use super::guest_log::GuestLog;
 use super::input::{Input, Kind};
@@ -16,24 +16,22 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::Level;
-use wasmtime::component::ResourceTable;
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
 /// What the host keeps for one run, next to the guest's own memory.
 pub(super) struct State {
     /// What WASI gives a program: streams, arguments, environment.
-    pub(super) wasi: WasiCtx,
-    /// The handles that the guest has open.
-    pub(super) table: ResourceTable,
+    pub(super) wasi: WasiP1Ctx,
     /// What it may still grow by.
     pub(super) memory: RunMemory,
     /// Where memory is taken.
     pub(super) room: Room,
     /// When its time is over.
     pub(super) deadline: Option<Deadline>,
-    /// Where the monotonic clock stands, in nanoseconds.
-    pub(super) monotonic: u64,
+    /// The monotonic clock.
+    pub(super) clock: Counter,
     /// Seeded by object and module.
     pub(super) random: Seeded,
     /// The route's settings.
@@ -55,15 +53,15 @@ impl State {
             Kind::Transform => Stream::to_log(&log, false),
             Kind::Command => Stream::to_output(input.limits.output_bytes, &room),
         };
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_HANDLES);
+        let clock = Counter::default();
+        let mut wasi = context(input, kind, &clock, &stdout, &stderr);
+        wasi.ctx().table.set_max_capacity(MAX_HANDLES);
         Self {
-            wasi: context(input, kind, &stdout, &stderr),
-            table,
+            wasi,
             memory: RunMemory::new(input.limits.memory_bytes, room.clone()),
             room,
             deadline: None,
-            monotonic: 0,
+            clock,
             random: Seeded::new(seed(input.object, input.digest)),
             settings: Arc::clone(input.settings),
             log,
@@ -73,7 +71,13 @@ impl State {
     }
 }
 
-fn context(input: &Input<'_>, kind: Kind, stdout: &Stream, stderr: &Stream) -> WasiCtx {
+fn context(
+    input: &Input<'_>,
+    kind: Kind,
+    clock: &Counter,
+    stdout: &Stream,
+    stderr: &Stream,
+) -> WasiP1Ctx {
     let mut builder = WasiCtxBuilder::new();
     builder
         .stdout(stdout.clone())
@@ -86,11 +90,12 @@ fn context(input: &Input<'_>, kind: Kind, stdout: &Stream, stderr: &Stream) -> W
         )));
     if kind == Kind::Command {
         builder
+            .monotonic_clock(clock.clone())
             .stdin(MemoryInputPipe::new(input.object.body.clone()))
             .args(&[input.plugin, &input.object.key])
             .envs(&environment(input.object, input.settings));
     }
-    builder.build()
+    builder.build_p1()
 }
 
 /// A command's environment: the object's, then the route's settings, which win.

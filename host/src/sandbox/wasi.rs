@@ -1,4 +1,5 @@
-//! Everything a plugin can import, in one place. What is not here is refused when it is loaded.
+//! Everything a component can import, in one place; a program's imports are in
+//! [`program`](super::program). What is not here is refused when it is loaded.
 //!
 //! The runtimes of Rust, Go, C, JavaScript and Python need parts of every interface of WASI 0.2, but
 //! behind them there is nothing: no directory is opened, sockets cannot be made, names are not
@@ -43,9 +44,9 @@ fn link_interface(linker: &mut Linker<State>) -> Result<()> {
 
 /// Streams and waiting for them: there are stdin, stdout and stderr, which are always ready.
 fn link_streams(linker: &mut Linker<State>) -> Result<()> {
-    io_error::add_to_linker::<State, Table>(linker, |state| &mut state.table)?;
-    io::poll::add_to_linker::<State, Table>(linker, |state| &mut state.table)?;
-    io::streams::add_to_linker::<State, Table>(linker, |state| &mut state.table)
+    io_error::add_to_linker::<State, Table>(linker, State::table)?;
+    io::poll::add_to_linker::<State, Table>(linker, State::table)?;
+    io::streams::add_to_linker::<State, Table>(linker, State::table)
 }
 
 /// What a program is started with, and how it ends.
@@ -66,8 +67,8 @@ fn link_program(linker: &mut Linker<State>) -> Result<()> {
 fn link_clocks_and_random(linker: &mut Linker<State>) -> Result<()> {
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;
     monotonic_clock::add_to_linker::<State, CountingClock>(linker, |state| ClockView {
-        nanoseconds: &mut state.monotonic,
-        table: &mut state.table,
+        counter: &state.clock,
+        table: state.wasi.ctx().table,
     })?;
     random::add_to_linker::<State, Seeded>(linker, |state| &mut state.random)?;
     insecure::add_to_linker::<State, Seeded>(linker, |state| &mut state.random)?;
@@ -104,9 +105,12 @@ impl HasData for Table {
 
 impl WasiView for State {
     fn ctx(&mut self) -> wasmtime_wasi::WasiCtxView<'_> {
-        wasmtime_wasi::WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        self.wasi.ctx()
+    }
+}
+
+impl State {
+    fn table(&mut self) -> &mut ResourceTable {
+        self.wasi.ctx().table
     }
 }

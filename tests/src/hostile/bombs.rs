@@ -1,6 +1,6 @@
 //! A few kilobytes that take gigabytes, minutes or the whole stack to compile.
 
-use super::{Attack, command, component, raw};
+use super::{Attack, command, component, parse, raw};
 
 /// A program that does nothing.
 const PROGRAM: &str = r#"(memory (export "memory") 1) (func (export "_start"))"#;
@@ -77,13 +77,9 @@ fn deep_types(depth: usize) -> Vec<u8> {
 fn core_with_interface(interface: &[u8]) -> Vec<u8> {
     let name = b"component-type:bomb";
     let section = [&leb128(name.len()), name.as_slice(), interface].concat();
-    [
-        b"\0asm\x01\0\0\0".as_slice(),
-        &[0],
-        &leb128(section.len()),
-        &section,
-    ]
-    .concat()
+    // An allocator, without which the interface would not be read.
+    let module = parse(r#"(module (func (export "cabi_realloc")))"#);
+    [&module, &[0][..], &leb128(section.len()), &section].concat()
 }
 
 fn leb128(mut number: usize) -> Vec<u8> {

@@ -148,9 +148,9 @@ fn programs() -> [Attack; 5] {
         command(
             "exit in the start function",
             &format!(
-                r#"{exit} (start $f) (func $f (call $exit (i32.const 0))) (func (export "_start"))"#
+                r#"{exit} (start $f) (func $f (call $exit (i32.const 7))) (func (export "_start"))"#
             ),
-            "uninitialized element",
+            "exited with a status other than 0",
         ),
     ]
 }

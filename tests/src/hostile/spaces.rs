@@ -70,12 +70,12 @@ pub(super) fn attacks() -> Vec<Attack> {
         raw(
             "memory of 64 bits",
             parse(r#"(module (memory (export "memory") i64 1) (func (export "_start")))"#),
-            "mismatch in index type used for memories",
+            "memory64 must be enabled",
         ),
         raw(
             "memory shared with other threads",
             parse(r#"(module (memory (export "memory") 1 1 shared) (func (export "_start")))"#),
-            "mismatch in the shared flag for memories",
+            "threads must be enabled",
         ),
         transform_with(
             "recursion",

@@ -15,6 +15,8 @@ mod component;
 mod error;
 mod module_cache;
 #[cfg(test)]
+mod program_tests;
+#[cfg(test)]
 mod tests;
 
 pub use artifact_store::{ArtifactStore, precompile};

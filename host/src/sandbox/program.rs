@@ -125,12 +125,13 @@ fn poll(
         let at = subscriptions.checked_add(place.checked_mul(SUBSCRIPTION)?)?;
         subscription(slice(memory, at, SUBSCRIPTION)?)
     };
+    let asked = state.clock.get();
     let (mut has_stream, mut first) = (false, u64::MAX);
     for place in 0..number {
         match read(memory, place) {
             None => return Ok(errno::FAULT),
             Some(wait) if wait.kind == CLOCK => {
-                first = first.min(wait.clock.due(state.clock.get()));
+                first = first.min(wait.clock.due(asked));
             }
             Some(wait) if wait.kind <= WRITE => has_stream = true,
             Some(_) => return Ok(errno::INVAL),
@@ -145,7 +146,7 @@ fn poll(
         let Some(wait) = read(memory, place) else {
             return Ok(errno::FAULT);
         };
-        if wait.kind == CLOCK && wait.clock.due(now) > now {
+        if wait.kind == CLOCK && wait.clock.due(asked) > now {
             continue;
         }
         let at = events.checked_add(count * EVENT);
@@ -178,12 +179,13 @@ fn subscription(bytes: &[u8]) -> Option<Subscription> {
 }
 
 impl ClockWait {
-    /// When it is over, by the monotonic clock. The wall clock stands still, so a time of it is due.
-    fn due(self, now: u64) -> u64 {
+    /// When it is over, by the monotonic clock, if it was asked for at that time. The wall clock stands
+    /// still, so a time of it is due.
+    fn due(self, asked: u64) -> u64 {
         match (self.is_absolute, self.is_monotonic) {
-            (false, _) => now.saturating_add(self.nanoseconds),
+            (false, _) => asked.saturating_add(self.nanoseconds),
             (true, true) => self.nanoseconds,
-            (true, false) => now,
+            (true, false) => asked,
         }
     }
 }

@@ -110,7 +110,7 @@ programs:
 	cp target/guests/wasm32-wasip1/guest/plain.wasm $(PLAIN)-rust.wasm
 
 .PHONY: check
-check: setup lean lint ## formatting, clippy, docs, the scripts, tests; with test-moto and test-languages what CI runs
+check: setup lean lint deny ## formatting, clippy, docs, the scripts, dependencies, tests; with test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items
@@ -131,6 +131,21 @@ lint: target/.luacheck ## the scripts of the ledger, each with its prelude
 target/.luacheck:
 	@command -v luacheck >/dev/null || $(MAKE) --no-print-directory install PACKAGE=lua-check
 	@mkdir -p target && touch $@
+
+# Built without optimisation, which takes a minute and is enough for a graph of 400 packages.
+CARGO_DENY := target/tools/bin/cargo-deny
+ADVISORIES := https://github.com/RustSec/advisory-db
+
+.PHONY: deny
+deny: $(CARGO_DENY) ## licences, sources and advisories of all dependencies, as deny.toml has them
+	$(CARGO_DENY) check bans licenses sources
+	@if timeout 20 git ls-remote --exit-code --quiet $(ADVISORIES) HEAD >/dev/null 2>&1; \
+	then (set -x; $(CARGO_DENY) check advisories); else echo "advisories not checked: $(ADVISORIES) cannot be reached"; fi
+
+$(CARGO_DENY):
+	CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --locked --debug --no-default-features --root target/tools \
+	  --target-dir target/tools/build cargo-deny@0.20.2
+	rm -rf target/tools/build
 
 # What only tests and demonstrations use, as `cargo tree` shows it: a package and its features.
 HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|divan|wat|trybuild|comfy-table) |^hyper(-util)? .*\bserver\b

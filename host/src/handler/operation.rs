@@ -32,10 +32,11 @@
 
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
 use super::error::HandlerError;
+use crate::entry::footprint::to_u64;
 use crate::entry::{RESERVED_PREFIX, document};
 use crate::event::{Operation, SyncRequest};
 use crate::full_sync::{self, Mode, Span, Summary};
-use crate::ledger::{LedgerError, Record, Start};
+use crate::ledger::{LedgerError, Reading, Record, Start};
 use crate::pipeline::{Pipeline, Rerun};
 use crate::report::Outcome;
 use crate::text::clip;
@@ -90,19 +91,21 @@ async fn read(pipeline: &Pipeline, redis_key: &str) -> Result<Value, HandlerErro
     if !pipeline.settings().read_any && ledger.explain(redis_key).await?.is_none() {
         return Ok(Value::Null);
     }
-    let Some(value) = ledger.read(redis_key).await? else {
-        return Ok(Value::Null);
+    let too_large = |bytes| HandlerError::TooLarge {
+        key: clip(redis_key).to_owned(),
+        bytes,
+        limit: MAX_ANSWER_BYTES,
     };
-    let value = document::value_json(&value);
-    let bytes = json_size(&value);
-    if bytes > MAX_ANSWER_BYTES {
-        return Err(HandlerError::TooLarge {
-            key: clip(redis_key).to_owned(),
-            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
-            limit: MAX_ANSWER_BYTES,
-        });
+    let limit = to_u64(MAX_ANSWER_BYTES);
+    let value = match ledger.read(redis_key, limit).await? {
+        Reading::Nothing => return Ok(Value::Null),
+        Reading::TooLarge(bytes) => return Err(too_large(bytes)),
+        Reading::Value(value) => document::value_json(&value),
+    };
+    match to_u64(json_size(&value)) {
+        bytes if bytes > limit => Err(too_large(bytes)),
+        _ => Ok(value),
     }
-    Ok(value)
 }
 
 /// The answer of `status`.

@@ -52,6 +52,7 @@ pub use index::Start;
 pub use look_up::Explanation;
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
 pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
+pub use read::Reading;
 pub use record::{PluginUsed, Record, Source};
 
 use crate::settings::RedisSettings;

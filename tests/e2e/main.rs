@@ -41,6 +41,7 @@ mod refusals;
 mod resync;
 mod routing;
 mod s3;
+mod staging;
 mod startup;
 mod sync;
 mod unchanged;

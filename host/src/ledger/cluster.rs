@@ -22,11 +22,12 @@
 
 use super::answer::Word;
 use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH};
+use super::commit::Attempt;
 use super::proposal::{Proposal, Verdict};
 use super::record::KEYS;
 use super::request::{Request, Share};
 use super::slot::Slot;
-use super::stage::Staged;
+use super::stage::AllStaged;
 use super::{Ledger, LedgerError};
 use crate::entry::Entry;
 use futures::future::try_join_all;
@@ -41,50 +42,58 @@ impl Ledger {
     pub(super) async fn commit_by_slot(
         &self,
         proposals: &[Proposal],
-        staged: &BTreeMap<String, Staged>,
-    ) -> Result<Verdict, LedgerError> {
+        staged: &AllStaged,
+    ) -> Result<Attempt, LedgerError> {
         let new: BTreeSet<Slot> = proposals.iter().flat_map(slots).collect();
         let checked = self.decide_in(&new, &CHECK, proposals, staged).await?;
-        if checked != Verdict::Committed {
+        let Attempt::Verdict(Verdict::Committed) = checked else {
             return Ok(checked);
-        }
+        };
         let mut concerned = BTreeSet::new();
         for (place, proposal) in proposals.iter().enumerate() {
             match self.announce(place, proposal).await? {
                 Ok(slots) => concerned.extend(slots),
-                Err(verdict) => return Ok(verdict),
+                Err(verdict) => return Ok(Attempt::Verdict(verdict)),
             }
         }
         let applied = self
             .decide_in(&concerned, &APPLY, proposals, staged)
             .await?;
-        if applied == Verdict::Committed {
+        if let Attempt::Verdict(Verdict::Committed) = applied {
             try_join_all(proposals.iter().map(|proposal| self.finish(proposal))).await?;
         }
         Ok(applied)
     }
 
-    /// Calls a commit script in these slots, many at a time, until one of them says no.
+    /// Calls a commit script in these slots, many at a time, until one of them says no. That a staged
+    /// value is not there counts only where nothing else is in the way.
     async fn decide_in(
         &self,
         slots: &BTreeSet<Slot>,
         script: &'static Script,
         proposals: &[Proposal],
-        staged: &BTreeMap<String, Staged>,
-    ) -> Result<Verdict, LedgerError> {
+        staged: &AllStaged,
+    ) -> Result<Attempt, LedgerError> {
+        let mut unstaged = false;
         let mut requests = self.requests(slots, proposals);
         while !requests.is_empty() {
             let now = requests.split_off(requests.len().saturating_sub(SLOTS_AT_ONCE));
             let calls = now
                 .into_iter()
                 .map(|request| self.decide(script, request, staged));
-            for verdict in try_join_all(calls).await? {
-                if verdict != Verdict::Committed {
-                    return Ok(verdict);
+            for attempt in try_join_all(calls).await? {
+                match attempt {
+                    Attempt::Verdict(Verdict::Committed) => {}
+                    Attempt::Verdict(_) => return Ok(attempt),
+                    Attempt::Unstaged => unstaged = true,
                 }
             }
         }
-        Ok(Verdict::Committed)
+        Ok(if unstaged {
+            Attempt::Unstaged
+        } else {
+            Attempt::Verdict(Verdict::Committed)
+        })
     }
 
     fn requests<'a>(&self, slots: &BTreeSet<Slot>, proposals: &'a [Proposal]) -> Vec<Request<'a>> {

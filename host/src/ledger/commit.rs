@@ -4,10 +4,16 @@ use super::answer::{Answer, Word};
 use super::call::COMMIT;
 use super::proposal::{Proposal, Verdict};
 use super::request::{CommitOptions, Request, Share};
-use super::stage::Staged;
+use super::stage::AllStaged;
 use super::{Ledger, LedgerError};
 use redis::Script;
-use std::collections::BTreeMap;
+
+/// What came of calling a commit's scripts.
+pub(super) enum Attempt {
+    Verdict(Verdict),
+    /// Nothing is in the way but that staged values are not there.
+    Unstaged,
+}
 
 impl Ledger {
     /// Commits all of `proposals` or none; on a cluster that holds for each hash slot. Safe to
@@ -19,11 +25,34 @@ impl Ledger {
                 record.keys = Some(self.written_keys(&proposal.key).await?);
             }
         }
+        // Values that are too large to be sent are written only where nothing else is in the way.
+        match self
+            .attempt(proposals, &self.names_to_stage(proposals))
+            .await?
+        {
+            Attempt::Verdict(verdict) => return Ok(verdict),
+            Attempt::Unstaged => {}
+        }
         let staged = self.stage(proposals).await?;
+        let verdict = match self.attempt(proposals, &staged).await? {
+            Attempt::Verdict(verdict) => verdict,
+            Attempt::Unstaged => Verdict::Stale(0),
+        };
+        if verdict != Verdict::Committed {
+            self.unstage(staged).await;
+        }
+        Ok(verdict)
+    }
+
+    async fn attempt(
+        &self,
+        proposals: &[Proposal],
+        staged: &AllStaged,
+    ) -> Result<Attempt, LedgerError> {
         if self.cluster {
-            self.commit_by_slot(proposals, &staged).await
+            self.commit_by_slot(proposals, staged).await
         } else {
-            self.decide(&COMMIT, self.whole(proposals), &staged).await
+            self.decide(&COMMIT, self.whole(proposals), staged).await
         }
     }
 
@@ -53,30 +82,30 @@ impl Ledger {
     }
 
     /// Calls a commit script. One that was not told all keys concerned says which they are, and is
-    /// called once more; where they have changed again by then, or staged values are gone, the
-    /// proposals are stale.
+    /// called once more; where they have changed again by then, the proposals are stale.
     pub(super) async fn decide(
         &self,
         script: &'static Script,
         mut request: Request<'_>,
-        staged: &BTreeMap<String, Staged>,
-    ) -> Result<Verdict, LedgerError> {
+        staged: &AllStaged,
+    ) -> Result<Attempt, LedgerError> {
         match self.answer(script, &request, staged).await? {
-            Answer::Verdict(verdict) => return Ok(verdict),
-            Answer::Unstaged => return Ok(Verdict::Stale(0)),
+            Answer::Verdict(verdict) => return Ok(Attempt::Verdict(verdict)),
+            Answer::Unstaged => return Ok(Attempt::Unstaged),
             Answer::Undeclared(more) => request.known.extend(more),
         }
-        match self.answer(script, &request, staged).await? {
-            Answer::Verdict(verdict) => Ok(verdict),
-            Answer::Unstaged | Answer::Undeclared(_) => Ok(Verdict::Stale(0)),
-        }
+        Ok(match self.answer(script, &request, staged).await? {
+            Answer::Verdict(verdict) => Attempt::Verdict(verdict),
+            Answer::Unstaged => Attempt::Unstaged,
+            Answer::Undeclared(_) => Attempt::Verdict(Verdict::Stale(0)),
+        })
     }
 
     async fn answer(
         &self,
         script: &'static Script,
         request: &Request<'_>,
-        staged: &BTreeMap<String, Staged>,
+        staged: &AllStaged,
     ) -> Result<Answer, LedgerError> {
         let call = request.call(script, &self.names, &self.options(), staged);
         let words: Vec<Word> = self.call(&call).await?;

@@ -1,6 +1,7 @@
 //! Entries as the commit scripts and the commands that write them take them.
 
 use crate::entry::{Entry, Value};
+use std::borrow::Cow;
 
 /// Entries in one argument: each part after its length.
 #[derive(Default)]
@@ -11,7 +12,7 @@ impl Packed {
     /// place among the keys instead.
     pub(super) fn entry(&mut self, entry: &Entry, staged_at: Option<usize>) {
         let (kind, elements) = match staged_at {
-            Some(place) => ("staged", vec![place.to_string().into_bytes()]),
+            Some(place) => ("staged", vec![place.to_string().into_bytes().into()]),
             None => (entry.value.kind(), elements(&entry.value)),
         };
         let ttl = entry.ttl_seconds.map(|seconds| seconds.to_string());
@@ -32,24 +33,24 @@ impl Packed {
 }
 
 /// A value as the arguments of the command that writes it.
-pub(super) fn elements(value: &Value) -> Vec<Vec<u8>> {
+pub(super) fn elements(value: &Value) -> Vec<Cow<'_, [u8]>> {
     match value {
-        Value::Bytes(bytes) => vec![bytes.clone()],
+        Value::Bytes(bytes) => vec![bytes.into()],
         Value::Hash(fields) => fields
             .iter()
-            .flat_map(|(field, value)| [field.clone().into_bytes(), value.clone()])
+            .flat_map(|(field, value)| [field.as_bytes().into(), value.into()])
             .collect(),
-        Value::List(items) | Value::Set(items) => items.clone(),
+        Value::List(items) | Value::Set(items) => items.iter().map(Cow::from).collect(),
         Value::SortedSet(members) => members
             .iter()
-            .flat_map(|(member, score)| [score_text(*score).into_bytes(), member.clone()])
+            .flat_map(|(member, score)| [score_text(*score).into_bytes().into(), member.into()])
             .collect(),
     }
 }
 
 /// The shortest text that reads back the same: `{:?}` writes an exponent where that is shorter, and
 /// infinity as `inf`, as Redis does.
-fn score_text(score: f64) -> String {
+pub(super) fn score_text(score: f64) -> String {
     format!("{score:?}")
 }
 

@@ -1,6 +1,8 @@
 //! What is to be committed, and what became of it.
 
 use super::record::{Commit, Record, Source};
+use super::stage;
+use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, EntrySet};
 
 /// The right to commit what is read from now on.
@@ -102,14 +104,18 @@ impl Proposal {
         }
     }
 
-    /// The bytes of keys and content that are sent with a commit, and not before.
+    /// The bytes of keys and content that are on their way at a time, at the most: all that is sent
+    /// with the commit, and the largest element that is sent before.
     pub fn sent_bytes(&self) -> u64 {
-        let sent = self
-            .entries()
-            .iter()
-            .filter(|entry| !super::stage::is_large(&entry.value));
-        let bytes: usize = sent.map(|entry| entry.key.len() + entry.value.size()).sum();
-        u64::try_from(bytes).unwrap_or(u64::MAX)
+        let (mut together, mut largest) = (0, 0);
+        for entry in self.entries() {
+            if stage::is_large(&entry.value) {
+                largest = stage::largest_element(&entry.value).max(largest);
+            } else {
+                together += entry.key.len() + entry.value.size();
+            }
+        }
+        to_u64(together.max(largest))
     }
 
     /// Whether entries are to be written.

@@ -4,7 +4,7 @@ use super::call::Call;
 use super::names::Names;
 use super::packed::Packed;
 use super::proposal::Proposal;
-use super::stage::Staged;
+use super::stage::AllStaged;
 use crate::entry::Entry;
 use redis::Script;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -49,7 +49,7 @@ impl Request<'_> {
         script: &'static Script,
         names: &Names,
         options: &CommitOptions<'_>,
-        staged: &BTreeMap<String, Staged>,
+        staged: &AllStaged,
     ) -> Call {
         let mut call = Call::new(script).key(self.owners.as_str());
         for share in &self.shares {

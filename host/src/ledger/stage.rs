@@ -1,8 +1,11 @@
 //! Values too large to be sent with a commit.
 //!
 //! They are written to keys of their own first, a chunk a command, between which Redis serves
-//! others. The commit only renames them, whatever their size. Redis drops what a worker that died
-//! has left behind.
+//! others. The commit only renames them, whatever their size. What a worker that died has left behind
+//! Redis drops by itself: the first chunk and its expiry are one transaction.
+//!
+//! Nothing is staged in vain: the commit is asked first whether anything is in its way, with the names
+//! of keys that are not there, and what was staged for a commit that is refused after all is removed.
 //!
 //! So Redis is blocked for the time of a chunk, and for that of the commit, which grows with the
 //! number of keys alone. On two cores a value of 100,000 fields took 5 ms at the most, and 50,000
@@ -10,11 +13,11 @@
 //! they see of any commit: staged keys are bookkeeping.
 
 use super::connection::Connection;
-use super::packed::elements;
+use super::packed::score_text;
 use super::proposal::Proposal;
 use super::{Ledger, LedgerError};
-use crate::entry::Value;
-use redis::{Pipeline, RedisResult};
+use crate::entry::{Entry, Value};
+use redis::{Cmd, Pipeline, RedisResult};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -25,34 +28,42 @@ const MAX_ELEMENTS: usize = 1000;
 /// The same in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Arguments of a chunk; even, so that no field parts from its value.
-const CHUNK_ARGUMENTS: usize = 1000;
+/// Elements of a chunk, unless they are too large for that.
+const CHUNK_ELEMENTS: usize = 500;
 
-/// Bytes of a chunk of a string.
+/// Bytes of a chunk, or of the one element that is larger.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Chunks that are sent at a time.
-const CHUNKS_AT_ONCE: usize = 8;
+/// Bytes of the chunks that are sent at a time, or a little more.
+const SENT_BYTES: usize = 2 * 1024 * 1024;
 
 /// How long Redis keeps what nobody has come for.
 const KEPT: Duration = Duration::from_secs(900);
 
-/// A value that waits in Redis.
+/// A value that waits in Redis, or is to.
 pub(super) struct Staged {
     /// The key that holds it.
     pub(super) key: String,
 }
 
+/// Staged values, by the keys that they are to have.
+pub(super) type AllStaged = BTreeMap<String, Staged>;
+
 impl Ledger {
-    /// Writes what is too large, by the key that it is to have.
-    pub(super) async fn stage(
-        &self,
-        proposals: &[Proposal],
-    ) -> Result<BTreeMap<String, Staged>, LedgerError> {
+    /// Names of keys for what is too large, which nobody uses: a commit that is called with them
+    /// answers whether anything else is in its way.
+    pub(super) fn names_to_stage(&self, proposals: &[Proposal]) -> AllStaged {
+        let named = |entry: &Entry| {
+            let key = self.names.stage(&entry.key, unique());
+            (entry.key.clone(), Staged { key })
+        };
+        large(proposals).map(named).collect()
+    }
+
+    /// Writes what is too large.
+    pub(super) async fn stage(&self, proposals: &[Proposal]) -> Result<AllStaged, LedgerError> {
         let mut staged = BTreeMap::new();
-        let entries = proposals.iter().flat_map(Proposal::entries);
-        let large = entries.filter(|entry| is_large(&entry.value));
-        for entry in large {
+        for entry in large(proposals) {
             // A key of its own for every attempt: what an earlier one sent may arrive late.
             let upload = |mut link| async move {
                 let key = self.names.stage(&entry.key, unique());
@@ -63,10 +74,39 @@ impl Ledger {
         }
         Ok(staged)
     }
+
+    /// Removes what was staged for nothing. Where that fails, Redis drops it in time.
+    pub(super) async fn unstage(&self, staged: AllStaged) {
+        for Staged { key } in staged.into_values() {
+            let removed: Result<u64, _> = self.ask(redis::cmd("UNLINK").arg(key)).await;
+            if let Err(error) = removed {
+                tracing::debug!(error = %error, "a staged value is left to its expiry");
+            }
+        }
+    }
+}
+
+fn large(proposals: &[Proposal]) -> impl Iterator<Item = &Entry> {
+    let entries = proposals.iter().flat_map(Proposal::entries);
+    entries.filter(|entry| is_large(&entry.value))
 }
 
 pub(super) fn is_large(value: &Value) -> bool {
     value.len() > MAX_ELEMENTS || value.size() > MAX_BYTES
+}
+
+/// The largest part of a value that one command has to carry, in bytes, if it is larger than a chunk.
+pub(super) fn largest_element(value: &Value) -> usize {
+    let largest = match value {
+        Value::Bytes(_) => None,
+        Value::Hash(fields) => fields
+            .iter()
+            .map(|(field, value)| field.len() + value.len())
+            .max(),
+        Value::List(items) | Value::Set(items) => items.iter().map(Vec::len).max(),
+        Value::SortedSet(members) => members.iter().map(|(member, _)| member.len()).max(),
+    };
+    largest.unwrap_or_default()
 }
 
 fn unique() -> u64 {
@@ -74,34 +114,105 @@ fn unique() -> u64 {
 }
 
 async fn upload(link: &mut Connection, key: &str, value: &Value) -> RedisResult<()> {
-    let elements = elements(value);
-    let mut commands = Vec::new();
-    if let (Value::Bytes(_), Some(bytes)) = (value, elements.first()) {
-        for (number, chunk) in bytes.chunks(CHUNK_BYTES).enumerate() {
-            let mut command = redis::cmd("SETRANGE");
-            command.arg(key).arg(number * CHUNK_BYTES).arg(chunk);
-            commands.push(command);
-        }
+    let mut chunks = chunks(key, value);
+    // No key is there without an expiry, not for a moment.
+    let mut first = Pipeline::new();
+    first.atomic();
+    if let Some((command, _)) = chunks.next() {
+        first.add_command(command).ignore();
     }
-    for chunk in elements.chunks(CHUNK_ARGUMENTS) {
-        let name = match value {
-            Value::Bytes(_) => continue,
-            Value::Hash(_) => "HSET",
-            Value::List(_) => "RPUSH",
-            Value::Set(_) => "SADD",
-            Value::SortedSet(_) => "ZADD",
-        };
-        let mut command = redis::cmd(name);
-        command.arg(key).arg(chunk);
-        commands.push(command);
-    }
-    for commands in commands.chunks(CHUNKS_AT_ONCE) {
-        let mut pipeline = Pipeline::new();
-        for command in commands {
-            pipeline.add_command(command.clone()).ignore();
+    expire(&mut first, key).query_async::<()>(link).await?;
+    let mut chunks = chunks.peekable();
+    while chunks.peek().is_some() {
+        let (mut pipeline, mut bytes) = (Pipeline::new(), 0);
+        while bytes < SENT_BYTES
+            && let Some((command, size)) = chunks.next()
+        {
+            pipeline.add_command(command).ignore();
+            bytes += size;
         }
-        let expire = pipeline.cmd("EXPIRE").arg(key).arg(KEPT.as_secs());
-        expire.ignore().query_async::<()>(link).await?;
+        expire(&mut pipeline, key).query_async::<()>(link).await?;
     }
     Ok(())
+}
+
+fn expire<'a>(pipeline: &'a mut Pipeline, key: &str) -> &'a mut Pipeline {
+    pipeline.cmd("EXPIRE").arg(key).arg(KEPT.as_secs()).ignore()
+}
+
+/// The commands that write a value, each with the bytes that it carries; made one at a time, so that no
+/// more of them are there than are on their way.
+fn chunks<'a>(
+    key: &'a str,
+    value: &'a Value,
+) -> Box<dyn Iterator<Item = (Cmd, usize)> + Send + 'a> {
+    match value {
+        Value::Bytes(bytes) => {
+            let chunks = bytes.chunks(CHUNK_BYTES).enumerate();
+            Box::new(chunks.map(move |(number, chunk)| {
+                let mut command = redis::cmd("SETRANGE");
+                command.arg(key).arg(number * CHUNK_BYTES).arg(chunk);
+                (command, chunk.len())
+            }))
+        }
+        Value::Hash(fields) => in_chunks("HSET", key, fields, |command, (field, value)| {
+            command.arg(field).arg(value);
+            field.len() + value.len()
+        }),
+        Value::List(items) => in_chunks("RPUSH", key, items, one),
+        Value::Set(items) => in_chunks("SADD", key, items, one),
+        Value::SortedSet(members) => in_chunks("ZADD", key, members, |command, (member, score)| {
+            command.arg(score_text(*score)).arg(member);
+            member.len()
+        }),
+    }
+}
+
+fn one(command: &mut Cmd, item: &Vec<u8>) -> usize {
+    command.arg(item);
+    item.len()
+}
+
+fn in_chunks<'a, T: Sync>(
+    name: &'static str,
+    key: &'a str,
+    items: &'a [T],
+    add: fn(&mut Cmd, &T) -> usize,
+) -> Box<dyn Iterator<Item = (Cmd, usize)> + Send + 'a> {
+    let mut items = items.iter().peekable();
+    Box::new(std::iter::from_fn(move || {
+        items.peek()?;
+        let (mut command, mut number, mut bytes) = (redis::cmd(name), 0, 0);
+        command.arg(key);
+        while number < CHUNK_ELEMENTS
+            && bytes < CHUNK_BYTES
+            && let Some(item) = items.next()
+        {
+            bytes += add(&mut command, item);
+            number += 1;
+        }
+        Some((command, bytes))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(value: &Value) -> Vec<(usize, usize)> {
+        let counted = |(command, bytes): (Cmd, usize)| (command.args_iter().count(), bytes);
+        chunks("k", value).map(counted).collect()
+    }
+
+    #[test]
+    fn a_chunk_has_so_many_elements_or_so_many_bytes() {
+        let small = Value::List(vec![b"x".to_vec(); 1201]);
+        assert_eq!(sizes(&small), [(502, 500), (502, 500), (203, 201)]);
+        let large = Value::Hash(vec![("f".into(), vec![0; 200_000]); 5]);
+        assert_eq!(sizes(&large), [(6, 400_002), (6, 400_002), (4, 200_001)]);
+        let one = Value::Set(vec![vec![0; 3 << 20], b"x".to_vec()]);
+        assert_eq!(sizes(&one), [(3, 3 << 20), (3, 1)]);
+        let bytes = Value::Bytes(vec![0; CHUNK_BYTES + 1]);
+        assert_eq!(sizes(&bytes), [(4, CHUNK_BYTES), (4, 1)]);
+    }
 }

@@ -1,0 +1,98 @@
+//! Values too large to be sent with a commit: staged only where nothing is in the way, never without an
+//! expiry, and gone where the commit is refused.
+
+use crate::answers::message;
+use crate::environment::environment;
+use crate::objects::one;
+use futures::StreamExt;
+use redis_sync_local::{Environment, Redis, event};
+use serde_json::json;
+
+/// An object that yields one value of a megabyte.
+fn large() -> String {
+    json!({"do": "flood", "bytes": 1 << 20}).to_string()
+}
+
+async fn staged(redis: &Redis) -> String {
+    redis
+        .command(&["KEYS", "redis-sync:stage:*"])
+        .await
+        .unwrap()
+}
+
+/// How often Redis was sent a chunk of a string.
+async fn chunks(environment: &Environment) -> usize {
+    let info = environment
+        .redis
+        .command(&["INFO", "commandstats"])
+        .await
+        .unwrap();
+    let line = info
+        .lines()
+        .find(|line| line.starts_with("cmdstat_setrange:"));
+    let calls = line.and_then(|line| line.split_once("calls=")?.1.split(',').next());
+    calls.map_or(0, |calls| calls.parse().unwrap())
+}
+
+/// Five deliveries of a megabyte that another object keeps from being written send none of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conflict_is_found_before_anything_is_staged() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/owner", one("flood"))
+        .await
+        .unwrap();
+    environment.s3.put("flags/second", large());
+    for _ in 0..5 {
+        let delivered = environment
+            .function
+            .invoke(event::created("config", "flags/second"));
+        let why = message(delivered.await);
+        assert!(
+            why.contains("the Redis key `flood` belongs to the object `flags/owner`"),
+            "{why}"
+        );
+    }
+    assert_eq!(chunks(&environment).await, 0);
+    assert_eq!(staged(&environment.redis).await, "");
+    environment
+        .upload("flags/owner", one("other"))
+        .await
+        .unwrap();
+    let delivered = environment
+        .function
+        .invoke(event::created("config", "flags/second"));
+    delivered.await.unwrap();
+    assert_eq!(chunks(&environment).await, 4);
+    assert_eq!(staged(&environment.redis).await, "");
+    let length = environment
+        .redis
+        .command(&["STRLEN", "flood"])
+        .await
+        .unwrap();
+    assert_eq!(length, (1 << 20).to_string());
+}
+
+/// Whoever dies after any of the commands leaves nothing that stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_chunk_and_its_expiry_are_one_transaction() {
+    let environment = environment(&[]).await;
+    let client = redis::Client::open(environment.redis.url()).unwrap();
+    let mut monitor = client.get_async_monitor().await.unwrap();
+    environment.upload("flags/large", large()).await.unwrap();
+    let mut said = monitor.on_message::<String>();
+    let mut commands = Vec::new();
+    while !commands.last().is_some_and(|command| command == "RENAME") {
+        let line = said.next().await.unwrap();
+        let mut words = line.split('"').skip(1).step_by(2);
+        commands.push(words.next().unwrap_or_default().to_uppercase());
+    }
+    let first = commands
+        .iter()
+        .position(|command| command == "SETRANGE")
+        .unwrap();
+    assert_eq!(
+        commands[first - 1..=first + 2],
+        ["MULTI", "SETRANGE", "EXPIRE", "EXEC"]
+    );
+}

@@ -101,9 +101,9 @@ async fn ten_objects_of_32_mib_are_stored_as_they_are() {
     assert_peak(&environment, "10 objects of 32 MiB");
 }
 
-/// The document is 13 MB; as members with scores it is 56 MB, and was a gigabyte as decimal fractions.
+/// As decimal fractions each of them has 326 digits: 240 MB in all, beside the documents.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_million_scores_of_the_smallest_kind_take_what_their_texts_do() {
+async fn scores_of_the_smallest_kind_take_what_their_texts_do() {
     let (environment, _group) = function(&[]).await;
     let copies = r#"(module
       (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
@@ -128,9 +128,9 @@ async fn a_million_scores_of_the_smallest_kind_take_what_their_texts_do() {
         prefix = "healthy/"
         plugin = "healthy.wasm""#;
     environment.s3.put("plugins/routes.toml", route);
-    let keys: Vec<String> = (0..8).map(|number| format!("copies/{number}")).collect();
+    let keys: Vec<String> = (0..3).map(|number| format!("copies/{number}")).collect();
     for (number, key) in keys.iter().enumerate() {
-        let members: Vec<Value> = (0..1_000_000)
+        let members: Vec<Value> = (0..250_000)
             .map(|member| json!([format!("{member:x}"), 5e-324]))
             .collect();
         let document =
@@ -140,9 +140,9 @@ async fn a_million_scores_of_the_smallest_kind_take_what_their_texts_do() {
     let answer = deliver(&environment, &keys).await.unwrap();
     assert_eq!(answer["status"], "success", "{answer}");
     assert_healthy(&environment).await;
-    let members = environment.redis.command(&["ZCARD", "z7"]).await.unwrap();
-    assert_eq!(members, "1000000");
-    assert_peak(&environment, "8 objects of a million scores");
+    let members = environment.redis.command(&["ZCARD", "z2"]).await.unwrap();
+    assert_eq!(members, "250000");
+    assert_peak(&environment, "3 objects of 250,000 scores");
 }
 
 /// Sixteen megabytes out of 40 bytes are more than a first run is given room for.

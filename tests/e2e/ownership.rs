@@ -97,6 +97,40 @@ async fn two_objects_swap_their_keys() {
     assert_eq!(held(&environment.redis).await, json!({"k": "b", "l": "a"}));
 }
 
+/// Each takes over the key of the next, the last that of the first: whoever's event comes first has all
+/// of them committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_circle_of_forty_objects_moves_on_by_one() {
+    let environment = environment(&[]).await;
+    let name = |number: usize| format!("flags/{:02}", number % 40);
+    let key = |number: usize| format!("k{:02}", number % 40);
+    let put = |moved: usize| {
+        for number in 0..40 {
+            let body = texts(&[(&key(number + moved), &name(number))]);
+            environment.s3.put(&name(number), body);
+        }
+    };
+    put(0);
+    let all = (0..40).map(|number| event::created(BUCKET, &name(number)));
+    environment
+        .function
+        .invoke(event::batch(all))
+        .await
+        .unwrap();
+    put(1);
+    let first = environment
+        .function
+        .invoke(event::created(BUCKET, &name(7)));
+    assert_eq!(outcome(&first.await.unwrap()), "synced");
+    let expected: serde_json::Map<_, _> = (0..40)
+        .map(|number| (key(number + 1), json!(name(number))))
+        .collect();
+    assert_eq!(
+        held(&environment.redis).await,
+        serde_json::Value::Object(expected)
+    );
+}
+
 /// The owner's keys have expired, so that it cannot be kept as it is: that must not hide the conflict.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conflict_with_an_owner_whose_keys_expired_is_named() {

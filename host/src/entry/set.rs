@@ -13,7 +13,7 @@ pub const MAX_KEY_BYTES: usize = 16 * 1024;
 
 /// The most Redis keys one object may yield: a commit is one script, and Redis serves nobody else
 /// while it runs.
-pub const MAX_KEYS: usize = 100_000;
+pub const MAX_KEYS: usize = 50_000;
 
 /// The most elements that all entries of one object may have together: fields, items and members,
 /// which take memory of their own also where they are empty.

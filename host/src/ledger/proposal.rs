@@ -118,6 +118,11 @@ impl Proposal {
         to_u64(together.max(largest))
     }
 
+    /// The Redis keys that its commit is about: those it is to have and those it had.
+    pub fn number_of_keys(&self) -> usize {
+        self.entries().len() + self.recorded_keys().len()
+    }
+
     /// Whether entries are to be written.
     pub(super) fn writes(&self) -> bool {
         matches!(self.write, Write::Entries(_))

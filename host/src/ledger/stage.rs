@@ -9,7 +9,7 @@
 //!
 //! So Redis is blocked for the time of a chunk, and for that of the commit, which grows with the
 //! number of keys alone. On two cores a value of 100,000 fields took 5 ms at the most, and 50,000
-//! keys 0.5 s, about 10 µs a key; [`MAX_KEYS`](crate::entry::MAX_KEYS) bounds that. Readers see what
+//! keys 0.2 to 0.5 s, 3 to 10 µs a key; [`MAX_KEYS`](crate::entry::MAX_KEYS) bounds that. Readers see what
 //! they see of any commit: staged keys are bookkeeping.
 
 use super::connection::Connection;

@@ -38,12 +38,13 @@ target/moto/.installed:
 	@touch $@
 
 # `make fuzz FUZZ_TARGET=entries FUZZ_SECONDS=60` is one of them, for a minute.
-FUZZ_TARGET ?= classify entries manifest module
+FUZZ_TARGET ?= classify entries manifest module child
 FUZZ_SECONDS ?= 600
 
 .PHONY: fuzz
 fuzz: setup ## every fuzz target for ten minutes; installs cargo-fuzz
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	cargo build --package redis-sync
 	@# Without the sanitizers of unsafe code, which need a nightly toolchain: what is looked for are panics.
 	@# What it finds stays under fuzz/target; fuzz/corpus is what it starts from.
 	@for target in $(FUZZ_TARGET); do found=fuzz/target/corpus/$$target; mkdir -p $$found; \

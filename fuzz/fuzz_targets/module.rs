@@ -2,26 +2,13 @@
 //! ends within its limits, twice in the same way.
 #![no_main]
 
-use bytes::Bytes;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use redis_sync_fuzz::object::Object;
 use redis_sync_fuzz::plugin;
-use redis_sync_fuzz::route::Output;
-use redis_sync_fuzz::sandbox::{Failure, Input, Plugin, Ran, Sandbox};
-use redis_sync_fuzz::settings::Limits;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
-use wasm_mutate::WasmMutate;
+use redis_sync_fuzz::runs::{assert_same, mutated_module, run};
+use redis_sync_fuzz::sandbox::Sandbox;
+use std::sync::LazyLock;
 
 static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| Sandbox::new(1).expect("an engine"));
-
-/// Small, so that a run is over soon.
-const LIMITS: Limits = Limits {
-    fuel: 100_000,
-    time: Duration::from_millis(200),
-    memory_bytes: 16 << 20,
-    output_bytes: 64 << 10,
-};
 
 /// Of so many modules that pass the checks one is compiled and run, since that takes a hundred times
 /// as long.
@@ -53,41 +40,3 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     }
     fuzzer_mutate(data, size, max_size)
 });
-
-/// `None` where there is no valid core module to begin with, which the library relies on.
-fn mutated_module(module: &[u8], seed: u32) -> Option<Vec<u8>> {
-    wasmparser::validate(module).ok()?;
-    let mut mutate = WasmMutate::default();
-    mutate.seed(seed.into()).fuel(300).preserve_semantics(false);
-    mutate.run(module).ok()?.next()?.ok()
-}
-
-fn run(plugin: &Plugin) -> Ran {
-    let object = Object {
-        bucket: "config".into(),
-        key: "flags/a.json".into(),
-        etag: "etag".into(),
-        version_id: None,
-        last_modified: 1_700_000_000_000,
-        content_type: None,
-        metadata: Vec::new(),
-        body: Bytes::from_static(b"{\"dark\": \"on\"}"),
-    };
-    plugin.run(&Input {
-        plugin: "flags.wasm",
-        digest: "digest",
-        object: &object,
-        settings: &Arc::default(),
-        output: Output::Entries,
-        limits: LIMITS,
-    })
-}
-
-/// As text, since a score may be NaN. The clock is no part of what must be the same.
-fn assert_same(one: &Ran, other: &Ran) {
-    let timed_out = |ran: &Ran| matches!(ran.result, Err(Failure::OutOfTime(_)));
-    assert!(one.fuel <= LIMITS.fuel);
-    if !timed_out(one) && !timed_out(other) {
-        assert_eq!(format!("{one:?}"), format!("{other:?}"));
-    }
-}

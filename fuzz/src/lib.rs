@@ -7,6 +7,8 @@
     reason = "the host's modules, and not all of each is used"
 )]
 
+#[path = "../../host/src/budget/mod.rs"]
+pub mod budget;
 #[path = "../../host/src/entry/mod.rs"]
 pub mod entry;
 #[path = "../../host/src/event/mod.rs"]
@@ -20,6 +22,7 @@ pub mod object;
 pub mod plugin;
 #[path = "../../host/src/route/mod.rs"]
 pub mod route;
+pub mod runs;
 #[path = "../../host/src/sandbox/mod.rs"]
 pub mod sandbox;
 #[path = "../../host/src/settings/mod.rs"]

@@ -131,6 +131,9 @@ mod tests {
         let mib =
             [memory.work_bytes, memory.code_bytes, memory.compile_bytes].map(|bytes| bytes >> 20);
         assert_eq!(mib, [704, 112, 448]);
+        let settings = read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")]).unwrap();
+        let most = most_of_object(&settings.limits, settings.max_object_bytes);
+        assert_eq!(most.div_ceil(1 << 20), 468);
     }
 
     #[test]
@@ -145,9 +148,9 @@ mod tests {
         assert!(large.contains("MEMORY_BUDGET_MIB"), "{large}");
         let fits = [
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
-            ("MEMORY_LIMIT_MIB", "64"),
-            ("MAX_OBJECT_BYTES", "4000000"),
-            ("MAX_OUTPUT_BYTES", "4000000"),
+            ("MEMORY_LIMIT_MIB", "128"),
+            ("MAX_OBJECT_BYTES", "8388608"),
+            ("MAX_OUTPUT_BYTES", "8388608"),
         ];
         assert!(read(&fits).is_ok());
     }

@@ -133,7 +133,7 @@ mod tests {
         assert_eq!(mib, [704, 112, 448]);
         let settings = read(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")]).unwrap();
         let most = most_of_object(&settings.limits, settings.max_object_bytes);
-        assert_eq!(most.div_ceil(1 << 20), 468);
+        assert_eq!(most.div_ceil(1 << 20), 467);
     }
 
     #[test]

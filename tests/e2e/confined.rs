@@ -1,36 +1,49 @@
-//! A program in a control group of its own, as a container or a function has it.
+//! A program in control groups of its own, as a container or a function has them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A program that runs in a control group with so much memory, where the machine lets one be made; it is
-/// removed when this is dropped.
+/// A program that runs in control groups of its own, where the machine lets them be made; they are removed
+/// when this is dropped.
 pub(crate) struct Confined {
     program: PathBuf,
     group: Option<PathBuf>,
 }
 
 impl Confined {
+    /// With so much memory.
     pub(crate) fn new(program: &Path, mib: u64) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("redis-sync-{}-{number}", std::process::id());
-        let group = memory_group().and_then(|(parent, limit)| {
-            let group = parent.join(&name);
-            fs::create_dir(&group).ok()?;
-            let limited = fs::write(group.join(limit), (mib << 20).to_string());
-            limited.is_ok().then_some(group)
-        });
+        let limit = (mib << 20).to_string();
+        let group = group(&[
+            ("memory", "memory.limit_in_bytes", &limit),
+            ("", "memory.max", &limit),
+        ]);
+        Self::within(program, group)
+    }
+
+    /// With so many thousandths of a processor.
+    pub(crate) fn throttled(program: &Path, thousandths: u64) -> Self {
+        let (quota, both) = (thousandths * 100, format!("{} 100000", thousandths * 100));
+        let group = group(&[
+            ("cpu", "cpu.cfs_quota_us", &quota.to_string()),
+            ("", "cpu.max", &both),
+        ]);
+        Self::within(program, group)
+    }
+
+    fn within(program: &Path, group: Option<PathBuf>) -> Self {
         let Some(group) = group else {
+            eprintln!(
+                "no control group can be made here: {} is not confined",
+                program.display()
+            );
             let program = program.to_owned();
-            return Self {
-                program,
-                group: None,
-            };
+            return Self { program, group };
         };
-        let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
+        let name = group.file_name().unwrap_or_default();
+        let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let procs = group.join("cgroup.procs");
         let lines = format!(
             "#!/bin/sh\necho $$ > {}\nexec {}\n",
@@ -60,25 +73,29 @@ impl Drop for Confined {
     }
 }
 
-/// The control group of memory that this process is in, and the name of its limit.
-fn memory_group() -> Option<(PathBuf, &'static str)> {
+/// A new control group with the first of these limits that is to be had: the controller (none for the second
+/// version of control groups), the name of the limit and its value.
+fn group(limits: &[(&str, &str, &str)]) -> Option<PathBuf> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    own.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':').skip(1);
-        let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
-        match controllers {
-            "memory" => {
-                let group = Path::new("/sys/fs/cgroup/memory").join(path);
-                Some((group, "memory.limit_in_bytes"))
-            }
-            "" => {
-                let group = Path::new("/sys/fs/cgroup").join(path);
-                group
-                    .join("memory.max")
-                    .exists()
-                    .then_some((group, "memory.max"))
-            }
-            _ => None,
+    limits.iter().find_map(|(controller, limit, value)| {
+        let path = own.lines().find_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            controllers
+                .split(',')
+                .any(|name| name == *controller)
+                .then_some(path)
+        })?;
+        let parent = Path::new("/sys/fs/cgroup")
+            .join(controller)
+            .join(path.trim_start_matches('/'));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let group = parent.join(format!("redis-sync-{}-{number}", std::process::id()));
+        fs::create_dir(&group).ok()?;
+        let limited = fs::write(group.join(limit), value);
+        if limited.is_err() {
+            let _ = fs::remove_dir(&group);
         }
+        limited.ok().map(|()| group)
     })
 }

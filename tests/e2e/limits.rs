@@ -1,10 +1,11 @@
 //! What a plugin does wrong fails its object, leaves the old entries and stops nobody else.
 
 use crate::answers::message;
+use crate::confined::Confined;
 use crate::environment::{assert_held, environment, upload_all};
 use crate::objects::yields;
 use redis_sync_local::Environment;
-use redis_sync_tests::{guest, program};
+use redis_sync_tests::{compiled, guest, program};
 use serde_json::{Value, json};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -282,4 +283,29 @@ async fn memory_that_the_host_has_not_is_never_the_guests_affair() {
     let expected = "plugin `big.wasm` could not be given what it needs by the host on `big`: ";
     assert!(why.starts_with(expected), "{why}");
     assert_held(&environment, json!({})).await;
+}
+
+/// Time is what has passed: a processor that the function gets a third of neither makes it longer, nor
+/// has a run that was stopped in time reported as one that could not be.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_throttled_processor_four_spinners_end_in_their_time() {
+    let confined = Confined::throttled(&program::bootstrap(), 300);
+    let variables = [
+        compiled::variable(),
+        ("FUEL_LIMIT".to_owned(), u64::MAX.to_string()),
+        ("TIME_LIMIT_MS".to_owned(), "1000".to_owned()),
+    ];
+    let environment = Environment::start_with(confined.program(), variables).await;
+    let environment = environment.unwrap();
+    guest::upload(&environment.s3);
+    let spins = json!({"do": "spin"}).to_string();
+    let names: Vec<String> = (0..4).map(|number| format!("flags/{number}")).collect();
+    let objects: Vec<(&str, String)> = names
+        .iter()
+        .map(|name| (name.as_str(), spins.clone()))
+        .collect();
+    let message = message(upload_all(&environment, &objects).await);
+    assert!(message.starts_with("4 of 4 objects failed"), "{message}");
+    assert!(message.contains("ran longer than 1000 ms"), "{message}");
+    assert!(!message.contains("did not stop"), "{message}");
 }

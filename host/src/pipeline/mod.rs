@@ -26,11 +26,13 @@ mod many;
 mod object;
 mod plugin_list;
 mod transform;
+mod trial;
 
 pub use error::{ChangeError, TransformError};
 pub(crate) use evaluate::LoadedPlugins;
 pub use evaluate::Rerun;
 pub(crate) use plugin_list::NO_PLUGINS;
+pub use trial::{Trial, Tried};
 
 use crate::ledger::{Ledger, LedgerError, Record, Write};
 use crate::metrics::Metrics;

@@ -21,13 +21,7 @@ pub(super) async fn read(
         .content_length()
         .and_then(|length| u64::try_from(length).ok())
         .unwrap_or(0);
-    if announced > limit.bytes {
-        return Err(StoreError::TooLarge {
-            key: request.key.to_owned(),
-            size: announced,
-            limit,
-        });
-    }
+    StoreError::check_size(request.key, announced, limit)?;
     let read = collect(request, output.body, announced, limit);
     let body = tokio::time::timeout(BODY_TIMEOUT, read)
         .await

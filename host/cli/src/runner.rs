@@ -79,14 +79,21 @@ impl Runner {
         &self.trial
     }
 
-    /// What compiles and runs plugins here.
-    pub(crate) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// The variables that decide how plugins run here.
-    pub(crate) fn variables(&self) -> &Variables {
-        &self.variables
+    /// The variables that decide how plugins run here, also those that are not set.
+    pub(crate) fn variables(&self) -> Variables {
+        let settings = &self.settings;
+        let limits = settings.limits;
+        let effective = [
+            ("FUEL_LIMIT", limits.fuel.to_string()),
+            ("TIME_LIMIT_MS", limits.time.as_millis().to_string()),
+            ("MEMORY_LIMIT_MIB", (limits.memory_bytes >> 20).to_string()),
+            ("MAX_OUTPUT_BYTES", limits.output_bytes.to_string()),
+            ("MAX_OBJECT_BYTES", settings.max_object_bytes.to_string()),
+        ];
+        let effective = effective.map(|(name, value)| (name.to_owned(), value));
+        let mut variables = self.variables.clone();
+        variables.extend(effective);
+        variables
     }
 
     /// Loads the modules of a case. What is wrong with them comes to light when it runs.

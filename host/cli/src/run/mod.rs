@@ -82,7 +82,7 @@ pub(crate) async fn run(args: &Args, screen: &Screen) -> Result<Ended> {
     show::show(screen, &case, &ran);
     screen.document(&show::document(&case, &ran));
     if let Some(folder) = &args.trace {
-        CaseFolder::write(folder, &case, runner.variables(), &Expected::of(&ran))?;
+        CaseFolder::write(folder, &case, &runner.variables(), &Expected::of(&ran))?;
         screen.remark(format!(
             "\nwritten to {0}: `redis-sync run --replay {0}` runs it again",
             folder.display()

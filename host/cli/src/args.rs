@@ -1,6 +1,6 @@
 //! What can be asked for.
 
-use crate::{check, completions, run};
+use crate::{build, check, completions, new, run, test};
 use clap::{Parser, Subcommand};
 
 /// Keeps Redis equal to an S3 bucket of configuration, seen through sandboxed WebAssembly transforms.
@@ -34,6 +34,12 @@ Colours are for terminals; NO_COLOR=1 turns them off.";
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a folder for a new plugin, ready to be built and tested
+    New(new::Args),
+    /// Build a plugin with the toolchain of its language
+    Build(build::Args),
+    /// Run a plugin on golden cases, and compare
+    Test(test::Args),
     /// Say what modules are, and refuse what the host would refuse
     Check(check::Args),
     /// Run a module on one object, under the limits of production

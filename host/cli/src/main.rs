@@ -5,16 +5,20 @@
 //! again. A file a subcommand; [`args`] lists them.
 
 mod args;
+mod build;
 mod case;
 mod check;
 mod completions;
 mod diff;
 mod guest_log;
 mod module;
+mod new;
 mod problem;
+mod project;
 mod run;
 mod runner;
 mod screen;
+mod test;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -67,6 +71,9 @@ fn main() -> ExitCode {
 
 async fn carry_out(command: Command, screen: &Screen) -> anyhow::Result<Ended> {
     match command {
+        Command::New(args) => new::new(&args, screen),
+        Command::Build(args) => build::build(&args, screen).await,
+        Command::Test(args) => test::test(&args, screen).await,
         Command::Check(args) => check::check(&args, screen).await,
         Command::Run(args) => run::run(&args, screen).await,
         Command::Completions(args) => Ok(completions::write(&args)),

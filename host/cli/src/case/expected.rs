@@ -87,6 +87,11 @@ impl Expected {
             }
             Err(error) => std::fs::write(folder.join(ERROR), format!("{error}\n"))?,
         }
+        self.write_fuel(folder)
+    }
+
+    /// Writes the fuel alone.
+    pub(crate) fn write_fuel(&self, folder: &Path) -> std::io::Result<()> {
         match self.fuel {
             Some(fuel) => std::fs::write(folder.join(FUEL), format!("{fuel}\n")),
             None => Ok(()),

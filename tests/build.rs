@@ -33,7 +33,9 @@ fn target() -> PathBuf {
     let own = PathBuf::from(variable("OUT_DIR"));
     // The folder of target/debug/build/redis-sync-tests-1234/out that is named `target`, by default.
     let shared = own.ancestors().nth(4);
-    shared.expect("cargo puts it four folders deep").join("guests")
+    shared
+        .expect("cargo puts it four folders deep")
+        .join("guests")
 }
 
 /// The manifests of all guests.

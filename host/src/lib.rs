@@ -26,6 +26,7 @@
 //! | orphan | a Redis key that its owner does not yield any more, though no record says so |
 //! | index, listing | the objects that have a record; the objects that are in the bucket |
 //! | plugin list | the modules and the manifest under the plugins' prefix, as one listing had them |
+//! | budget, account | the memory that all work may take together; one piece of work's part of it |
 //! | proposal, verdict | what one object is to be, with its ticket; what the ledger makes of it |
 //! | basis, fingerprint | digests of whatever decides an object's entries, without and with its version, time and metadata |
 //! | unchanged | the entries come out as they are recorded: the ticket is committed, nothing is written |
@@ -45,10 +46,11 @@
 //! sandbox store queue ledger
 //! route event metrics aws settings
 //! entry object report telemetry work key
-//! fingerprint text
+//! budget fingerprint text
 //! ```
 
 pub mod aws;
+pub mod budget;
 pub mod entry;
 pub mod event;
 pub mod fingerprint;

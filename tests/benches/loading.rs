@@ -6,6 +6,7 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "what it shows is what it is for")]
 
+use redis_sync::budget::Budget;
 use redis_sync::fingerprint::sha256;
 use redis_sync::plugin::{ArtifactStore, Loaded, Module, ModuleCache, precompile};
 use redis_sync::sandbox::{Identity, Sandbox};
@@ -79,13 +80,19 @@ fn measure(name: &str, module: &[u8], folder: &Path) {
 /// As a function does it that has no compiled modules.
 fn compiled(sandbox: &Arc<Sandbox>, module: &[u8]) -> Loaded {
     let bytes = bytes::Bytes::copy_from_slice(module);
-    let fetch = || {
+    let fetch = move |_| {
         let bytes = bytes.clone();
         let etag = String::new();
         async move { Ok::<_, Infallible>(Module { etag, bytes }) }
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let modules = ModuleCache::new(Arc::clone(sandbox), ArtifactStore::default(), compiler());
+    let modules = ModuleCache::new(
+        Arc::clone(sandbox),
+        ArtifactStore::default(),
+        compiler(),
+        Budget::new(u64::MAX),
+        u64::MAX,
+    );
     let loaded = runtime.block_on(modules.load("plugin.wasm", "", fetch));
     loaded
         .expect("the module is there")

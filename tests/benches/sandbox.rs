@@ -5,6 +5,7 @@
 //! ```
 
 use divan::{Bencher, black_box};
+use redis_sync::budget::{Account, Budget};
 use redis_sync::object::Object;
 use redis_sync::plugin::{ArtifactStore, Loaded, Module, ModuleCache};
 use redis_sync::route::Output;
@@ -39,6 +40,7 @@ fn native(bencher: Bencher<'_, '_>, suppliers: usize) {
 #[divan::bench(args = SUPPLIERS)]
 fn sandboxed(bencher: Bencher<'_, '_>, suppliers: usize) {
     let (loaded, object, settings) = (loaded(), object(suppliers), Arc::default());
+    let account = Account::unbounded();
     let input = Input {
         plugin: "permissions_config.json.wasm",
         digest: &loaded.digest,
@@ -46,20 +48,27 @@ fn sandboxed(bencher: Bencher<'_, '_>, suppliers: usize) {
         settings: &settings,
         output: Output::Value,
         limits: LIMITS,
+        account: &account,
     };
     bencher.bench_local(|| loaded.plugin.run(black_box(&input)));
 }
 
 fn loaded() -> Loaded {
     let sandbox = Sandbox::new(1).expect("the engine starts");
-    let module = || async {
+    let module = |_| async {
         Ok::<_, Infallible>(Module {
             etag: String::new(),
             bytes: guest::module("supplier-permissions").into(),
         })
     };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    let modules = ModuleCache::new(Arc::new(sandbox), ArtifactStore::default(), compiler());
+    let modules = ModuleCache::new(
+        Arc::new(sandbox),
+        ArtifactStore::default(),
+        compiler(),
+        Budget::new(u64::MAX),
+        u64::MAX,
+    );
     let loaded = runtime.block_on(modules.load("permissions_config.json.wasm", "", module));
     loaded
         .expect("the module is there")

@@ -258,9 +258,12 @@ async fn memory_that_the_host_has_not_is_never_the_guests_affair() {
     );
     std::fs::write(&little, script).unwrap();
     std::fs::set_permissions(&little, Permissions::from_mode(0o755)).unwrap();
-    let environment = Environment::start_with(&little, [("MEMORY_LIMIT_MIB", "4096")])
-        .await
-        .unwrap();
+    let environment = Environment::start_with(
+        &little,
+        [("MEMORY_LIMIT_MIB", "4096"), ("MEMORY_BUDGET_MIB", "8192")],
+    )
+    .await
+    .unwrap();
     let takes_two_gigabytes = r#"(module (memory (export "memory") 1)
         (func (export "_start") (drop (memory.grow (i32.const 32768)))))"#;
     environment.s3.put(

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub(crate) const PROGRAM: &str = "/proc/self/exe";
 
 /// The variables of the function that decide how a plugin runs.
-const LIMITS: [&str; 9] = [
+const LIMITS: [&str; 10] = [
     "FUEL_LIMIT",
     "TIME_LIMIT_MS",
     "MEMORY_LIMIT_MIB",
@@ -25,7 +25,11 @@ const LIMITS: [&str; 9] = [
     "TIME_CEILING_MS",
     "MEMORY_CEILING_MIB",
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "MEMORY_BUDGET_MIB",
 ];
+
+/// The memory of the function, unless it is said otherwise.
+const FUNCTION_MEMORY_MIB: &str = "1024";
 
 /// Values of those of [`LIMITS`] that are set.
 pub(crate) type Variables = BTreeMap<String, String>;
@@ -154,6 +158,11 @@ fn settings(variables: &Variables) -> Result<Settings> {
     let known = |name: &str| match name {
         "CONFIG_BUCKET_NAME" => Some("config".to_owned()),
         "REDIS_HOST" => Some("nowhere".to_owned()),
+        // Not as this machine has it: as the function of template.yaml.
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => {
+            let set = variables.get(name).cloned();
+            Some(set.unwrap_or_else(|| FUNCTION_MEMORY_MIB.to_owned()))
+        }
         name => variables.get(name).cloned(),
     };
     Settings::read(known).advise(

@@ -4,6 +4,7 @@
 //! ledger commits. The JSON form of entries is in [`document`].
 
 pub mod document;
+pub mod footprint;
 mod set;
 
 pub use set::{

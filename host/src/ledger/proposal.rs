@@ -102,6 +102,16 @@ impl Proposal {
         }
     }
 
+    /// The bytes of keys and content that are sent with a commit, and not before.
+    pub fn sent_bytes(&self) -> u64 {
+        let sent = self
+            .entries()
+            .iter()
+            .filter(|entry| !super::stage::is_large(&entry.value));
+        let bytes: usize = sent.map(|entry| entry.key.len() + entry.value.size()).sum();
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     /// Whether entries are to be written.
     pub(super) fn writes(&self) -> bool {
         matches!(self.write, Write::Entries(_))

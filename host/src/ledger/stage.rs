@@ -65,7 +65,7 @@ impl Ledger {
     }
 }
 
-fn is_large(value: &Value) -> bool {
+pub(super) fn is_large(value: &Value) -> bool {
     value.len() > MAX_ELEMENTS || value.size() > MAX_BYTES
 }
 

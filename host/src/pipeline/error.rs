@@ -37,6 +37,11 @@ pub enum ChangeError {
     /// It, or an object it is committed together with, changed under every attempt.
     #[error("it changes faster than it can be committed")]
     Contended,
+    /// There is no memory now for the object that it is committed together with.
+    #[error(
+        "there is no memory now to commit it together with the object whose keys it takes over"
+    )]
+    Crowded,
     /// The queue does not take it.
     #[error(transparent)]
     Queue(#[from] QueueError),
@@ -78,7 +83,7 @@ impl ChangeError {
             Self::Ledger(error) => matches!(error, LedgerError::Unavailable { .. }),
             Self::Transform(error) => error.temporary,
             Self::Owner { cause, .. } => cause.is_temporary(),
-            Self::Contended | Self::Queue(_) => true,
+            Self::Contended | Self::Crowded | Self::Queue(_) => true,
             Self::Conflict(_) | Self::TooManyPlugins(_) => false,
         }
     }

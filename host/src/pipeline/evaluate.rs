@@ -5,7 +5,10 @@
 
 use super::decide::{self, Rules};
 use super::error::{ChangeError, TransformError};
+use super::room::{Conditions, Rooms};
 use super::transform::{Transform, Transforms};
+use crate::budget::{Account, Budget, Held};
+use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, EntryError, EntrySet, Value};
 use crate::ledger::{Record, Source, Write};
 use crate::object::Object;
@@ -20,6 +23,7 @@ pub(super) struct Evaluator {
     store: Store,
     pub(super) transforms: Transforms,
     rules: Rules,
+    pub(super) rooms: Rooms,
     /// The largest object that is read.
     pub(super) size_limit: SizeLimit,
     /// Prefixes of what is in the bucket for our own use.
@@ -30,6 +34,8 @@ pub(super) struct Evaluator {
 pub(super) struct Evaluation {
     pub(super) source: Source,
     pub(super) write: Write,
+    /// The memory of what is to be written.
+    pub(super) room: Option<Room>,
     /// The plugins of its route.
     pub(super) loaded: LoadedPlugins,
     pub(super) foreseen: Foreseen,
@@ -42,6 +48,12 @@ pub(super) struct Foreseen {
     plugin: Option<String>,
     /// Fuel used, where a plugin ran.
     pub(super) fuel: Option<u64>,
+}
+
+/// The memory of what is to be written, and where what its commit takes comes from.
+pub(super) struct Room {
+    pub(super) account: Account,
+    _held: Held,
 }
 
 /// Plugins that were loaded for an object.
@@ -65,8 +77,18 @@ pub enum Rerun {
 }
 
 impl Evaluator {
-    pub(super) fn new(store: Store, transforms: Transforms, settings: &Settings) -> Self {
+    pub(super) fn new(
+        store: Store,
+        transforms: Transforms,
+        budget: Budget,
+        settings: &Settings,
+    ) -> Self {
         Self {
+            rooms: Rooms {
+                budget,
+                body_bytes: settings.max_object_bytes,
+                limits: settings.limits,
+            },
             store,
             transforms,
             rules: Rules {
@@ -81,29 +103,42 @@ impl Evaluator {
         }
     }
 
-    /// Reads the object and works out what it is to be, compared with what is recorded of it.
+    /// Reads the object and works out what it is to be, compared with what is recorded of it. What
+    /// takes its time without being the object's own, loading its plugins, comes before any memory
+    /// is held.
     pub(super) async fn evaluate(
         &self,
         key: &str,
         record: &Record,
         plugins: &PluginList,
-        rerun: Rerun,
+        conditions: Conditions,
     ) -> Result<Evaluation, ChangeError> {
         // What has come to lie under a prefix of ours is no config object any more.
         if self.own_prefixes.iter().any(|own| key.starts_with(own)) {
             return Ok(Evaluation::gone());
         }
-        let Some(object) = self.store.object(key, self.size_limit).await? else {
-            return Ok(Evaluation::gone());
-        };
         let route = plugins.resolve(key);
         let transform = match &route {
-            Resolution::Route(route) => Some(self.transforms.load(key, route, plugins).await?),
-            Resolution::Unmatched => None,
-            Resolution::Broken(why) => return Err(TransformError::refused(why.clone()).into()),
+            Resolution::Route(route) => self.transforms.load(key, route, plugins).await.map(Some),
+            Resolution::Unmatched => Ok(None),
+            Resolution::Broken(why) => Err(TransformError::refused(why.clone()).into()),
         };
-        self.decide(&object, record, transform.as_ref(), rerun)
-            .await
+        let loaded = transform.as_ref().ok().and_then(Option::as_ref);
+        let account = self.rooms.open(key, loaded, conditions).await?;
+        // An object that is gone is deleted, whatever its route has come to.
+        let read = self.store.object(key, self.size_limit, &account);
+        let Some(object) = read.await? else {
+            return Ok(Evaluation::gone());
+        };
+        let transform = transform?;
+        self.decide(
+            &object,
+            record,
+            transform.as_ref(),
+            conditions.rerun,
+            &account,
+        )
+        .await
     }
 
     /// Works out what an object that was read is to be.
@@ -113,6 +148,7 @@ impl Evaluator {
         record: &Record,
         transform: Option<&Transform<'_>>,
         rerun: Rerun,
+        account: &Account,
     ) -> Result<Evaluation, ChangeError> {
         let basis = decide::basis(&object.etag, &self.rules, transform);
         let fingerprint = decide::fingerprint(object, &basis);
@@ -120,6 +156,7 @@ impl Evaluator {
         let mut evaluation = Evaluation {
             source: source(object, fingerprint.clone(), basis.clone(), transform),
             write: Write::Unchanged,
+            room: None,
             loaded: LoadedPlugins::of(transform),
             foreseen: Foreseen {
                 outcome: Outcome::Unchanged,
@@ -130,13 +167,17 @@ impl Evaluator {
         if may_keep && decide::is_unchanged(record, &fingerprint) {
             return Ok(evaluation);
         }
-        let entries = match transform {
+        let (entries, held) = match transform {
             Some(transform) => {
-                let ran = self.transforms.run(object, transform).await?;
+                let ran = self.transforms.run(object, transform, account).await?;
                 evaluation.foreseen.fuel = Some(ran.fuel);
-                self.checked(object, transform, ran.entries, ran.fuel)?
+                let entries = self.checked(object, transform, ran.entries, ran.fuel)?;
+                (entries, ran.held)
             }
-            None => self.without_transform(object)?,
+            None => {
+                let copy = account.take(to_u64(object.body.len())).await;
+                (self.without_transform(object)?, copy)
+            }
         };
         if may_keep && decide::yields_the_same(record, &basis, &entries) {
             return Ok(evaluation);
@@ -148,6 +189,10 @@ impl Evaluator {
             Outcome::Synced
         };
         evaluation.write = Write::Entries(entries);
+        evaluation.room = Some(Room {
+            account: account.clone(),
+            _held: held,
+        });
         Ok(evaluation)
     }
 
@@ -276,6 +321,7 @@ impl Evaluation {
         Self {
             source: Source::Gone,
             write: Write::Entries(EntrySet::default()),
+            room: None,
             loaded: LoadedPlugins::default(),
             foreseen: Foreseen {
                 outcome: Outcome::Deleted,

@@ -107,7 +107,7 @@ async fn sync_isolated(
         return late(&key, NOT_STARTED);
     }
     let name = key.clone();
-    let task = tokio::spawn(async move { objects.sync(&key, begun, rerun).await });
+    let task = tokio::spawn(async move { objects.sync(&key, begun, rerun, deadline).await });
     let abort = task.abort_handle();
     match tokio::time::timeout_at(deadline.into(), task).await {
         Ok(Ok(report)) => report,

@@ -25,6 +25,7 @@ mod joint_commit;
 mod many;
 mod object;
 mod plugin_list;
+mod room;
 mod transform;
 mod trial;
 
@@ -34,6 +35,7 @@ pub use evaluate::Rerun;
 pub(crate) use plugin_list::NO_PLUGINS;
 pub use trial::{Trial, Tried};
 
+use crate::budget::Budget;
 use crate::ledger::{Ledger, LedgerError, Record, Write};
 use crate::metrics::Metrics;
 use crate::plugin::{ArtifactStore, CompileLimits, Compiler, ModuleCache};
@@ -47,6 +49,7 @@ use aws_config::SdkConfig;
 use evaluate::{Evaluation, Evaluator};
 use object::Objects;
 use plugin_list::PluginLists;
+use room::{Conditions, Turn};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,6 +57,9 @@ use transform::Transforms;
 
 /// Time of the processor that compiling one module may take. A JavaScript engine takes 25 s.
 const COMPILE_TIME: Duration = Duration::from_secs(120);
+
+/// The longest that an invocation takes.
+const LONGEST: Duration = Duration::from_mins(15);
 
 /// What an invocation works with.
 pub struct Pipeline {
@@ -95,16 +101,18 @@ impl Pipeline {
         let artifacts = ArtifactStore::new(&settings.artifacts, &sandbox, &store)?;
         let metrics = Metrics::new(&settings.metrics_namespace, artifacts.refused());
         let limits = CompileLimits {
-            memory_bytes: settings.compile_memory_bytes,
+            memory_bytes: settings.memory.compile_bytes,
             processor: COMPILE_TIME,
         };
         let compiler = Compiler::new(compiler, limits);
-        let modules = ModuleCache::new(sandbox, artifacts, compiler);
+        let budget = Budget::new(settings.memory.work_bytes);
+        let code_bytes = settings.memory.code_bytes;
+        let modules = ModuleCache::new(sandbox, artifacts, compiler, budget.clone(), code_bytes);
         let transforms = Transforms::new(modules, store.clone(), &settings);
         let objects = Objects {
             ledger: Arc::new(Ledger::new(&settings.redis, &settings.bucket)?),
             plugin_lists: Arc::new(PluginLists::new(store.clone(), &settings.plugins_prefix)),
-            evaluator: Arc::new(Evaluator::new(store.clone(), transforms, &settings)),
+            evaluator: Arc::new(Evaluator::new(store.clone(), transforms, budget, &settings)),
         };
         let queue = |url: &String| Queue::new(aws, url);
         Ok(Self {
@@ -185,11 +193,16 @@ impl Pipeline {
         rerun: Rerun,
     ) -> Result<ObjectReport, ChangeError> {
         let evaluator = &self.objects.evaluator;
+        let conditions = Conditions {
+            rerun,
+            turn: Turn::Wait,
+            deadline: Instant::now() + LONGEST,
+        };
         let Evaluation {
             write,
             mut foreseen,
             ..
-        } = evaluator.evaluate(key, record, plugins, rerun).await?;
+        } = evaluator.evaluate(key, record, plugins, conditions).await?;
         let entries = match &write {
             Write::Entries(set) => set.len(),
             Write::Unchanged => self.ledger().written_keys(key).await?.len(),

@@ -4,9 +4,11 @@
 //! holds a later ticket has read a state at least as new, and its commit wins.
 
 use super::error::ChangeError;
-use super::evaluate::{Evaluator, Foreseen, Rerun};
+use super::evaluate::{Evaluator, Foreseen, Rerun, Room};
 use super::joint_commit::{self, Next};
 use super::plugin_list::PluginLists;
+use super::room::{Conditions, Turn, of_commit};
+use crate::budget::Held;
 use crate::ledger::{Ledger, Proposal, Ticket, Write};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
@@ -37,6 +39,9 @@ pub(super) struct Begun {
     pub(super) plugins: Arc<PluginList>,
 }
 
+/// What an evaluation came to: what is proposed, what is to be reported of that, and its memory.
+type Evaluated = (Proposal, Foreseen, Option<Room>);
+
 impl Objects {
     /// Takes tickets for these objects, and only then reads the plugin list.
     pub(super) async fn begin(&self, keys: &[String]) -> Result<Vec<Begun>, ChangeError> {
@@ -50,10 +55,21 @@ impl Objects {
     }
 
     /// Brings an object up to date, and logs what became of it.
-    pub(super) async fn sync(&self, key: &str, begun: Begun, rerun: Rerun) -> ObjectReport {
+    pub(super) async fn sync(
+        &self,
+        key: &str,
+        begun: Begun,
+        rerun: Rerun,
+        deadline: Instant,
+    ) -> ObjectReport {
         let started = Instant::now();
         let ticket = begun.ticket.number;
-        let report = match self.commit(key, begun, rerun).await {
+        let conditions = Conditions {
+            rerun,
+            turn: Turn::Wait,
+            deadline,
+        };
+        let report = match self.commit(key, begun, conditions).await {
             Ok(report) => report,
             Err(error) => {
                 self.record_failure(key, ticket, &error).await;
@@ -71,13 +87,15 @@ impl Objects {
         &self,
         key: &str,
         begun: Begun,
-        rerun: Rerun,
+        conditions: Conditions,
     ) -> Result<ObjectReport, ChangeError> {
-        let (own, mut foreseen) = self.evaluate(key, begun, rerun).await?;
-        let mut proposals = vec![own];
+        let (own, mut foreseen, room) = self.evaluate(key, begun, conditions).await?;
+        let (mut proposals, mut rooms) = (vec![own], vec![room]);
         let mut pauses = AGAIN.build();
         loop {
+            let sending = room_to_send(&rooms, &proposals).await;
             let verdict = self.ledger.commit(&mut proposals).await?;
+            drop(sending);
             match joint_commit::next(verdict, &proposals)? {
                 Next::Done => return self.report(foreseen, proposals.swap_remove(0)).await,
                 Next::Superseded => {
@@ -85,9 +103,11 @@ impl Objects {
                     return Ok(foreseen.report(key, 0));
                 }
                 Next::Join { owner, conflict } => {
-                    let owner = self.evaluate_afresh(&owner, Rerun::IfChanged).await;
-                    let (proposal, _) = owner.map_err(|cause| conflict.unresolved(cause))?;
+                    let conditions = conditions.beside(Rerun::IfChanged, &rooms);
+                    let owner = self.evaluate_afresh(&owner, conditions).await;
+                    let (proposal, _, room) = owner.map_err(|cause| conflict.unresolved(cause))?;
                     proposals.push(proposal);
+                    rooms.push(room);
                 }
                 Next::Again { place, rewrite } => {
                     let pause = pauses.next().ok_or(ChangeError::Contended)?;
@@ -95,11 +115,14 @@ impl Objects {
                     let changed = proposals.get_mut(place).ok_or(ChangeError::Contended)?;
                     let rerun = match place {
                         _ if rewrite => Rerun::Always,
-                        0 => rerun,
+                        0 => conditions.rerun,
                         _ => Rerun::IfChanged,
                     };
-                    let (proposal, new) = self.evaluate_afresh(&changed.key, rerun).await?;
-                    *changed = proposal;
+                    rooms[place] = None;
+                    let conditions = conditions.beside(rerun, &rooms);
+                    let again = self.evaluate_afresh(&changed.key, conditions).await;
+                    let (proposal, new, room) = again?;
+                    (*changed, rooms[place]) = (proposal, room);
                     if place == 0 {
                         foreseen = new;
                     }
@@ -112,22 +135,22 @@ impl Objects {
     async fn evaluate_afresh(
         &self,
         key: &str,
-        rerun: Rerun,
-    ) -> Result<(Proposal, Foreseen), ChangeError> {
+        conditions: Conditions,
+    ) -> Result<Evaluated, ChangeError> {
         let begun = self.begin(&[key.to_owned()]).await?.pop();
         let begun = begun.ok_or(ChangeError::Contended)?;
-        self.evaluate(key, begun, rerun).await
+        self.evaluate(key, begun, conditions).await
     }
 
     async fn evaluate(
         &self,
         key: &str,
         begun: Begun,
-        rerun: Rerun,
-    ) -> Result<(Proposal, Foreseen), ChangeError> {
+        conditions: Conditions,
+    ) -> Result<Evaluated, ChangeError> {
         let Begun { ticket, plugins } = begun;
         let evaluator = &self.evaluator;
-        let evaluated = evaluator.evaluate(key, &ticket.record, &plugins, rerun);
+        let evaluated = evaluator.evaluate(key, &ticket.record, &plugins, conditions);
         let evaluation = match evaluated.await {
             Ok(evaluation) => evaluation,
             Err(error) => {
@@ -143,7 +166,7 @@ impl Objects {
             source: evaluation.source,
             write: evaluation.write,
         };
-        Ok((proposal, evaluation.foreseen))
+        Ok((proposal, evaluation.foreseen, evaluation.room))
     }
 
     /// The report of an object whose proposal is committed.
@@ -174,6 +197,12 @@ impl Objects {
             tracing::warn!(object = key, error = %error, "the failure could not be recorded");
         }
     }
+}
+
+/// What the commit of these takes beside them, from the account of the first that is written.
+async fn room_to_send(rooms: &[Option<Room>], proposals: &[Proposal]) -> Option<Held> {
+    let room = rooms.iter().flatten().next()?;
+    Some(room.account.take(of_commit(proposals)).await)
 }
 
 /// The one line an object gets.

@@ -1,6 +1,7 @@
 //! Reading the plugin list: which modules there are, and what the manifest says.
 
 use super::error::ChangeError;
+use crate::budget::Account;
 use crate::route::{MANIFEST_NAME, Manifest, ManifestError, PluginList};
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
@@ -87,7 +88,9 @@ impl PluginLists {
             return Ok(Some(parsed.manifest.clone()));
         }
         let key = format!("{}{MANIFEST_NAME}", self.prefix);
-        let Some(object) = self.store.object(&key, MAX_MANIFEST_BYTES).await? else {
+        let account = Account::unbounded();
+        let read = self.store.object(&key, MAX_MANIFEST_BYTES, &account);
+        let Some(object) = read.await? else {
             return Ok(None);
         };
         let manifest = parse(object.body).await;

@@ -1,16 +1,18 @@
 //! A route's plugins: loaded, and run on an object, each on what the one before it returned.
 
 use super::error::{ChangeError, TransformError};
+use crate::budget::{Account, Held};
 use crate::entry::{Entry, Value};
 use crate::object::Object;
 use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache};
 use crate::route::{PluginList, Route};
-use crate::sandbox::{Failure, Input, Ran};
+use crate::sandbox::{Failure, Input, Ran, Yield};
 use crate::settings::{Ceilings, Limits, Settings};
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 /// Time a run has to end by itself after its limit. The engine stops guest code within milliseconds;
@@ -45,6 +47,8 @@ pub(super) struct Transform<'a> {
 pub(super) struct Transformed {
     /// What the last one returned.
     pub(super) entries: Vec<Entry>,
+    /// The memory that was taken for them.
+    pub(super) held: Held,
     /// Fuel used by all of them.
     pub(super) fuel: u64,
 }
@@ -104,7 +108,7 @@ impl Transforms {
             let etag = plugins.modules.get(name).map_or("", String::as_str);
             let loaded = self
                 .modules
-                .load(name, etag, || self.fetch(name))
+                .load(name, etag, self.fetch(name))
                 .await?
                 .map_err(|error| refuse(error.to_string(), error.is_temporary()))?;
             if let Some(digest) = pinned
@@ -130,21 +134,28 @@ impl Transforms {
         self.modules.keep(plugin).await;
     }
 
-    fn fetch(&self, name: &str) -> impl Future<Output = Result<Module, StoreError>> + use<> {
+    /// Reads a module, into memory of the account that it is given.
+    fn fetch(
+        &self,
+        name: &str,
+    ) -> impl Fn(Account) -> BoxFuture<'static, Result<Module, StoreError>> + Clone + use<> {
         let key = format!("{}{name}", self.plugins_prefix);
         let store = self.store.clone();
-        async move {
-            match store.object(&key, MAX_MODULE_BYTES).await? {
-                Some(object) => Ok(Module {
-                    etag: object.etag,
-                    bytes: object.body,
-                }),
-                None => Err(StoreError::Unavailable {
-                    action: "read",
-                    key,
-                    cause: "it is listed, but not there".to_owned(),
-                }),
-            }
+        move |account| {
+            let (store, key) = (store.clone(), key.clone());
+            Box::pin(async move {
+                match store.object(&key, MAX_MODULE_BYTES, &account).await? {
+                    Some(object) => Ok(Module {
+                        etag: object.etag,
+                        bytes: object.body,
+                    }),
+                    None => Err(StoreError::Unavailable {
+                        action: "read",
+                        key,
+                        cause: "it is listed, but not there".to_owned(),
+                    }),
+                }
+            })
         }
     }
 
@@ -153,15 +164,18 @@ impl Transforms {
         &self,
         object: &Object,
         transform: &Transform<'_>,
+        account: &Account,
     ) -> Result<Transformed, TransformError> {
         let mut object = object.clone();
         let mut ran = Transformed {
             entries: Vec::new(),
+            held: account.take(0).await,
             fuel: 0,
         };
         for (place, (name, loaded)) in transform.steps.iter().enumerate() {
             if place > 0 {
-                object.body = single_bytes(ran.entries).ok_or_else(|| {
+                let (entries, held) = (ran.entries, ran.held);
+                object.body = single_bytes(entries, held).ok_or_else(|| {
                     let before = transform.steps.get(place - 1).map_or("", |(name, _)| *name);
                     let why = format!(
                         "plugin `{before}` must return a single bytes entry of `{}`, since another plugin follows",
@@ -170,12 +184,18 @@ impl Transforms {
                     transform.failed(ran.fuel, why, false)
                 })?;
             }
-            let step = self.run_one(&object, name, loaded, transform).await;
-            ran.fuel = ran.fuel.saturating_add(step.fuel);
-            ran.entries = step.result.map_err(|failure| {
+            let step = self.run_one(&object, name, loaded, transform, account);
+            let step = step.await;
+            let fuel = ran.fuel.saturating_add(step.fuel);
+            let Yield { entries, held } = step.result.map_err(|failure| {
                 let message = failure.describe(name, &object.key);
-                transform.failed(ran.fuel, message, failure.is_temporary())
+                transform.failed(fuel, message, failure.is_temporary())
             })?;
+            ran = Transformed {
+                entries,
+                held,
+                fuel,
+            };
         }
         Ok(ran)
     }
@@ -187,8 +207,10 @@ impl Transforms {
         name: &str,
         loaded: &Loaded,
         transform: &Transform<'_>,
+        account: &Account,
     ) -> Ran {
         let (object, name, loaded) = (object.clone(), name.to_owned(), loaded.clone());
+        let (account, account_of_run) = (account.clone(), account.clone());
         let settings = Arc::new(transform.route.settings.clone());
         let (output, limits) = (transform.route.output, transform.limits);
         let run = move || {
@@ -199,13 +221,15 @@ impl Transforms {
                 settings: &settings,
                 output,
                 limits,
+                account: &account,
             })
         };
         let stuck = || Ran {
             fuel: limits.fuel,
             result: Err(Failure::Stuck(limits.time)),
         };
-        run_bounded(&self.runs, run, limits.time + GRACE)
+        let waits = account_of_run;
+        run_bounded(&self.runs, run, limits.time + GRACE, || waits.waited())
             .await
             .unwrap_or_else(stuck)
     }
@@ -246,12 +270,13 @@ fn at_most<T: PartialOrd + std::fmt::Display>(
     }
 }
 
-/// Runs `run` on a thread of its own; `None` where it does not end within `limit`. Its place stays
-/// taken until it does, also where nobody waits for it any more.
+/// Runs `run` on a thread of its own; `None` where it does not end within `limit`, besides what it has
+/// `waited`. Its place stays taken until it does, also where nobody waits for it any more.
 async fn run_bounded<T: Send + 'static>(
     places: &Arc<Semaphore>,
     run: impl FnOnce() -> T + Send + 'static,
     limit: Duration,
+    waited: impl Fn() -> Duration,
 ) -> Option<T> {
     // The semaphore is never closed.
     let place = Arc::clone(places).acquire_owned().await;
@@ -259,17 +284,23 @@ async fn run_bounded<T: Send + 'static>(
         let _place = place;
         run()
     });
-    match tokio::time::timeout(limit, ran).await {
-        Ok(Ok(ran)) => Some(ran),
-        Ok(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
-        Err(_) => None,
+    tokio::pin!(ran);
+    let started = Instant::now();
+    loop {
+        let over = started + limit + waited();
+        match tokio::time::timeout_at(over.into(), &mut ran).await {
+            Ok(Ok(ran)) => return Some(ran),
+            Ok(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+            Err(_) if started + limit + waited() > over => {}
+            Err(_) => return None,
+        }
     }
 }
 
-fn single_bytes(entries: Vec<Entry>) -> Option<Bytes> {
+fn single_bytes(entries: Vec<Entry>, held: Held) -> Option<Bytes> {
     let [entry] = <[Entry; 1]>::try_from(entries).ok()?;
     match entry.value {
-        Value::Bytes(bytes) => Some(bytes.into()),
+        Value::Bytes(bytes) => Some(held.keep(bytes)),
         _ => None,
     }
 }

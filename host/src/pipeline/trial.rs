@@ -7,7 +7,9 @@
 use super::SetupError;
 use super::error::ChangeError;
 use super::evaluate::{Evaluation, Evaluator, Rerun};
+use super::room::{Conditions, Turn};
 use super::transform::Transforms;
+use crate::budget::Budget;
 use crate::entry::EntrySet;
 use crate::ledger::{Record, Write};
 use crate::object::Object;
@@ -22,6 +24,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Runs the plugins of routes on objects that are in hand.
 pub struct Trial {
@@ -43,18 +46,20 @@ impl Trial {
     pub fn new(settings: &Settings, compiler: &Path) -> Result<Self, SetupError> {
         let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
         let limits = CompileLimits {
-            memory_bytes: settings.compile_memory_bytes,
+            memory_bytes: settings.memory.compile_bytes,
             processor: super::COMPILE_TIME,
         };
         let compiler = Compiler::new(compiler, limits);
-        let modules = ModuleCache::new(sandbox, ArtifactStore::default(), compiler);
+        let budget = Budget::new(settings.memory.work_bytes);
+        let (artifacts, code_bytes) = (ArtifactStore::default(), settings.memory.code_bytes);
+        let modules = ModuleCache::new(sandbox, artifacts, compiler, budget.clone(), code_bytes);
         let nowhere = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .build();
         let store = Store::new(&nowhere, &settings.bucket, false);
         let transforms = Transforms::new(modules, store.clone(), settings);
         Ok(Self {
-            evaluator: Evaluator::new(store, transforms, settings),
+            evaluator: Evaluator::new(store, transforms, budget, settings),
         })
     }
 
@@ -65,14 +70,9 @@ impl Trial {
             etag: etag.to_owned(),
             bytes,
         };
-        let fetch = || std::future::ready(Ok::<_, StoreError>(module.clone()));
-        match self
-            .evaluator
-            .transforms
-            .modules
-            .load(name, etag, fetch)
-            .await
-        {
+        let fetch = move |_| std::future::ready(Ok::<_, StoreError>(module.clone()));
+        let modules = &self.evaluator.transforms.modules;
+        match modules.load(name, etag, fetch).await {
             Ok(loaded) => loaded,
             Err(_nothing_is_read) => Err(PluginError::Crashed),
         }
@@ -89,10 +89,23 @@ impl Trial {
         StoreError::check_size(&object.key, size, self.evaluator.size_limit)?;
         let transforms = &self.evaluator.transforms;
         let transform = transforms.load(&object.key, route, plugins).await?;
+        let conditions = Conditions {
+            rerun: Rerun::Always,
+            turn: Turn::Wait,
+            deadline: Instant::now() + super::LONGEST,
+        };
+        let rooms = &self.evaluator.rooms;
+        let account = rooms
+            .open(&object.key, Some(&transform), conditions)
+            .await?;
         let record = Record::default();
-        let decided = self
-            .evaluator
-            .decide(object, &record, Some(&transform), Rerun::Always);
+        let decided = self.evaluator.decide(
+            object,
+            &record,
+            Some(&transform),
+            conditions.rerun,
+            &account,
+        );
         let Evaluation {
             write, foreseen, ..
         } = decided.await?;

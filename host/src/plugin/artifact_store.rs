@@ -3,13 +3,16 @@
 use super::PluginError;
 use super::compiling::MAX_ARTIFACT_BYTES;
 use super::component;
+use super::module_cache::Loaded;
+use crate::budget::Account;
+use crate::entry::footprint::to_u64;
 use crate::fingerprint::{Fingerprint, sha256};
 use crate::metrics::Counter;
 use crate::sandbox::{
     Identity, LoadError, Plugin, Sandbox, compile_portable, portable_engine_hash,
 };
 use crate::settings::{ArtifactSettings, Secret};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +29,25 @@ pub struct ArtifactStore {
 pub(super) struct Found {
     pub(super) plugin: Plugin,
     pub(super) place: &'static str,
+}
+
+/// A module whose machine code is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct KeptModule<'a> {
+    pub(super) digest: &'a str,
+    /// Size of the module, in bytes.
+    pub(super) bytes: u64,
+    /// The largest artifact that there is room for.
+    pub(super) most: u64,
+}
+
+/// How large an artifact may be: a few times its module. Rust's have 4 times as much machine code,
+/// a JavaScript engine 3.5 times.
+fn largest_artifact(module_bytes: u64) -> u64 {
+    const PER_BYTE: u64 = 16;
+    const LEAST: u64 = 1 << 20;
+    let most = module_bytes.saturating_mul(PER_BYTE).saturating_add(LEAST);
+    most.min(MAX_ARTIFACT_BYTES)
 }
 
 /// A folder that was deployed together with the program.
@@ -89,23 +111,31 @@ impl ArtifactStore {
     }
 
     /// The plugin of the module with that digest, if it is kept and can be trusted.
-    pub(super) async fn find(&self, sandbox: &Arc<Sandbox>, module: &str) -> Option<Found> {
+    pub(super) async fn find(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        module: KeptModule<'_>,
+        account: &Account,
+    ) -> Option<Found> {
         if let Some(folder) = &self.folder
-            && let Some(plugin) = folder.find(sandbox, module, &self.refused)
+            && let Some(plugin) = folder.find(sandbox, module.digest, &self.refused)
         {
             let place = "COMPILED_DIR";
             return Some(Found { plugin, place });
         }
         let bucket = self.bucket.as_ref()?;
-        let plugin = bucket.find(sandbox, module, &self.refused).await?;
+        let plugin = bucket.find(sandbox, module, &self.refused, account);
+        let plugin = plugin.await?;
         let place = "COMPILED_PREFIX";
         Some(Found { plugin, place })
     }
 
-    /// Keeps what was compiled. That it cannot be kept fails nothing.
-    pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, module: &str, plugin: &Plugin) {
-        if let Some(bucket) = &self.bucket {
-            bucket.keep(sandbox, module, plugin).await;
+    /// Keeps what was compiled; whether there is nothing left to do. That it cannot be kept fails
+    /// nothing, and is tried again.
+    pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, loaded: &Loaded) -> bool {
+        match &self.bucket {
+            Some(bucket) => bucket.keep(sandbox, loaded).await,
+            None => true,
         }
     }
 }
@@ -138,10 +168,11 @@ impl Bucket {
     async fn find(
         &self,
         sandbox: &Arc<Sandbox>,
-        module: &str,
+        module: KeptModule<'_>,
         refused: &Counter,
+        account: &Account,
     ) -> Option<Plugin> {
-        let name = self.name(module);
+        let name = self.name(module.digest);
         let unused = |error: &dyn std::fmt::Display| {
             tracing::warn!(
                 artifact = name,
@@ -151,13 +182,24 @@ impl Bucket {
         };
         let artifact = self
             .store
-            .object(&name, MAX_ARTIFACT_BYTES)
+            .object(
+                &name,
+                largest_artifact(module.bytes).min(module.most),
+                account,
+            )
             .await
-            .inspect_err(|error| unused(error))
+            .inspect_err(|error| {
+                if matches!(error, StoreError::TooLarge { .. }) {
+                    refused.count();
+                }
+                unused(error);
+            })
             .ok()??;
+        // The engine copies it.
+        let _copy = account.take(to_u64(artifact.body.len())).await;
         let open = {
             let (sandbox, key) = (Arc::clone(sandbox), self.key.clone());
-            let (host, module) = (self.host.clone(), module.to_owned());
+            let (host, module) = (self.host.clone(), module.digest.to_owned());
             move || {
                 let (host, module) = (&*host, &*module);
                 sandbox.open(&artifact.body, &key, Identity { host, module })
@@ -174,17 +216,28 @@ impl Bucket {
             .ok()
     }
 
-    async fn keep(&self, sandbox: &Arc<Sandbox>, module: &str, plugin: &Plugin) {
-        let name = self.name(module);
+    async fn keep(&self, sandbox: &Arc<Sandbox>, loaded: &Loaded) -> bool {
+        let name = self.name(&loaded.digest);
+        let most = largest_artifact(loaded.module_bytes);
         let seal = {
-            let (sandbox, plugin, key) = (Arc::clone(sandbox), plugin.clone(), self.key.clone());
-            let (host, module) = (self.host.clone(), module.to_owned());
+            let (sandbox, loaded, key) = (Arc::clone(sandbox), loaded.clone(), self.key.clone());
+            let host = self.host.clone();
             move || {
-                let (host, module) = (&*host, &*module);
-                sandbox.seal(&plugin, &key, Identity { host, module })
+                let (host, module) = (&*host, &*loaded.digest);
+                sandbox.seal(&loaded.plugin, &key, Identity { host, module })
             }
         };
         let kept = match tokio::task::spawn_blocking(seal).await {
+            Ok(Ok(artifact)) if to_u64(artifact.len()) > most => {
+                let (artifact, bytes) = (name, artifact.len());
+                tracing::warn!(
+                    artifact,
+                    bytes,
+                    most,
+                    "compiled module not kept: it is too large"
+                );
+                return true;
+            }
             Ok(Ok(artifact)) => self
                 .store
                 .put(&name, artifact)
@@ -193,10 +246,11 @@ impl Bucket {
             Ok(Err(error)) => Err(error.to_string()),
             Err(panic) => Err(panic.to_string()),
         };
-        match kept {
+        match &kept {
             Ok(()) => tracing::info!(artifact = name, "compiled module kept"),
             Err(error) => tracing::warn!(artifact = name, error, "compiled module not kept"),
         }
+        kept.is_ok()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::PluginError;
 use super::compiling::{COMMAND, CompileLimits, MAX_ARTIFACT_BYTES, REFUSED};
+use crate::budget::Account;
 use crate::sandbox::{Plugin, Sandbox};
 use crate::text::clip;
 use bytes::Bytes;
@@ -56,14 +57,22 @@ impl Compiler {
         }
     }
 
-    /// Checks a module, makes it a component, compiles that, and maps the machine code.
+    /// The memory that a child may take, in bytes.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.limits.memory_bytes
+    }
+
+    /// Checks a module, makes it a component, compiles that, and maps the machine code. What the
+    /// child may take is taken from the account.
     pub(super) async fn compile(
         &self,
         sandbox: &Arc<Sandbox>,
         module: Bytes,
+        account: &Account,
     ) -> Result<Plugin, PluginError> {
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await;
+        let _held = account.take(self.limits.memory_bytes).await;
         let artifact = Artifact::create().map_err(|error| no_child(&error))?;
         let child = self.start(&artifact).map_err(|error| no_child(&error))?;
         let (status, words) = tokio::time::timeout(MAX_DURATION, finish(child, module))

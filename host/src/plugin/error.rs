@@ -3,11 +3,6 @@
 use crate::sandbox::LoadError;
 use crate::text::clip;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long objects wait for a module that is being read and compiled. A JavaScript engine takes
-/// 14 s on two idle processors, and a small function has a fraction of one.
-pub(super) const MAX_WAIT: Duration = Duration::from_secs(120);
 
 /// Why a module cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -21,18 +16,12 @@ pub enum PluginError {
     /// No compiling child could be started.
     #[error("no process could be started to compile it: {0}")]
     NoChild(Arc<str>),
-    /// It takes longer than anything waits for it.
-    #[error(
-        "it is not compiled after {} s; that goes on, and a later attempt will find it done",
-        MAX_WAIT.as_secs()
-    )]
-    Slow,
 }
 
 impl PluginError {
     /// Whether a later attempt may do better.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Slow | Self::NoChild(_))
+        matches!(self, Self::NoChild(_))
     }
 
     /// It is refused, for this reason.

@@ -1,22 +1,22 @@
 //! The modules that are loaded: each once, however many objects wait for it.
 
-use super::artifact_store::{ArtifactStore, Found};
+use super::MAX_MODULE_BYTES;
+use super::artifact_store::{ArtifactStore, Found, KeptModule};
 use super::compiler::Compiler;
-use super::error::{MAX_WAIT, PluginError};
+use super::error::PluginError;
+use crate::budget::{Account, Budget};
+use crate::entry::footprint::to_u64;
 use crate::fingerprint::sha256;
 use crate::sandbox::{Plugin, Sandbox};
 use bytes::Bytes;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::time::Instant;
 
-/// Machine code that is held in memory, in bytes.
-const MAX_CODE_BYTES: u64 = 256 << 20;
+/// Copies of a plugin's machine code that there are while it is sealed and written.
+const SEALING: u64 = 3;
 
 /// Modules that are refused, and remembered by their digests.
 const MAX_REFUSALS: u64 = 10_000;
@@ -40,6 +40,8 @@ pub struct Loaded {
     pub plugin: Plugin,
     /// SHA-256 of the module, in hexadecimal.
     pub digest: Arc<str>,
+    /// Size of the module, in bytes.
+    pub(super) module_bytes: u64,
     /// Whether its machine code is kept outside the process, or need not be.
     is_kept: Arc<AtomicBool>,
 }
@@ -62,10 +64,6 @@ pub struct ModuleCache {
     loader: Arc<Loader>,
     /// What was read and is held.
     modules: Cache<Key, Read>,
-    /// What is being loaded, and until when it is waited for.
-    loading: Arc<Mutex<HashMap<Key, Instant>>>,
-    /// How long anybody waits for a module.
-    max_wait: Duration,
 }
 
 /// Makes plugins of modules: out of an artifact, or by compiling.
@@ -76,24 +74,24 @@ struct Loader {
     compiler: Compiler,
     /// Where machine code is looked for first.
     artifacts: ArtifactStore,
+    /// Where memory for modules, artifacts and the compiling child comes from.
+    budget: Budget,
     /// Why modules are refused, by their digests: compiling may have taken all that it may.
     refusals: moka::sync::Cache<Arc<str>, PluginError>,
 }
 
 impl ModuleCache {
-    /// A cache with nothing in it.
-    pub fn new(sandbox: Arc<Sandbox>, artifacts: ArtifactStore, compiler: Compiler) -> Self {
-        Self::with_room(sandbox, artifacts, compiler, MAX_CODE_BYTES)
-    }
-
-    fn with_room(
+    /// A cache with nothing in it, which holds so many bytes of machine code. What loading takes
+    /// meanwhile comes from the budget.
+    pub fn new(
         sandbox: Arc<Sandbox>,
         artifacts: ArtifactStore,
         compiler: Compiler,
-        bytes: u64,
+        budget: Budget,
+        code_bytes: u64,
     ) -> Self {
         let modules = Cache::builder()
-            .max_capacity(bytes)
+            .max_capacity(code_bytes)
             .eviction_policy(EvictionPolicy::lru())
             .weigher(|_, read: &Read| {
                 let size = |loaded: &Loaded| loaded.plugin.size();
@@ -106,22 +104,22 @@ impl ModuleCache {
                 sandbox,
                 compiler,
                 artifacts,
+                budget,
                 refusals: moka::sync::Cache::new(MAX_REFUSALS),
             }),
             modules,
-            loading: Arc::default(),
-            max_wait: MAX_WAIT,
         }
     }
 
     /// The plugin `name` as a listing showed it with `etag`. `fetch` reads the module where it is
-    /// not here yet; it may find a newer one than the listing showed, which is then what runs.
-    /// Writes nothing outside the process.
+    /// not here yet, into memory of the account it is given; it may find a newer one than the listing
+    /// showed, which is then what runs. Writes nothing outside the process. Takes as long as it takes:
+    /// who calls it holds no memory meanwhile, and bounds the wait by their own time.
     pub async fn load<E, F>(
         &self,
         name: &str,
         etag: &str,
-        fetch: impl Fn() -> F,
+        fetch: impl Fn(Account) -> F + Clone + Send + 'static,
     ) -> Result<Result<Loaded, PluginError>, Arc<E>>
     where
         E: Send + Sync + 'static,
@@ -132,7 +130,7 @@ impl ModuleCache {
             let fetched = Arc::new(AtomicBool::new(false));
             let read = match self.modules.get(&key).await {
                 Some(read) => read,
-                None => match self.read(&key, fetch(), &fetched).await? {
+                None => match self.read(&key, fetch.clone(), &fetched).await? {
                     Ok(read) => read,
                     Err(error) => return Ok(Err(error)),
                 },
@@ -151,26 +149,26 @@ impl ModuleCache {
 
     /// Reads a module and makes a plugin of it, or waits for whoever does. It goes on where the
     /// caller gives up, so that a module which takes long is there in the end.
-    async fn read<E: Send + Sync + 'static>(
+    async fn read<E, F>(
         &self,
         key: &Key,
-        fetch: impl Future<Output = Result<Module, E>> + Send + 'static,
+        fetch: impl FnOnce(Account) -> F + Send + 'static,
         fetched: &Arc<AtomicBool>,
-    ) -> Result<Result<Read, PluginError>, Arc<E>> {
-        let deadline = *self
-            .loading
-            .lock()
-            .entry(key.clone())
-            .or_insert_with(|| Instant::now() + self.max_wait);
+    ) -> Result<Result<Read, PluginError>, Arc<E>>
+    where
+        E: Send + Sync + 'static,
+        F: Future<Output = Result<Module, E>> + Send + 'static,
+    {
         let (modules, loader) = (self.modules.clone(), Arc::clone(&self.loader));
-        let (loading, fetched, key) = (Arc::clone(&self.loading), Arc::clone(fetched), key.clone());
+        let (fetched, key) = (Arc::clone(fetched), key.clone());
         let reading = tokio::spawn(async move {
             let read = async {
                 fetched.store(true, Ordering::Relaxed);
-                let module = fetch.await?;
+                let account = loader.open().await;
+                let module = fetch(account.clone()).await?;
                 Ok(Read {
                     etag: module.etag.as_str().into(),
-                    result: loader.load(module.bytes).await,
+                    result: loader.load(module.bytes, &account).await,
                 })
             };
             let read = modules.try_get_with_by_ref(&key, read).await;
@@ -181,37 +179,69 @@ impl ModuleCache {
             {
                 modules.invalidate(&key).await;
             }
-            loading.lock().remove(&key);
             read
         });
-        match tokio::time::timeout_at(deadline, reading).await {
-            Ok(Ok(read)) => read.map(Ok),
-            Ok(Err(_panic)) => Ok(Err(PluginError::Crashed)),
-            Err(_) => Ok(Err(PluginError::Slow)),
+        match reading.await {
+            Ok(read) => read.map(Ok),
+            Err(_panic) => Ok(Err(PluginError::Crashed)),
         }
     }
 
     /// Keeps a plugin's machine code for other processes, unless it is kept already. That it cannot
     /// be kept fails nothing.
     pub async fn keep(&self, loaded: &Loaded) {
-        if !loaded.is_kept.swap(true, Ordering::Relaxed) {
-            let Loader {
-                sandbox, artifacts, ..
-            } = &*self.loader;
-            artifacts
-                .keep(sandbox, &loaded.digest, &loaded.plugin)
-                .await;
+        if loaded.is_kept.swap(true, Ordering::Relaxed) {
+            return;
         }
+        let Loader {
+            sandbox,
+            artifacts,
+            budget,
+            ..
+        } = &*self.loader;
+        // Whoever keeps it may hold memory already, and so must not wait for more.
+        let bytes = to_u64(loaded.plugin.size()).saturating_mul(SEALING);
+        let is_kept = match budget.try_open(bytes, bytes, Instant::now()) {
+            Ok(Some(_room)) => artifacts.keep(sandbox, loaded).await,
+            Ok(None) => false,
+            Err(never) => {
+                tracing::warn!(digest = &*loaded.digest, error = %never, "compiled module not kept");
+                true
+            }
+        };
+        loaded.is_kept.store(is_kept, Ordering::Relaxed);
     }
 }
 
 impl Loader {
-    async fn load(&self, module: Bytes) -> Result<Loaded, PluginError> {
-        let started = std::time::Instant::now();
+    /// An account for loading one module.
+    async fn open(&self) -> Account {
+        // Nothing of it waits on a thread that blocks.
+        let (compiling, now) = (self.compiler.memory_bytes(), Instant::now());
+        let most = MAX_MODULE_BYTES.saturating_add(compiling);
+        match self
+            .budget
+            .open(most.min(self.budget.bytes()), 0, now)
+            .await
+        {
+            Ok((account, _)) => account,
+            // It asks for no more than there is.
+            Err(_) => Account::unbounded(),
+        }
+    }
+
+    async fn load(&self, module: Bytes, account: &Account) -> Result<Loaded, PluginError> {
+        let started = Instant::now();
+        let module_bytes = to_u64(module.len());
         let digest: Arc<str> = digest(module.clone()).await?.into();
-        let (plugin, place) = match self.artifacts.find(&self.sandbox, &digest).await {
+        let kept = KeptModule {
+            digest: &digest,
+            bytes: module_bytes,
+            most: self.compiler.memory_bytes() / 2,
+        };
+        let (plugin, place) = match self.artifacts.find(&self.sandbox, kept, account).await {
             Some(Found { plugin, place }) => (plugin, place),
-            None => (self.compile(&digest, module).await?, "compiled"),
+            None => (self.compile(&digest, module, account).await?, "compiled"),
         };
         let load_ms = started.elapsed().as_secs_f64() * 1000.0;
         tracing::info!(
@@ -224,15 +254,21 @@ impl Loader {
         Ok(Loaded {
             plugin,
             digest,
+            module_bytes,
             is_kept: Arc::new(AtomicBool::new(place != "compiled")),
         })
     }
 
-    async fn compile(&self, digest: &Arc<str>, module: Bytes) -> Result<Plugin, PluginError> {
+    async fn compile(
+        &self,
+        digest: &Arc<str>,
+        module: Bytes,
+        account: &Account,
+    ) -> Result<Plugin, PluginError> {
         if let Some(refusal) = self.refusals.get(digest) {
             return Err(refusal);
         }
-        let compiled = self.compiler.compile(&self.sandbox, module).await;
+        let compiled = self.compiler.compile(&self.sandbox, module, account).await;
         if let Err(refusal) = &compiled
             && !refusal.is_temporary()
         {

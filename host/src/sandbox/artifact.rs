@@ -108,7 +108,7 @@ impl Sandbox {
 
     fn take(&self, component: wasmtime::Result<Component>) -> Result<Plugin, Unusable> {
         let component = component.map_err(|error| Unusable::Engine(format!("{error:#}")))?;
-        Ok(Plugin::link(&self.engine, &self.linker, &component)?)
+        Ok(Plugin::link(self, &component)?)
     }
 }
 

@@ -1,8 +1,6 @@
-//! The engine: how it is configured, and how it notices that a run's time is over.
+//! The engine: how it is configured.
 
 use super::limits::MAX_WASM_STACK;
-use crate::settings::Limits;
-use std::time::Duration;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result, WasmFeatures,
 };
@@ -35,9 +33,6 @@ const FEATURES: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::RELAXED_SIMD)
     .union(WasmFeatures::COMPONENT_MODEL);
 
-/// How often the engine looks whether a run's time is over.
-const TICK: Duration = Duration::from_millis(5);
-
 /// The engine of this machine.
 pub(super) fn new(concurrency: usize) -> Result<Engine> {
     Engine::new(&config(concurrency))
@@ -48,27 +43,6 @@ pub(super) fn portable() -> Result<Engine> {
     let mut config = config(1);
     config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
     Engine::new(&config)
-}
-
-/// Starts the thread that has the engine look, until the engine is dropped.
-pub(super) fn start_ticking(engine: &Engine) -> std::io::Result<()> {
-    let ticking = engine.weak();
-    let tick = move || {
-        while let Some(engine) = ticking.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(TICK);
-        }
-    };
-    let thread = std::thread::Builder::new().name("epoch".to_owned());
-    thread.spawn(tick).map(drop)
-}
-
-/// The number of ticks after which a run's time is over.
-pub(super) fn ticks(limits: &Limits) -> u64 {
-    u64::try_from(limits.time.as_millis().div_ceil(TICK.as_millis()))
-        .unwrap_or(u64::MAX)
-        .saturating_add(1)
 }
 
 fn config(concurrency: usize) -> Config {

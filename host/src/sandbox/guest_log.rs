@@ -20,7 +20,8 @@ pub(super) struct Speaker {
 /// The log of one run.
 #[derive(Debug)]
 pub(super) struct GuestLog {
-    speaker: Speaker,
+    /// `None` where the same run has said the same before.
+    speaker: Option<Speaker>,
     /// Lines kept so far.
     lines: u32,
     /// Lines that were too many.
@@ -30,7 +31,7 @@ pub(super) struct GuestLog {
 }
 
 impl GuestLog {
-    pub(super) fn new(speaker: Speaker) -> Self {
+    pub(super) fn new(speaker: Option<Speaker>) -> Self {
         Self {
             speaker,
             lines: 0,
@@ -71,7 +72,10 @@ impl GuestLog {
     }
 
     fn emit(&self, level: Level, message: &str) {
-        let (plugin, object) = (&*self.speaker.plugin, &*self.speaker.object);
+        let Some(Speaker { plugin, object }) = &self.speaker else {
+            return;
+        };
+        let (plugin, object) = (&**plugin, &**object);
         match level {
             Level::ERROR => tracing::error!(target: "plugin", plugin, object, "{message}"),
             Level::WARN => tracing::warn!(target: "plugin", plugin, object, "{message}"),
@@ -117,10 +121,10 @@ mod tests {
 
     #[test]
     fn lines_past_the_limit_are_counted_not_kept() {
-        let mut log = GuestLog::new(Speaker {
+        let mut log = GuestLog::new(Some(Speaker {
             plugin: "p".into(),
             object: "o".into(),
-        });
+        }));
         for _ in 0..MAX_LINES + 5 {
             log.write(Level::INFO, "line");
         }

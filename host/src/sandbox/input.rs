@@ -1,5 +1,6 @@
 //! What a run is given.
 
+use crate::budget::Account;
 use crate::object::Object;
 use crate::route::Output;
 use crate::settings::Limits;
@@ -16,7 +17,7 @@ pub enum Kind {
 }
 
 /// Everything a run sees.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Input<'a> {
     /// Name of the module.
     pub plugin: &'a str,
@@ -30,4 +31,6 @@ pub struct Input<'a> {
     pub output: Output,
     /// What it may use.
     pub limits: Limits,
+    /// Where the memory that it takes comes from.
+    pub account: &'a Account,
 }

@@ -1,5 +1,10 @@
 //! The memory of a run: all linear memories and tables of its instances together, and their limit.
 
+use crate::budget::{Account, Held};
+use crate::entry::footprint::to_u64;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::{Error, ResourceLimiter, Result};
 
 /// What wasmtime says where a memory would grow past all that its addresses reach. That error has
@@ -19,25 +24,67 @@ pub(super) struct MemoryLimit;
 #[error("{0}")]
 pub(super) struct HostLimit(String);
 
-/// Counts what a run holds.
-#[derive(Debug)]
-pub(super) struct MemoryBudget {
+/// Raised where others have the memory that the run may have.
+#[derive(Debug, thiserror::Error)]
+#[error("other work has the memory that it may use, and did not give it back in time")]
+pub(super) struct NoRoom;
+
+/// The memory of a run, and what it has taken of the budget that all share.
+pub(super) struct RunMemory {
     /// Bytes it may still grow by.
     left: usize,
+    room: Room,
 }
 
-impl MemoryBudget {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self { left: bytes }
+/// Takes memory of the budget for a run; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Room {
+    account: Account,
+    /// What was taken for the guest's memories.
+    kept: Arc<Mutex<Option<Held>>>,
+}
+
+impl Room {
+    pub(super) fn new(account: &Account) -> Self {
+        Self {
+            account: account.clone(),
+            kept: Arc::default(),
+        }
+    }
+
+    /// Takes memory, and waits for it where others have it.
+    pub(super) fn take(&self, bytes: u64) -> Result<Held, NoRoom> {
+        self.account.take_blocking(bytes).ok_or(NoRoom)
+    }
+
+    /// How long that has waited for others, which does not count as the run's own time.
+    pub(super) fn waited(&self) -> Duration {
+        self.account.waited()
+    }
+
+    /// Keeps what was taken until the run is over.
+    fn keep(&self, held: Held) {
+        match &mut *self.kept.lock() {
+            Some(all) => all.join(held),
+            none => *none = Some(held),
+        }
+    }
+}
+
+impl RunMemory {
+    pub(super) fn new(bytes: usize, room: Room) -> Self {
+        Self { left: bytes, room }
     }
 
     fn take(&mut self, bytes: usize) -> Result<bool> {
         self.left = self.left.checked_sub(bytes).ok_or(MemoryLimit)?;
+        let held = self.room.take(to_u64(bytes))?;
+        self.room.keep(held);
         Ok(true)
     }
 }
 
-impl ResourceLimiter for MemoryBudget {
+impl ResourceLimiter for RunMemory {
     fn memory_growing(
         &mut self,
         current: usize,
@@ -79,14 +126,26 @@ impl ResourceLimiter for MemoryBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
+    use std::time::Instant;
+
+    fn memory(limit: usize, budget: &Budget) -> RunMemory {
+        let soon = Instant::now() + Duration::from_millis(1);
+        let (account, _) = budget.try_open(0, 0, soon).unwrap().unwrap();
+        RunMemory::new(limit, Room::new(&account))
+    }
+
+    fn free(limit: usize) -> RunMemory {
+        RunMemory::new(limit, Room::new(&Account::unbounded()))
+    }
 
     #[test]
-    fn memories_and_tables_share_one_budget() {
-        let mut budget = MemoryBudget::new(1000);
-        assert!(budget.memory_growing(0, 600, None).unwrap());
-        assert!(budget.table_growing(0, 40, None).unwrap());
+    fn memories_and_tables_share_one_limit() {
+        let mut memory = free(1000);
+        assert!(memory.memory_growing(0, 600, None).unwrap());
+        assert!(memory.table_growing(0, 40, None).unwrap());
         assert!(
-            budget
+            memory
                 .memory_growing(600, 700, None)
                 .unwrap_err()
                 .is::<MemoryLimit>()
@@ -95,19 +154,27 @@ mod tests {
 
     #[test]
     fn a_growth_past_the_declared_maximum_is_the_guests_own_affair() {
-        assert!(
-            !MemoryBudget::new(1000)
-                .memory_growing(0, 600, Some(500))
-                .unwrap()
-        );
+        assert!(!free(1000).memory_growing(0, 600, Some(500)).unwrap());
         let beyond = Error::msg(BEYOND_ADDRESSES);
-        assert!(MemoryBudget::new(1000).memory_grow_failed(beyond).is_ok());
+        assert!(free(1000).memory_grow_failed(beyond).is_ok());
     }
 
     #[test]
     fn a_growth_that_the_host_refuses_ends_the_run() {
         let refused = std::io::Error::from(std::io::ErrorKind::OutOfMemory);
-        let ended = MemoryBudget::new(1000).memory_grow_failed(refused.into());
+        let ended = free(1000).memory_grow_failed(refused.into());
         assert!(ended.unwrap_err().is::<HostLimit>());
+    }
+
+    #[test]
+    fn what_others_have_is_waited_for_and_then_ends_the_run() {
+        let budget = Budget::new(1000);
+        let mut first = memory(1000, &budget);
+        assert!(first.memory_growing(0, 600, None).unwrap());
+        let mut second = memory(1000, &budget);
+        let ended = second.memory_growing(0, 600, None);
+        assert!(ended.unwrap_err().is::<NoRoom>());
+        drop(first);
+        assert!(memory(1000, &budget).memory_growing(0, 600, None).unwrap());
     }
 }

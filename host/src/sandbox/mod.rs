@@ -14,6 +14,7 @@
 mod artifact;
 mod bindings;
 mod clock;
+mod deadline;
 mod engine;
 mod error;
 mod guest_log;
@@ -31,8 +32,9 @@ pub use artifact::{Identity, Unusable, compile, compile_portable, portable_engin
 pub use error::{Failure, LoadError};
 pub use input::{Input, Kind};
 pub use plugin::Plugin;
-pub use run::Ran;
+pub use run::{Ran, Yield};
 
+use deadline::Deadlines;
 use state::State;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
@@ -43,6 +45,8 @@ pub struct Sandbox {
     engine: Engine,
     /// Everything that a plugin can import.
     linker: Linker<State>,
+    /// Ends the runs whose time is over.
+    deadlines: Deadlines,
 }
 
 impl Sandbox {
@@ -50,7 +54,11 @@ impl Sandbox {
     pub fn new(concurrency: usize) -> Result<Self, LoadError> {
         let engine = engine::new(concurrency).map_err(LoadError::engine)?;
         let linker = wasi::linker(&engine).map_err(LoadError::engine)?;
-        engine::start_ticking(&engine).map_err(LoadError::engine)?;
-        Ok(Self { engine, linker })
+        let deadlines = Deadlines::watch(&engine).map_err(LoadError::engine)?;
+        Ok(Self {
+            engine,
+            linker,
+            deadlines,
+        })
     }
 }

@@ -1,11 +1,13 @@
 //! A compiled and linked plugin.
 
+use super::Sandbox;
 use super::bindings;
+use super::deadline::Deadlines;
 use super::error::LoadError;
 use super::input::Kind;
 use super::state::State;
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Component;
 use wasmtime_wasi::p2::bindings::sync::CommandPre;
 
 /// How a plugin is entered.
@@ -20,6 +22,8 @@ pub(super) enum Entrance {
 pub struct Plugin {
     /// What it runs in.
     pub(super) engine: Engine,
+    /// Ends its runs when their time is over.
+    pub(super) deadlines: Deadlines,
     /// The linked component.
     pub(super) entrance: Entrance,
     /// Size of the machine code, in bytes.
@@ -27,14 +31,11 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    pub(super) fn link(
-        engine: &Engine,
-        linker: &Linker<State>,
-        component: &Component,
-    ) -> Result<Self, LoadError> {
+    pub(super) fn link(sandbox: &Sandbox, component: &Component) -> Result<Self, LoadError> {
         let range = component.image_range();
         let size = (range.end as usize).saturating_sub(range.start as usize);
-        let prepared = linker
+        let prepared = sandbox
+            .linker
             .instantiate_pre(component)
             .map_err(|error| LoadError::Import(format!("{error:#}")))?;
         let entrance = if let Ok(transform) = bindings::TransformerPre::new(prepared.clone()) {
@@ -43,7 +44,8 @@ impl Plugin {
             Entrance::Command(CommandPre::new(prepared).map_err(|_| LoadError::NoExport)?)
         };
         Ok(Self {
-            engine: engine.clone(),
+            engine: sandbox.engine.clone(),
+            deadlines: sandbox.deadlines.clone(),
             entrance,
             size,
         })

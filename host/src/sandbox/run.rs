@@ -1,22 +1,25 @@
 //! One run of a plugin on one object.
 
 use super::bindings::redis_sync::transform::types;
-use super::engine::ticks;
 use super::error::Failure;
+use super::guest_log::{GuestLog, Speaker};
 use super::input::Input;
 use super::limits::MAX_HANDLES;
-use super::memory::{HostLimit, MemoryLimit};
+use super::memory::{HostLimit, MemoryLimit, NoRoom, Room};
 use super::plugin::{Entrance, Plugin};
 use super::random::RandomLimit;
 use super::state::State;
 use super::stdio::OutputLimit;
+use crate::budget::Held;
+use crate::entry::footprint::{self, to_u64};
 use crate::entry::{Entry, Value, document, total_size};
 use crate::object::Object;
 use crate::route::Output;
 use crate::settings::Limits;
 use crate::text::clip;
+use std::time::Instant;
 use wasmtime::component::ResourceTableError;
-use wasmtime::{Store, Trap};
+use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 
 /// What wasmtime says where a guest hands over more than is taken at a time. The type of that
@@ -24,56 +27,113 @@ use wasmtime_wasi::I32Exit;
 const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// How a run ended.
-#[derive(Debug)]
 pub struct Ran {
     /// Fuel it used.
     pub fuel: u64,
     /// What it yields, or why it failed.
-    pub result: Result<Vec<Entry>, Failure>,
+    pub result: Result<Yield, Failure>,
+}
+
+/// What a run yields, and the memory that was taken for it.
+pub struct Yield {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// Where their memory is accounted for.
+    pub held: Held,
 }
 
 impl Plugin {
     /// Runs the plugin in a fresh instance. Blocks until it is done or a limit is reached: not for
     /// an async thread.
     pub fn run(&self, input: &Input<'_>) -> Ran {
-        let limits = &input.limits;
-        let mut store = Store::new(&self.engine, State::new(input, self.kind()));
-        store.limiter(|state| &mut state.memory);
-        store.set_epoch_deadline(ticks(limits));
-        store.set_max_component_handles(MAX_HANDLES);
-        // Room for the entries' own structure beside their content; what counts is checked below.
-        store.set_hostcall_fuel(
-            limits
-                .output_bytes
-                .saturating_mul(3)
-                .saturating_add(16 << 20),
+        let (output, body) = (input.limits.output_bytes, input.object.body.len());
+        let (first, most) = (
+            footprint::first_copied(output, body),
+            footprint::most_copied(output),
         );
+        let speaker = Speaker {
+            plugin: input.plugin.into(),
+            object: input.object.key.as_str().into(),
+        };
+        let (ran, wants_more) = self.attempt(input, first, GuestLog::new(Some(speaker)));
+        if !wants_more || first >= most {
+            return ran;
+        }
+        drop(ran);
+        // It says the same again, which need not be heard twice.
+        self.attempt(input, most, GuestLog::new(None)).0
+    }
+
+    /// Runs it once; also whether it wanted to hand over more than those bytes.
+    fn attempt(&self, input: &Input<'_>, copied: u64, log: GuestLog) -> (Ran, bool) {
+        let limits = &input.limits;
+        let mut store = Store::new(&self.engine, State::new(input, self.kind(), log));
+        let room = store.data().room.clone();
+        let copies = match room.take(footprint::of_copies(copied)) {
+            Ok(copies) => copies,
+            Err(error) => return (Ran::failed(0, failure(&error.into(), limits)), false),
+        };
+        self.limit(&mut store, limits, copied);
         let ended = store
             .set_fuel(limits.fuel)
             .and_then(|()| self.enter(&mut store, input));
         let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let state = store.data();
-        let output = state.stdout.finish();
+        let (output, output_held) = state.stdout.finish();
         state.stderr.finish();
         let last_error = state.log.lock().finish();
+        // The guest's own memory goes back before its output is read.
+        drop(store);
+        let mut wants_more = false;
         let result = match ended {
-            Ok(Ended::Entries(entries)) => Ok(entries),
-            Ok(Ended::Exited(true)) => from_stdout(output, input),
+            Ok(Ended::Entries(entries)) => Ok(Yield::holding(entries, copies)),
+            Ok(Ended::Exited(true)) => {
+                let held = output_held.unwrap_or(copies);
+                from_stdout(output, held, &room, input)
+            }
             Ok(Ended::Exited(false)) => Err(Failure::Returned(exit_message(last_error))),
             Ok(Ended::Failed(message)) => Err(Failure::Returned(clip(&message).to_owned())),
-            Err(error) => Err(failure(&error, limits)),
+            Err(error) => {
+                wants_more = has_copied_all(&error);
+                Err(failure(&error, limits))
+            }
         };
-        Ran {
-            fuel,
-            result: result.and_then(|entries| within(entries, limits)),
-        }
+        let result = result.and_then(|yielded| within(yielded, limits));
+        (Ran { fuel, result }, wants_more)
+    }
+
+    /// Sets what bounds a run besides its fuel.
+    fn limit(&self, store: &mut Store<State>, limits: &Limits, copied: u64) {
+        store.limiter(|state| &mut state.memory);
+        store.set_max_component_handles(MAX_HANDLES);
+        store.set_hostcall_fuel(usize::try_from(copied).unwrap_or(usize::MAX));
+        store.set_epoch_deadline(1);
+        let (started, time) = (Instant::now(), limits.time);
+        let waited_before = store.data().room.waited();
+        store.epoch_deadline_callback(move |mut context| {
+            let State { room, deadline, .. } = context.data_mut();
+            let over = started + time + (room.waited() - waited_before);
+            if Instant::now() >= over {
+                return Err(Trap::Interrupt.into());
+            }
+            // It is another one's time that is over, or this one has waited for its memory.
+            if let Some(deadline) = deadline
+                && deadline.at() < over
+            {
+                deadline.put_off(over);
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
+        let deadline = self.deadlines.add(started + time);
+        store.data_mut().deadline = Some(deadline);
     }
 
     fn enter(&self, store: &mut Store<State>, input: &Input<'_>) -> wasmtime::Result<Ended> {
         match &self.entrance {
             Entrance::Transform(transform) => {
                 let instance = transform.instantiate(&mut *store)?;
-                let entries = instance.call_transform(store, &object_for_guest(input.object))?;
+                let object = ObjectForGuest::new(input.object);
+                let entries = instance.call_transform(store, object.param(input.object))?;
                 Ok(match entries {
                     Ok(entries) => Ended::Entries(entries.into_iter().map(Entry::from).collect()),
                     Err(message) => Ended::Failed(message),
@@ -93,6 +153,23 @@ impl Plugin {
     }
 }
 
+impl Ran {
+    fn failed(fuel: u64, failure: Failure) -> Self {
+        Self {
+            fuel,
+            result: Err(failure),
+        }
+    }
+}
+
+impl Yield {
+    /// Gives back what the entries do not need of it.
+    fn holding(entries: Vec<Entry>, mut held: Held) -> Self {
+        held.shrink(footprint::of_entries(&entries));
+        Self { entries, held }
+    }
+}
+
 /// How a guest ended by itself.
 enum Ended {
     Entries(Vec<Entry>),
@@ -108,27 +185,44 @@ fn exit_message(last_error: String) -> String {
     }
 }
 
-fn from_stdout(output: Vec<u8>, input: &Input<'_>) -> Result<Vec<Entry>, Failure> {
+fn from_stdout(
+    output: Vec<u8>,
+    held: Held,
+    room: &Room,
+    input: &Input<'_>,
+) -> Result<Yield, Failure> {
     match input.output {
-        Output::Value => {
-            let key = input.object.key.clone();
-            Ok(vec![Entry {
-                key,
+        Output::Value => Ok(Yield {
+            entries: vec![Entry {
+                key: input.object.key.clone(),
                 value: Value::Bytes(output),
                 ttl_seconds: None,
-            }])
-        }
-        Output::Entries => document::parse(&output).map_err(|problem| {
-            Failure::Returned(format!("its stdout is not an entries document: {problem}"))
+            }],
+            held,
         }),
+        Output::Entries => {
+            let parsed = room
+                .take(footprint::of_document(to_u64(output.len())))
+                .map_err(|error| failure(&error.into(), &input.limits))?;
+            let entries = document::parse(&output).map_err(|problem| {
+                Failure::Returned(format!("its stdout is not an entries document: {problem}"))
+            })?;
+            drop((output, held));
+            Ok(Yield::holding(entries, parsed))
+        }
     }
 }
 
-fn within(entries: Vec<Entry>, limits: &Limits) -> Result<Vec<Entry>, Failure> {
-    if total_size(&entries) > limits.output_bytes {
+fn within(yielded: Yield, limits: &Limits) -> Result<Yield, Failure> {
+    if total_size(&yielded.entries) > limits.output_bytes {
         return Err(Failure::OutputTooLarge(limits.output_bytes));
     }
-    Ok(entries)
+    Ok(yielded)
+}
+
+/// Whether the guest handed over more than was taken for it.
+fn has_copied_all(error: &wasmtime::Error) -> bool {
+    error.root_cause().to_string().contains(HOSTCALL_FUEL)
 }
 
 /// Tells the limits apart by the engine's own codes and our own types.
@@ -150,7 +244,7 @@ fn failure(error: &wasmtime::Error, limits: &Limits) -> Failure {
 
 fn other(error: &wasmtime::Error, limits: &Limits) -> Failure {
     let root = error.root_cause().to_string();
-    if root.contains(HOSTCALL_FUEL) {
+    if has_copied_all(error) {
         return Failure::OutputTooLarge(limits.output_bytes);
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
@@ -172,20 +266,37 @@ fn other(error: &wasmtime::Error, limits: &Limits) -> Failure {
 /// else of a run comes from the operating system: the guest's own calls end in codes, not errors.
 fn is_of_host(error: &wasmtime::Error) -> bool {
     error.is::<HostLimit>()
+        || error.is::<NoRoom>()
         || error.is::<wasmtime::PoolConcurrencyLimitError>()
         || error.chain().any(|cause| cause.is::<std::io::Error>())
 }
 
-fn object_for_guest(object: &Object) -> types::Object {
-    types::Object {
-        bucket: object.bucket.clone(),
-        key: object.key.clone(),
-        etag: object.etag.clone(),
-        version_id: object.version_id.clone(),
-        last_modified: object.last_modified,
-        content_type: object.content_type.clone(),
-        metadata: object.metadata.clone(),
-        body: object.body.to_vec(),
+/// The object as a guest is given it, without a copy of its body.
+struct ObjectForGuest<'a> {
+    metadata: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> ObjectForGuest<'a> {
+    fn new(object: &'a Object) -> Self {
+        let metadata = object.metadata.iter();
+        Self {
+            metadata: metadata
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+        }
+    }
+
+    fn param(&'a self, object: &'a Object) -> types::Object<'a> {
+        types::Object {
+            bucket: &object.bucket,
+            key: &object.key,
+            etag: &object.etag,
+            version_id: object.version_id.as_deref(),
+            last_modified: object.last_modified,
+            content_type: object.content_type.as_deref(),
+            metadata: &self.metadata,
+            body: &object.body,
+        }
     }
 }
 

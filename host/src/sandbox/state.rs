@@ -2,10 +2,11 @@
 
 use super::bindings::redis_sync::transform as host;
 use super::clock::StandingClock;
-use super::guest_log::{GuestLog, Speaker};
+use super::deadline::Deadline;
+use super::guest_log::GuestLog;
 use super::input::{Input, Kind};
 use super::limits::MAX_HANDLES;
-use super::memory::MemoryBudget;
+use super::memory::{Room, RunMemory};
 use super::random::Seeded;
 use super::stdio::Stream;
 use crate::fingerprint::Fingerprint;
@@ -26,7 +27,11 @@ pub(super) struct State {
     /// The handles that the guest has open.
     pub(super) table: ResourceTable,
     /// What it may still grow by.
-    pub(super) memory: MemoryBudget,
+    pub(super) memory: RunMemory,
+    /// Where memory is taken.
+    pub(super) room: Room,
+    /// When its time is over.
+    pub(super) deadline: Option<Deadline>,
     /// Where the monotonic clock stands, in nanoseconds.
     pub(super) monotonic: u64,
     /// Seeded by object and module.
@@ -42,23 +47,22 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(input: &Input<'_>, kind: Kind) -> Self {
-        let speaker = Speaker {
-            plugin: input.plugin.into(),
-            object: input.object.key.as_str().into(),
-        };
-        let log = Arc::new(Mutex::new(GuestLog::new(speaker)));
+    pub(super) fn new(input: &Input<'_>, kind: Kind, log: GuestLog) -> Self {
+        let log = Arc::new(Mutex::new(log));
+        let room = Room::new(input.account);
         let stderr = Stream::to_log(&log, true);
         let stdout = match kind {
             Kind::Transform => Stream::to_log(&log, false),
-            Kind::Command => Stream::to_output(input.limits.output_bytes),
+            Kind::Command => Stream::to_output(input.limits.output_bytes, &room),
         };
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Self {
             wasi: context(input, kind, &stdout, &stderr),
             table,
-            memory: MemoryBudget::new(input.limits.memory_bytes),
+            memory: RunMemory::new(input.limits.memory_bytes, room.clone()),
+            room,
+            deadline: None,
             monotonic: 0,
             random: Seeded::new(seed(input.object, input.digest)),
             settings: Arc::clone(input.settings),

@@ -1,6 +1,9 @@
 //! A guest's stdout and stderr: into the log, or into the output.
 
 use super::guest_log::{GuestLog, LineBuffer};
+use super::memory::{NoRoom, Room};
+use crate::budget::Held;
+use crate::entry::footprint::to_u64;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -19,7 +22,6 @@ const CHUNK: usize = 64 * 1024;
 pub(super) struct OutputLimit;
 
 /// Where the bytes go.
-#[derive(Debug)]
 enum Sink {
     Log {
         log: Arc<Mutex<GuestLog>>,
@@ -33,11 +35,15 @@ enum Sink {
         bytes: Vec<u8>,
         /// How many bytes that may be.
         limit: usize,
+        /// Where memory for them is taken.
+        room: Room,
+        /// What was taken.
+        held: Option<Held>,
     },
 }
 
 /// One of a guest's output streams; clones write to the same place.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Stream(Arc<Mutex<Sink>>);
 
 impl Stream {
@@ -52,15 +58,17 @@ impl Stream {
     }
 
     /// Bytes are kept, `limit` of them.
-    pub(super) fn to_output(limit: usize) -> Self {
+    pub(super) fn to_output(limit: usize, room: &Room) -> Self {
         Self(Arc::new(Mutex::new(Sink::Output {
             bytes: Vec::new(),
             limit,
+            room: room.clone(),
+            held: None,
         })))
     }
 
-    /// Ends the stream; returns what was kept.
-    pub(super) fn finish(&self) -> Vec<u8> {
+    /// Ends the stream; returns what was kept, and the memory that was taken for it.
+    pub(super) fn finish(&self) -> (Vec<u8>, Option<Held>) {
         match &mut *self.0.lock() {
             Sink::Log {
                 log,
@@ -68,9 +76,9 @@ impl Stream {
                 stderr,
             } => {
                 buffer.finish(|line| log_line(log, *stderr, line));
-                Vec::new()
+                (Vec::new(), None)
             }
-            Sink::Output { bytes, .. } => std::mem::take(bytes),
+            Sink::Output { bytes, held, .. } => (std::mem::take(bytes), held.take()),
         }
     }
 }
@@ -83,6 +91,26 @@ fn log_line(log: &Mutex<GuestLog>, stderr: bool, line: &str) {
     }
 }
 
+/// Has `kept` take so many bytes more: by a quarter of itself at a time, so that little is unused.
+fn make_room(
+    kept: &mut Vec<u8>,
+    held: &mut Option<Held>,
+    more: usize,
+    room: &Room,
+) -> Result<(), NoRoom> {
+    if kept.capacity() - kept.len() >= more {
+        return Ok(());
+    }
+    let by = more.max(kept.len() / 4).max(CHUNK);
+    let taken = room.take(to_u64(by))?;
+    kept.reserve_exact(by);
+    match held {
+        Some(held) => held.join(taken),
+        none => *none = Some(taken),
+    }
+    Ok(())
+}
+
 #[async_trait]
 impl OutputStream for Stream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
@@ -92,10 +120,17 @@ impl OutputStream for Stream {
                 buffer,
                 stderr,
             } => buffer.push(&bytes, |line| log_line(log, *stderr, line)),
-            Sink::Output { bytes: kept, limit } => {
+            Sink::Output {
+                bytes: kept,
+                limit,
+                room,
+                held,
+            } => {
                 if bytes.len() > limit.saturating_sub(kept.len()) {
                     return Err(StreamError::Trap(OutputLimit.into()));
                 }
+                make_room(kept, held, bytes.len(), room)
+                    .map_err(|error| StreamError::Trap(error.into()))?;
                 kept.extend_from_slice(&bytes);
             }
         }

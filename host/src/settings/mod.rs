@@ -4,12 +4,14 @@
 //! every problem at once, by name, and never prints a secret.
 
 mod artifacts;
+mod memory;
 mod reader;
 mod redis;
 mod secret;
 mod variables;
 
 pub use artifacts::ArtifactSettings;
+pub use memory::{MemorySettings, most_of_commit, most_of_object};
 pub use redis::{IamSettings, RedisSettings};
 pub use secret::Secret;
 pub use variables::{VARIABLES, Variable};
@@ -60,9 +62,6 @@ pub struct Ceilings {
     pub memory_mib: Option<u32>,
 }
 
-/// Memory for compiling a module, at the least and at the most, in MiB.
-const COMPILE_MEMORY_MIB: [u64; 2] = [256, 1024];
-
 /// Everything the environment says.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -84,8 +83,8 @@ pub struct Settings {
     pub read_any: bool,
     /// The largest object that is read, in bytes.
     pub max_object_bytes: u64,
-    /// What compiling a module may take, in bytes of memory.
-    pub compile_memory_bytes: u64,
+    /// How the memory of the process is shared out.
+    pub memory: MemorySettings,
     /// Objects worked on at a time.
     pub concurrency: usize,
     /// The queue that triggers this function, for more work than one invocation can do.
@@ -113,6 +112,14 @@ impl Settings {
             lookup: &lookup,
             problems: Vec::new(),
         };
+        let limits = Limits {
+            fuel: reader.number("FUEL_LIMIT", 1, u64::MAX),
+            time: Duration::from_millis(reader.number("TIME_LIMIT_MS", 1, 900_000)),
+            memory_bytes: reader.number("MEMORY_LIMIT_MIB", 1, 4096) * 1024 * 1024,
+            output_bytes: reader.number("MAX_OUTPUT_BYTES", 1, 512 << 20),
+        };
+        let max_object_bytes = reader.number("MAX_OBJECT_BYTES", 1, 1 << 30);
+        let concurrency = reader.number("CONCURRENCY", 1, 256);
         let settings = Self {
             bucket: reader.text("CONFIG_BUCKET_NAME"),
             redis: redis::read(&mut reader),
@@ -122,12 +129,7 @@ impl Settings {
                 "UNMATCHED",
                 &[("store", Unmatched::Store), ("skip", Unmatched::Skip)],
             ),
-            limits: Limits {
-                fuel: reader.number("FUEL_LIMIT", 1, u64::MAX),
-                time: Duration::from_millis(reader.number("TIME_LIMIT_MS", 1, 900_000)),
-                memory_bytes: reader.number("MEMORY_LIMIT_MIB", 1, 4096) * 1024 * 1024,
-                output_bytes: reader.number("MAX_OUTPUT_BYTES", 1, 512 << 20),
-            },
+            limits,
             ceilings: Ceilings {
                 fuel: reader.optional_number("FUEL_CEILING", 1, u64::MAX),
                 time: reader
@@ -136,9 +138,9 @@ impl Settings {
                 memory_mib: reader.optional_number("MEMORY_CEILING_MIB", 1, 4096),
             },
             read_any: reader.flag("READ_ANY"),
-            max_object_bytes: reader.number("MAX_OBJECT_BYTES", 1, 1 << 30),
-            compile_memory_bytes: compile_memory_mib(&mut reader) << 20,
-            concurrency: reader.number("CONCURRENCY", 1, 256),
+            max_object_bytes,
+            memory: memory::read(&mut reader, &limits, max_object_bytes, concurrency),
+            concurrency,
             sync_queue_url: reader.optional("SYNC_QUEUE_URL"),
             metrics_namespace: reader.text("METRICS_NAMESPACE"),
             s3_force_path_style: reader.flag("S3_FORCE_PATH_STYLE"),
@@ -156,14 +158,6 @@ impl Settings {
     pub fn is_config(&self, key: &str) -> bool {
         !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.artifacts.prefix)
     }
-}
-
-/// Half of what the function has, as Lambda says; in MiB.
-fn compile_memory_mib(reader: &mut Reader<'_>) -> u64 {
-    let function: Option<u64> =
-        reader.optional_number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1, 1 << 20);
-    let [least, most] = COMPILE_MEMORY_MIB;
-    function.map_or(most, |function| (function / 2).clamp(least, most))
 }
 
 /// What holds for all routes is within what each may have.

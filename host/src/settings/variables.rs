@@ -112,6 +112,11 @@ pub const VARIABLES: &[Variable] = &[
         "Linear memories and tables of one run together, in MiB.",
     ),
     variable(
+        "MEMORY_BUDGET_MIB",
+        None,
+        "Memory of the whole process, in MiB, which all work shares; unset, seven eighths of the function's, the control group's or the machine's.",
+    ),
+    variable(
         "FUEL_CEILING",
         None,
         "The most fuel that a route may give its plugins; unset, any.",

@@ -5,23 +5,33 @@ use super::error::{Request, StoreError};
 use crate::aws;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use std::time::Duration;
 
 /// How long a body may take.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Reads the body of an answer; its size is checked before and while reading.
+/// The size of a body, if the answer says so and it is not too large.
+pub(super) fn announced(
+    key: &str,
+    output: &GetObjectOutput,
+    limit: SizeLimit,
+) -> Result<Option<u64>, StoreError> {
+    let size = output
+        .content_length()
+        .and_then(|length| u64::try_from(length).ok());
+    StoreError::check_size(key, size.unwrap_or(0), limit)?;
+    Ok(size)
+}
+
+/// Reads the body of an answer; its size is checked while reading.
 pub(super) async fn read(
     request: &Request<'_>,
     output: GetObjectOutput,
+    announced: Option<u64>,
     limit: SizeLimit,
-) -> Result<Bytes, StoreError> {
-    let announced = output
-        .content_length()
-        .and_then(|length| u64::try_from(length).ok())
-        .unwrap_or(0);
-    StoreError::check_size(request.key, announced, limit)?;
+) -> Result<BytesMut, StoreError> {
+    let announced = announced.unwrap_or(0);
     let read = collect(request, output.body, announced, limit);
     let body = tokio::time::timeout(BODY_TIMEOUT, read)
         .await
@@ -41,7 +51,7 @@ async fn collect(
     mut stream: ByteStream,
     announced: u64,
     limit: SizeLimit,
-) -> Result<Bytes, StoreError> {
+) -> Result<BytesMut, StoreError> {
     let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| request.unavailable(aws::chain(&error)))?;
@@ -51,7 +61,7 @@ async fn collect(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(body)
 }
 
 fn size(bytes: &[u8]) -> u64 {

@@ -10,6 +10,7 @@ mod limit;
 pub use error::StoreError;
 pub use limit::SizeLimit;
 
+use crate::budget::Account;
 use crate::key;
 use crate::object::Object;
 use aws_config::SdkConfig;
@@ -66,21 +67,35 @@ impl Store {
         }
     }
 
-    /// Reads an object; `None` where there is none. `limit` is checked before and while reading.
+    /// Reads an object; `None` where there is none. `limit` is checked before and while reading, and
+    /// memory for its body is taken before.
     pub async fn object(
         &self,
         key: &str,
         limit: impl Into<SizeLimit>,
+        account: &Account,
     ) -> Result<Option<Object>, StoreError> {
         let limit = limit.into();
-        let mut attempt = 1;
+        let (mut attempt, mut held) = (1, account.take(0).await);
         loop {
             let Some(output) = self.get(key).await? else {
                 return Ok(None);
             };
+            let size = body::announced(key, &output, limit)?;
+            let more = size.unwrap_or(limit.bytes).saturating_sub(held.bytes());
+            let Some(taken) = account.try_take(more) else {
+                // S3 breaks off an answer that nobody reads: it is asked again when there is room.
+                drop(output);
+                held.join(account.take(more).await);
+                continue;
+            };
+            held.join(taken);
             let object = self.head(key, &output);
-            match body::read(&self.request("read", key), output, limit).await {
-                Ok(body) => return Ok(Some(Object { body, ..object })),
+            match body::read(&self.request("read", key), output, size, limit).await {
+                Ok(body) => {
+                    let body = held.keep(body);
+                    return Ok(Some(Object { body, ..object }));
+                }
                 Err(StoreError::Unavailable { cause, .. }) if attempt < BODY_ATTEMPTS => {
                     tracing::warn!(
                         object = key,

@@ -52,10 +52,19 @@ async fn a_run_that_hangs_in_the_host_is_given_up_but_keeps_its_place() {
     let places = Arc::new(Semaphore::new(1));
     let (end, ended) = mpsc::channel::<()>();
     let hangs = move || ended.recv();
-    let ran = run_bounded(&places, hangs, Duration::from_millis(10)).await;
+    let ran = run_bounded(&places, hangs, Duration::from_millis(10), || Duration::ZERO).await;
     assert!(ran.is_none());
     assert_eq!(places.available_permits(), 0);
     end.send(()).unwrap();
-    let next = run_bounded(&places, || 1, Duration::from_secs(30)).await;
+    let next = run_bounded(&places, || 1, Duration::from_secs(30), || Duration::ZERO).await;
     assert_eq!(next, Some(1));
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_memory_is_given_that_time_as_well() {
+    let places = Arc::new(Semaphore::new(1));
+    let waits = || std::thread::sleep(Duration::from_millis(50));
+    let waited = || Duration::from_millis(500);
+    let ran = run_bounded(&places, waits, Duration::from_millis(1), waited).await;
+    assert!(ran.is_some());
 }

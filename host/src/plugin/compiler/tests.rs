@@ -21,7 +21,9 @@ fn scripted(lines: &str) -> (TempDir, Compiler) {
 }
 
 async fn refusal(compiler: &Compiler) -> PluginError {
-    let compiled = compiler.compile(&sandbox(), module(OTHER).bytes).await;
+    let compiled = compiler
+        .compile(&sandbox(), module(OTHER).bytes, &Account::unbounded())
+        .await;
     compiled.err().unwrap()
 }
 
@@ -91,7 +93,9 @@ async fn nothing_is_left_where_the_machine_code_was() {
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| name.starts_with("redis-sync-")).count()
     };
-    let compiled = compiler().compile(&sandbox(), module(OTHER).bytes).await;
+    let compiled = compiler()
+        .compile(&sandbox(), module(OTHER).bytes, &Account::unbounded())
+        .await;
     assert!(compiled.is_ok());
     // Other tests compile meanwhile; theirs go as well.
     let deadline = std::time::Instant::now() + Duration::from_secs(30);

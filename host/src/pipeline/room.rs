@@ -1,0 +1,98 @@
+//! Room in memory for the evaluation of an object.
+
+use super::error::{ChangeError, TransformError};
+use super::evaluate::{Rerun, Room};
+use super::transform::Transform;
+use crate::budget::{Account, Budget};
+use crate::entry::footprint::to_u64;
+use crate::ledger::Proposal;
+use crate::settings::{Limits, most_of_commit, most_of_object};
+use std::time::Instant;
+
+/// Opens accounts for evaluations.
+pub(super) struct Rooms {
+    pub(super) budget: Budget,
+    /// The largest body.
+    pub(super) body_bytes: u64,
+    /// Limits where no plugin runs.
+    pub(super) limits: Limits,
+}
+
+/// What an evaluation is to keep to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conditions {
+    /// Whether plugins run although nothing has changed.
+    pub(super) rerun: Rerun,
+    /// Whether it waits for room in memory.
+    pub(super) turn: Turn,
+    /// Until when it waits for anything.
+    pub(super) deadline: Instant,
+}
+
+impl Conditions {
+    /// Those of an evaluation beside which these are held: it does not wait, since others may be
+    /// waiting for what they hold.
+    pub(super) fn beside(self, rerun: Rerun, held: &[Option<Room>]) -> Self {
+        let turn = if held.iter().all(Option::is_none) {
+            Turn::Wait
+        } else {
+            Turn::Now
+        };
+        Self {
+            rerun,
+            turn,
+            ..self
+        }
+    }
+}
+
+/// Whether an evaluation waits for its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It does: nothing is held meanwhile.
+    Wait,
+    /// It does not, since its caller holds what others may be waiting for.
+    Now,
+}
+
+impl Rooms {
+    /// An account for the evaluation and the commit of one object.
+    pub(super) async fn open(
+        &self,
+        key: &str,
+        transform: Option<&Transform<'_>>,
+        conditions: Conditions,
+    ) -> Result<Account, ChangeError> {
+        let limits = match transform {
+            Some(transform) => transform.limits,
+            // Its body is stored as it is.
+            None => Limits {
+                memory_bytes: 0,
+                ..self.limits
+            },
+        };
+        // In a chain, what one plugin has returned is the body for the next.
+        let is_chain = transform.is_some_and(|transform| transform.steps.len() > 1);
+        let between = if is_chain { limits.output_bytes } else { 0 };
+        let most = most_of_object(&limits, self.body_bytes.saturating_add(to_u64(between)));
+        let until = conditions.deadline;
+        let opened = match conditions.turn {
+            Turn::Wait => self.budget.open(most, 0, until).await.map(Some),
+            Turn::Now => self.budget.try_open(most, 0, until),
+        };
+        match opened {
+            Ok(Some((account, _))) => Ok(account),
+            Ok(None) => Err(ChangeError::Crowded),
+            Err(never) => Err(TransformError {
+                plugin: transform.map(Transform::label),
+                ..TransformError::refused(format!("`{key}` cannot be worked on: {never}"))
+            }
+            .into()),
+        }
+    }
+}
+
+/// What the commit of these takes beside their entries.
+pub(super) fn of_commit(proposals: &[Proposal]) -> u64 {
+    most_of_commit(proposals.iter().map(Proposal::sent_bytes).sum())
+}

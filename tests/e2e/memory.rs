@@ -1,0 +1,190 @@
+//! One budget for the process: whatever objects and plugins take, it stays below, and all are served.
+#![expect(clippy::print_stdout, reason = "what is measured is shown")]
+
+use crate::answers::message;
+use crate::confined::Confined;
+use crate::objects::texts;
+use redis_sync_local::{BUCKET, Environment, InvokeError, event};
+use redis_sync_tests::held::held;
+use redis_sync_tests::{guest, program};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// What a function of 1024 MiB has for all that it does.
+const BUDGET_MIB: u64 = 896;
+
+/// Healthy objects beside those that take much.
+const HEALTHY: usize = 6;
+
+/// A program that takes so many MiB and writes to each page of them.
+fn takes(mib: usize) -> Vec<u8> {
+    let pages = mib * 16;
+    let text = format!(
+        r#"(module (memory (export "memory") 1)
+          (func (export "_start")
+            (if (i32.eq (memory.grow (i32.const {pages})) (i32.const -1)) (then unreachable))
+            (memory.fill (i32.const 65536) (i32.const 1) (i32.const {}))))"#,
+        pages * 65536
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// A function of 1024 MiB, in a control group of that size where one can be made.
+async fn function(variables: &[(&str, &str)]) -> (Environment, Confined) {
+    let confined = Confined::new(&program::bootstrap(), 1024);
+    let environment = Environment::start_with(confined.program(), variables.to_vec());
+    (environment.await.unwrap(), confined)
+}
+
+/// Puts these objects and healthy ones between them, and delivers all in one event.
+async fn deliver(environment: &Environment, keys: &[String]) -> Result<Value, InvokeError> {
+    let s3 = &environment.s3;
+    s3.put("plugins/healthy.wasm", guest::scripted());
+    let mut all = keys.to_vec();
+    for number in 0..HEALTHY {
+        let key = format!("healthy/{number}");
+        s3.put(&key, texts(&[(&format!("healthy:{number}"), "well")]));
+        all.push(key);
+    }
+    let events = all.iter().map(|key| event::created(BUCKET, key));
+    let within = Duration::from_secs(120);
+    environment
+        .function
+        .invoke_within(event::batch(events), within)
+        .await
+}
+
+async fn assert_healthy(environment: &Environment) {
+    let all = held(&environment.redis).await;
+    for number in 0..HEALTHY {
+        assert_eq!(all[format!("healthy:{number}")], "well");
+    }
+}
+
+fn assert_peak(environment: &Environment, what: &str) {
+    let peak = environment.function.peak_memory_mib().unwrap();
+    println!("{what}: {peak} MiB at the peak");
+    assert!(peak < BUDGET_MIB, "{what}: {peak} MiB");
+}
+
+/// Each is permitted what it takes, but not all at once: they take turns.
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_plugins_that_take_250_mib_each_all_come_to_their_end() {
+    let (environment, _group) = function(&[]).await;
+    environment.s3.put("plugins/big.wasm", takes(250));
+    let keys: Vec<String> = (0..8).map(|number| format!("big/{number}")).collect();
+    for key in &keys {
+        environment.s3.put(key, "");
+    }
+    let answer = deliver(&environment, &keys).await.unwrap();
+    assert_eq!(answer["status"], "success", "{answer}");
+    assert_healthy(&environment).await;
+    assert_peak(&environment, "8 plugins of 250 MiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_objects_of_32_mib_are_stored_as_they_are() {
+    let (environment, _group) = function(&[]).await;
+    let keys: Vec<String> = (0..10).map(|number| format!("large-{number}")).collect();
+    for key in &keys {
+        environment.s3.put(key, vec![b'x'; 32 << 20]);
+    }
+    let answer = deliver(&environment, &keys).await.unwrap();
+    assert_eq!(answer["status"], "success", "{answer}");
+    assert_healthy(&environment).await;
+    let length = environment
+        .redis
+        .command(&["STRLEN", "large-9"])
+        .await
+        .unwrap();
+    assert_eq!(length, (32 << 20).to_string());
+    assert_peak(&environment, "10 objects of 32 MiB");
+}
+
+/// The document is 13 MB; as members with scores it is 56 MB, and was a gigabyte as decimal fractions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_million_scores_of_the_smallest_kind_take_what_their_texts_do() {
+    let (environment, _group) = function(&[]).await;
+    let copies = r#"(module
+      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (memory (export "memory") 3)
+      (func (export "_start")
+        (loop
+          (i32.store (i32.const 0) (i32.const 65536))
+          (i32.store (i32.const 4) (i32.const 65536))
+          (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+          (i32.store (i32.const 4) (i32.load (i32.const 8)))
+          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
+          (br_if 0 (i32.load (i32.const 8))))))"#;
+    environment
+        .s3
+        .put("plugins/copies.wasm", wat::parse_str(copies).unwrap());
+    let route = r#"[[route]]
+        prefix = "copies/"
+        plugin = "copies.wasm"
+        output = "entries"
+        [[route]]
+        prefix = "healthy/"
+        plugin = "healthy.wasm""#;
+    environment.s3.put("plugins/routes.toml", route);
+    let keys: Vec<String> = (0..8).map(|number| format!("copies/{number}")).collect();
+    for (number, key) in keys.iter().enumerate() {
+        let members: Vec<Value> = (0..1_000_000)
+            .map(|member| json!([format!("{member:x}"), 5e-324]))
+            .collect();
+        let document =
+            json!([{"key": format!("z{number}"), "type": "sorted_set", "value": members}]);
+        environment.s3.put(key, document.to_string());
+    }
+    let answer = deliver(&environment, &keys).await.unwrap();
+    assert_eq!(answer["status"], "success", "{answer}");
+    assert_healthy(&environment).await;
+    let members = environment.redis.command(&["ZCARD", "z7"]).await.unwrap();
+    assert_eq!(members, "1000000");
+    assert_peak(&environment, "8 objects of a million scores");
+}
+
+/// Sixteen megabytes out of 40 bytes are more than a first run is given room for.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_yields_far_more_than_its_object_has_is_run_again_and_nobody_can_tell() {
+    let (environment, _group) = function(&[]).await;
+    environment.s3.put("plugins/flags.wasm", guest::scripted());
+    environment.s3.put(
+        "flags/a",
+        json!({"do": "flood", "bytes": 16 << 20}).to_string(),
+    );
+    let answer = deliver(&environment, &["flags/a".to_owned()])
+        .await
+        .unwrap();
+    assert_eq!(answer["status"], "success", "{answer}");
+    let length = environment
+        .redis
+        .command(&["STRLEN", "flood"])
+        .await
+        .unwrap();
+    assert_eq!(length, (16 << 20).to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_never_be_given_fails_by_name_and_stops_nobody() {
+    let (environment, _group) = function(&[]).await;
+    environment.s3.put("plugins/big.wasm", takes(1));
+    let routes = r#"[[route]]
+        prefix = "big/"
+        plugin = "big.wasm"
+        memory_mib = 4000
+        [[route]]
+        prefix = "healthy/"
+        plugin = "healthy.wasm""#;
+    environment.s3.put("plugins/routes.toml", routes);
+    environment.s3.put("big/a", "");
+    let refused = message(deliver(&environment, &["big/a".to_owned()]).await);
+    assert!(
+        refused.contains(
+            "`big/a` cannot be worked on: it may need 4211 MiB of memory, and there are 704"
+        ),
+        "{refused}"
+    );
+    assert_healthy(&environment).await;
+}

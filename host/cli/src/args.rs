@@ -1,6 +1,6 @@
 //! What can be asked for.
 
-use crate::{build, check, completions, new, run, test};
+use crate::{build, check, completions, dev, new, run, test};
 use clap::{Parser, Subcommand};
 
 /// Keeps Redis equal to an S3 bucket of configuration, seen through sandboxed WebAssembly transforms.
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Build(build::Args),
     /// Run a plugin on golden cases, and compare
     Test(test::Args),
+    /// Keep a Redis equal to a folder while you work: save a file, see what changes
+    Dev(dev::Args),
     /// Say what modules are, and refuse what the host would refuse
     Check(check::Args),
     /// Run a module on one object, under the limits of production

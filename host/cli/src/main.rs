@@ -9,6 +9,7 @@ mod build;
 mod case;
 mod check;
 mod completions;
+mod dev;
 mod diff;
 mod guest_log;
 mod module;
@@ -74,6 +75,7 @@ async fn carry_out(command: Command, screen: &Screen) -> anyhow::Result<Ended> {
         Command::New(args) => new::new(&args, screen),
         Command::Build(args) => build::build(&args, screen).await,
         Command::Test(args) => test::test(&args, screen).await,
+        Command::Dev(args) => dev::dev(&args, screen).await,
         Command::Check(args) => check::check(&args, screen).await,
         Command::Run(args) => run::run(&args, screen).await,
         Command::Completions(args) => Ok(completions::write(&args)),

@@ -155,7 +155,9 @@ mod tests {
             write(&project, "flags", language, "{ path = \"sdk\" }").expect("a project");
             for (place, _) in language.files() {
                 let text = std::fs::read_to_string(project.join(place)).expect("a file");
-                let left = ["{{name}}", "{{sdk}}"].iter().any(|hole| text.contains(hole));
+                let left = ["{{name}}", "{{sdk}}"]
+                    .iter()
+                    .any(|hole| text.contains(hole));
                 assert!(!left, "{place}: {text}");
             }
             assert!(project.join("bucket/flags/example.json").is_file());

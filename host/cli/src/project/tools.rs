@@ -49,7 +49,11 @@ pub(super) async fn run(mut command: Command, what: &str) -> Result<Vec<u8>> {
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = [output.stderr, output.stdout].concat();
+    let said = if output.stderr.is_empty() {
+        output.stdout
+    } else {
+        output.stderr
+    };
     let said = String::from_utf8_lossy(&said).trim().to_owned();
     Err(problem(
         format!("{what} fails ({}):\n{said}", output.status),

@@ -46,12 +46,12 @@ fn entry(key: &str, before: Option<&Entry>, after: Option<&Entry>) -> Vec<String
         (None, None) => Vec::new(),
         (None, Some(after)) => {
             let mut lines = vec![headline("+", GREEN, &kind(after))];
-            lines.extend(elements(&after.value).iter().map(|line| plus(line)));
+            lines.extend(appeared(&after.value));
             lines
         }
         (Some(before), None) => {
             let mut lines = vec![headline("-", RED, &kind(before))];
-            lines.extend(elements(&before.value).iter().map(|line| minus(line)));
+            lines.extend(vanished(&before.value));
             lines
         }
         (Some(before), Some(after)) => {
@@ -75,6 +75,22 @@ fn kind(entry: &Entry) -> String {
     match entry.ttl_seconds {
         Some(seconds) => format!("({kind}, {seconds} s)"),
         None => format!("({kind})"),
+    }
+}
+
+/// A value that is new.
+fn appeared(value: &Value) -> Vec<String> {
+    match value {
+        Value::Bytes(bytes) => texts(&[], bytes),
+        value => elements(value).iter().map(|line| plus(line)).collect(),
+    }
+}
+
+/// A value that is gone.
+fn vanished(value: &Value) -> Vec<String> {
+    match value {
+        Value::Bytes(bytes) => texts(bytes, &[]),
+        value => elements(value).iter().map(|line| minus(line)).collect(),
     }
 }
 
@@ -172,5 +188,71 @@ pub(crate) fn blob(bytes: &[u8]) -> String {
     match document::value_json(&Value::Bytes(bytes.to_vec())) {
         serde_json::Value::String(text) => text,
         base64 => base64.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anstream::adapter::strip_str;
+
+    fn changed(before: &str, after: &str) -> Vec<String> {
+        let read = |text: &str| document::parse(text.as_bytes()).expect("entries");
+        let lines = entries(&read(before), &read(after));
+        lines
+            .iter()
+            .map(|line| strip_str(line).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn what_changed_is_told_by_key_and_field() {
+        let before = r#"[{"key": "a", "type": "hash", "value": {"x": "1", "y": "2"}},
+            {"key": "b", "type": "set", "value": ["m"]}, {"key": "e", "type": "bytes", "value": "same"}]"#;
+        let after = r#"[{"key": "a", "type": "hash", "value": {"y": "3", "x": "1"}},
+            {"key": "c", "type": "sorted_set", "value": [["m", 1.5]]}, {"key": "e", "type": "bytes", "value": "same"}]"#;
+        let expected = [
+            "~ a (hash)",
+            "  - y = 2",
+            "  + y = 3",
+            "- b (set)",
+            "  - m",
+            "+ c (sorted_set)",
+            "  + m at 1.5",
+        ];
+        assert_eq!(changed(before, after), expected);
+        assert!(changed(after, after).is_empty());
+    }
+
+    #[test]
+    fn json_in_a_value_is_told_by_its_members() {
+        let entry =
+            |value: &str| format!(r#"[{{"key": "k", "type": "bytes", "value": {value:?}}}]"#);
+        let lines = changed(&entry(r#"{"a":1,"b":2}"#), &entry(r#"{"b":3,"a":1}"#));
+        assert_eq!(lines[0], "~ k (bytes)");
+        assert!(lines.contains(&"  -   \"b\": 2".to_owned()), "{lines:?}");
+        assert!(lines.contains(&"  +   \"b\": 3".to_owned()), "{lines:?}");
+    }
+
+    #[test]
+    fn the_order_of_a_list_counts_and_that_of_a_set_does_not() {
+        let list = |kind: &str, a: &str, b: &str| {
+            format!(r#"[{{"key": "k", "type": "{kind}", "value": ["{a}", "{b}"]}}]"#)
+        };
+        assert!(changed(&list("set", "1", "2"), &list("set", "2", "1")).is_empty());
+        assert_eq!(
+            changed(&list("list", "1", "2"), &list("list", "2", "1")).len(),
+            3
+        );
+    }
+
+    #[test]
+    fn another_type_or_time_to_live_is_told() {
+        let before = r#"[{"key": "k", "type": "bytes", "value": "v"}]"#;
+        let after = r#"[{"key": "k", "type": "bytes", "value": "v", "ttl_seconds": 60}]"#;
+        assert_eq!(
+            changed(before, after),
+            ["~ k (bytes, 60 s)", "  - (bytes)", "  + (bytes, 60 s)"]
+        );
     }
 }

@@ -13,7 +13,8 @@ fn modules(transcript: &str, modules: &[(&str, Vec<u8>)]) {
     let folder = folder.join(format!("{transcript}.in"));
     for (name, module) in modules {
         let file = folder.join(name);
-        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, module));
+        let parent = file.parent().unwrap_or(&folder);
+        let written = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&file, module));
         written.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 }
@@ -21,7 +22,7 @@ fn modules(transcript: &str, modules: &[(&str, Vec<u8>)]) {
 #[test]
 fn the_transcripts_are_what_is_answered() {
     let supplier = guest::module("supplier-permissions");
-    let (scripted, command) = (guest::scripted(), guest::module("command"));
+    let command = guest::module("command");
     let foreign = wat::parse_str(FOREIGN).expect("WebAssembly as text");
     modules(
         "check",
@@ -32,10 +33,13 @@ fn the_transcripts_are_what_is_answered() {
             ("text.wasm", b"hello\n".to_vec()),
         ],
     );
+    let scripted = |name| (name, guest::scripted());
     modules(
         "run",
-        &[("scripted.wasm", scripted), ("command.wasm", command)],
+        &[scripted("scripted.wasm"), ("command.wasm", command)],
     );
+    modules("test", &[scripted("scripted.wasm")]);
+    modules("dev", &[scripted("bucket/plugins/flags.wasm")]);
     trycmd::TestCases::new()
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")

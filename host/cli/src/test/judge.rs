@@ -4,8 +4,10 @@ use super::fuel::Growth;
 use crate::case::{CaseFolder, Expected, Routing};
 use crate::module::ModuleFile;
 use crate::problem::Advise;
-use crate::runner::{Ran, Runner, variables};
+use crate::runner::{Ran, Runner, Variables, variables};
 use anyhow::Result;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ pub(super) struct Judge {
     pub(super) update: bool,
     /// How much more fuel a case may take.
     pub(super) growth: Option<Growth>,
+    /// What runs the cases, by the variables that it was set up with: a module is compiled once.
+    pub(super) runners: BTreeMap<Variables, Runner>,
 }
 
 /// A case that was judged.
@@ -59,9 +63,15 @@ impl Verdict {
 
 impl Judge {
     /// Runs a case and compares it with what is expected.
-    pub(super) async fn judge(&self, name: String, folder: &Path) -> Result<Judged> {
+    pub(super) async fn judge(&mut self, name: String, folder: &Path) -> Result<Judged> {
         let read = CaseFolder::read(folder, self.module.as_ref(), self.routes.as_ref())?;
-        let runner = Runner::new(read.variables.unwrap_or_else(variables))?;
+        let runner = match self.runners.entry(read.variables.unwrap_or_else(variables)) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(missing) => {
+                let runner = Runner::new(missing.key().clone())?;
+                missing.insert(runner)
+            }
+        };
         runner.load(&read.case).await;
         let ran = runner.run(&read.case).await;
         let verdict = if self.update {

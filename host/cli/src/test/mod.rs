@@ -16,6 +16,7 @@ use anyhow::Result;
 use fuel::Growth;
 use judge::{Judge, Judged, Verdict};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What `test` is told.
@@ -62,11 +63,12 @@ pub(crate) async fn test(args: &Args, screen: &Screen) -> Result<Ended> {
         own.exists().then_some(own)
     });
     let routes = routes.map(|file| Routing::read(&file, None)).transpose()?;
-    let judge = Judge {
+    let mut judge = Judge {
         module,
         routes,
         update: args.update,
         growth: args.max_fuel_growth,
+        runners: BTreeMap::new(),
     };
     let mut judged = Vec::new();
     for (name, folder) in cases {

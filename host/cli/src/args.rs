@@ -1,6 +1,6 @@
 //! What can be asked for.
 
-use crate::{build, check, completions, dev, new, run, test};
+use crate::{build, check, compile, completions, dev, new, run, test};
 use clap::{Parser, Subcommand};
 
 /// Keeps Redis equal to an S3 bucket of configuration, seen through sandboxed WebAssembly transforms.
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Run a module on one object, under the limits of production
     Run(run::Args),
+    /// Compile modules before a deployment, for functions that map them
+    Compile(compile::Args),
     /// Print completions for a shell
     Completions(completions::Args),
 }

@@ -116,15 +116,14 @@ fn value(before: &Value, after: &Value) -> Vec<String> {
 
 /// The lines that are not in both.
 fn lines(before: &[String], after: &[String]) -> Vec<String> {
-    let diff = TextDiff::configure()
+    TextDiff::configure()
         .diff_slices(
             &before.iter().map(String::as_str).collect::<Vec<_>>(),
             &after.iter().map(String::as_str).collect::<Vec<_>>(),
         )
         .iter_all_changes()
         .filter_map(|change| changed(change.tag(), change.value()))
-        .collect();
-    diff
+        .collect()
 }
 
 /// Two texts, where both are such, line by line with a little context.

@@ -8,6 +8,7 @@ mod args;
 mod build;
 mod case;
 mod check;
+mod compile;
 mod completions;
 mod dev;
 mod diff;
@@ -78,6 +79,7 @@ async fn carry_out(command: Command, screen: &Screen) -> anyhow::Result<Ended> {
         Command::Dev(args) => dev::dev(&args, screen).await,
         Command::Check(args) => check::check(&args, screen).await,
         Command::Run(args) => run::run(&args, screen).await,
+        Command::Compile(args) => compile::compile(&args, screen),
         Command::Completions(args) => Ok(completions::write(&args)),
     }
 }

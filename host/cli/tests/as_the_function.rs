@@ -25,6 +25,30 @@ fn run(module: &Path, key: &str, body: &str) -> Result<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_function_maps_what_was_compiled() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let module = folder.path().join("flags.wasm");
+    std::fs::write(&module, guest::scripted())?;
+    for target in ["arm64", "x86_64"] {
+        let mut compile = Command::new(env!("CARGO_BIN_EXE_redis-sync"));
+        compile.args(["compile", "--target", target, "--out"]);
+        let compiled = compile.arg(folder.path()).arg(&module).output()?;
+        ensure!(compiled.status.success(), "{compiled:?}");
+    }
+    let variables = [("COMPILED_DIR", folder.path().display().to_string())];
+    let environment = Environment::start_with(program::bootstrap(), variables).await?;
+    environment.s3.put("plugins/flags.wasm", guest::scripted());
+    environment
+        .upload("flags/a.json", r#"{"do": "log", "lines": 1}"#)
+        .await?;
+    let logs = environment.function.logs();
+    let loaded = logs.iter().find(|line| line.contains("module loaded"));
+    let loaded = loaded.context("it is loaded")?;
+    assert!(loaded.contains("COMPILED_DIR"), "{loaded}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_comes_to_what_the_function_comes_to() -> Result<()> {
     let environment =
         Environment::start_with(program::bootstrap(), [("FUEL_LIMIT", "5000000000")]).await?;

@@ -38,6 +38,7 @@ fn the_transcripts_are_what_is_answered() {
         "run",
         &[scripted("scripted.wasm"), ("command.wasm", command)],
     );
+    modules("compile", &[scripted("scripted.wasm")]);
     modules("test", &[scripted("scripted.wasm")]);
     modules("dev", &[scripted("bucket/plugins/flags.wasm")]);
     trycmd::TestCases::new()

@@ -17,7 +17,7 @@ mod module_cache;
 #[cfg(test)]
 mod tests;
 
-pub use artifact_store::{ArtifactStore, precompile};
+pub use artifact_store::{ArtifactStore, precompile, precompile_for};
 pub use compiler::Compiler;
 pub use compiling::{CompileLimits, run_child};
 pub use error::PluginError;

@@ -120,17 +120,18 @@ pub fn compile(component: &[u8]) -> Result<Vec<u8>, LoadError> {
         .map_err(|error| LoadError::Compile(format!("{error:#}")))
 }
 
-/// Compiles a component for every machine of this architecture, for a deployed folder.
-pub fn compile_portable(component: &[u8]) -> Result<Vec<u8>, LoadError> {
-    engine::portable()
+/// Compiles a component for every machine of an architecture, named as Rust does, for a deployed
+/// folder.
+pub fn compile_portable(component: &[u8], architecture: &str) -> Result<Vec<u8>, LoadError> {
+    engine::portable(architecture)
         .map_err(LoadError::engine)?
         .precompile_component(component)
         .map_err(|error| LoadError::Compile(format!("{error:#}")))
 }
 
 /// Digest of the engine that [`compile_portable`] compiles with.
-pub fn portable_engine_hash() -> Result<String, LoadError> {
-    engine::portable()
+pub fn portable_engine_hash(architecture: &str) -> Result<String, LoadError> {
+    engine::portable(architecture)
         .map(|engine| engine_hash(&engine))
         .map_err(LoadError::engine)
 }

@@ -51,7 +51,7 @@ impl CaseFolder {
         let (mut route, modules) = match own.as_ref().or(routes) {
             Some(routing) => {
                 let route = routing.route(&object.key)?;
-                let given = module.filter(|_| plugins.is_none()).cloned();
+                let given = module.filter(|_| plugins.is_none());
                 let modules = routing.modules(&route, given, plugins)?;
                 (route, modules)
             }

@@ -66,13 +66,13 @@ impl Routing {
     pub(crate) fn modules(
         &self,
         route: &Route,
-        given: Option<ModuleFile>,
+        given: Option<&ModuleFile>,
         folder: Option<&Path>,
     ) -> Result<Vec<ModuleFile>> {
         let beside = self.file.parent().unwrap_or(Path::new("."));
         let folder = folder.unwrap_or(beside);
         let names: Vec<&String> = route.plugins.iter().collect();
-        if let Some(given) = &given
+        if let Some(given) = given
             && names.len() > 1
             && !names.contains(&&given.name)
         {
@@ -86,7 +86,7 @@ impl Routing {
         }
         let mut modules: BTreeMap<&String, ModuleFile> = BTreeMap::new();
         for name in &names {
-            let module = match &given {
+            let module = match given {
                 Some(given) if names.len() == 1 || given.name == **name => given.clone(),
                 _ => ModuleFile::read(&folder.join(name))?,
             };

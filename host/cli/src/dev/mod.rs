@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// The folder of a plugin's source, which is built, and built again when it is saved
     #[arg(long = "plugin", value_name = "DIR")]
     plugins: Vec<PathBuf>,
-    /// A Redis to write to, instead of one that is started: redis://user:password@host:6379/0
+    /// A Redis to write to, such as `redis://user:password@host:6379/0`; by default one is started
     #[arg(long, value_name = "URL")]
     redis: Option<RedisUrl>,
     /// Bring Redis up to date with the folder, and exit

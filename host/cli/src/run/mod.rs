@@ -109,7 +109,7 @@ fn case(args: &Args) -> Result<Case> {
         Some(file) => {
             let routing = Routing::read(file, args.route.as_deref())?;
             let route = routing.route(&object.key)?;
-            let modules = routing.modules(&route, Some(module), None)?;
+            let modules = routing.modules(&route, Some(&module), None)?;
             (route, modules)
         }
         None => (bare(&module.name, args.output.as_deref())?, vec![module]),

@@ -1,4 +1,4 @@
-//! A report as JUnit writes it, which every CI reads.
+//! A report as `JUnit` writes it, which every CI reads.
 
 use super::judge::{Judged, Verdict};
 use crate::problem::Advise;

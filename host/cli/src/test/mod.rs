@@ -49,7 +49,7 @@ pub(crate) struct Args {
     /// Fail where a case takes so much more fuel than is recorded
     #[arg(long, value_name = "PERCENT")]
     max_fuel_growth: Option<Growth>,
-    /// Write a report as JUnit does, for CI
+    /// Write a report in the form of `JUnit`, for CI
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }

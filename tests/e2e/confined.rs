@@ -1,6 +1,7 @@
 //! A program in control groups of its own, as a container or a function has them.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,7 +36,8 @@ impl Confined {
 
     fn within(program: &Path, group: Option<PathBuf>) -> Self {
         let Some(group) = group else {
-            eprintln!(
+            let _ = writeln!(
+                std::io::stderr(),
                 "no control group can be made here: {} is not confined",
                 program.display()
             );

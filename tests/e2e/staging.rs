@@ -82,7 +82,7 @@ async fn the_first_chunk_and_its_expiry_are_one_transaction() {
     environment.upload("flags/large", large()).await.unwrap();
     let mut said = monitor.on_message::<String>();
     let mut commands = Vec::new();
-    while !commands.last().is_some_and(|command| command == "RENAME") {
+    while commands.last().is_none_or(|command| command != "RENAME") {
         let line = said.next().await.unwrap();
         let mut words = line.split('"').skip(1).step_by(2);
         commands.push(words.next().unwrap_or_default().to_uppercase());

@@ -21,11 +21,11 @@ use crate::store::{SizeLimit, Store};
 /// Evaluates objects.
 pub(super) struct Evaluator {
     store: Store,
-    transforms: Transforms,
+    pub(super) transforms: Transforms,
     rules: Rules,
-    rooms: Rooms,
+    pub(super) rooms: Rooms,
     /// The largest object that is read.
-    size_limit: SizeLimit,
+    pub(super) size_limit: SizeLimit,
     /// Prefixes of what is in the bucket for our own use.
     own_prefixes: [String; 2],
 }
@@ -47,7 +47,7 @@ pub(super) struct Foreseen {
     /// The names of its route's plugins, joined by commas.
     plugin: Option<String>,
     /// Fuel used, where a plugin ran.
-    fuel: Option<u64>,
+    pub(super) fuel: Option<u64>,
 }
 
 /// The memory of what is to be written, and where what its commit takes comes from.
@@ -141,7 +141,8 @@ impl Evaluator {
         .await
     }
 
-    async fn decide(
+    /// Works out what an object that was read is to be.
+    pub(super) async fn decide(
         &self,
         object: &Object,
         record: &Record,

@@ -27,11 +27,13 @@ mod object;
 mod plugin_list;
 mod room;
 mod transform;
+mod trial;
 
 pub use error::{ChangeError, TransformError};
 pub(crate) use evaluate::LoadedPlugins;
 pub use evaluate::Rerun;
 pub(crate) use plugin_list::NO_PLUGINS;
+pub use trial::{Trial, Tried};
 
 use crate::budget::Budget;
 use crate::ledger::{Ledger, LedgerError, Record, Write};

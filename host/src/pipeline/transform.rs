@@ -21,7 +21,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Loads and runs the plugins of routes.
 pub(super) struct Transforms {
-    modules: ModuleCache,
+    pub(super) modules: ModuleCache,
     /// The bucket that has the modules.
     store: Store,
     /// Prefix of their keys.

@@ -13,6 +13,7 @@ use crate::sandbox::{
 };
 use crate::settings::{ArtifactSettings, Secret};
 use crate::store::{Store, StoreError};
+use std::env::consts::ARCH;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,7 +96,7 @@ impl ArtifactStore {
         let folder = |path: &PathBuf| {
             Ok(Folder {
                 path: path.clone(),
-                host: host(&portable_engine_hash()?),
+                host: host(&portable_engine_hash(ARCH)?),
             })
         };
         Ok(Self {
@@ -257,9 +258,18 @@ impl Bucket {
 /// Compiles a module into `folder`, for deployments that set `COMPILED_DIR` to it. The file is for
 /// hosts of this release and this architecture. Returns where it is.
 pub fn precompile(module: &[u8], folder: &Path) -> Result<PathBuf, PluginError> {
+    precompile_for(module, folder, ARCH)
+}
+
+/// The same for hosts of an architecture, named as Rust does: `aarch64`, `x86_64`.
+pub fn precompile_for(
+    module: &[u8],
+    folder: &Path,
+    architecture: &str,
+) -> Result<PathBuf, PluginError> {
     let prepared = component::prepare(module)?;
-    let code = compile_portable(&prepared)?;
-    let name = file_name(&host(&portable_engine_hash()?), &sha256(module));
+    let code = compile_portable(&prepared, architecture)?;
+    let name = file_name(&host(&portable_engine_hash(architecture)?), &sha256(module));
     let (file, unfinished) = (folder.join(&name), folder.join(format!(".{name}")));
     // A file that is being mapped is never written to.
     std::fs::write(&unfinished, code)

@@ -19,7 +19,7 @@ mod program_tests;
 #[cfg(test)]
 mod tests;
 
-pub use artifact_store::{ArtifactStore, precompile};
+pub use artifact_store::{ArtifactStore, precompile, precompile_for};
 pub use compiler::Compiler;
 pub use compiling::{CompileLimits, run_child};
 pub use error::PluginError;

@@ -132,9 +132,10 @@ pub fn compile(module: &[u8]) -> Result<Vec<u8>, LoadError> {
     compile_with(&engine::new(1).map_err(LoadError::engine)?, module)
 }
 
-/// Compiles it for every machine of this architecture, for a deployed folder.
-pub fn compile_portable(module: &[u8]) -> Result<Vec<u8>, LoadError> {
-    compile_with(&engine::portable().map_err(LoadError::engine)?, module)
+/// Compiles it for every machine of an architecture, named as Rust does, for a deployed folder.
+pub fn compile_portable(module: &[u8], architecture: &str) -> Result<Vec<u8>, LoadError> {
+    let engine = engine::portable(architecture).map_err(LoadError::engine)?;
+    compile_with(&engine, module)
 }
 
 fn compile_with(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, LoadError> {
@@ -147,8 +148,8 @@ fn compile_with(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, LoadError> {
 }
 
 /// Digest of the engine that [`compile_portable`] compiles with.
-pub fn portable_engine_hash() -> Result<String, LoadError> {
-    engine::portable()
+pub fn portable_engine_hash(architecture: &str) -> Result<String, LoadError> {
+    engine::portable(architecture)
         .map(|engine| engine_hash(&engine))
         .map_err(LoadError::engine)
 }

@@ -38,10 +38,11 @@ pub(super) fn new(concurrency: usize) -> Result<Engine> {
     Engine::new(&config(concurrency))
 }
 
-/// An engine whose machine code runs on every machine of this architecture.
-pub(super) fn portable() -> Result<Engine> {
+/// An engine whose machine code runs on every machine of an architecture, named as Rust does. For one
+/// other than this machine's the program must have been built with its compiler.
+pub(super) fn portable(architecture: &str) -> Result<Engine> {
     let mut config = config(1);
-    config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+    config.target(&format!("{architecture}-unknown-linux-gnu"))?;
     Engine::new(&config)
 }
 

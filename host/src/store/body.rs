@@ -20,14 +20,8 @@ pub(super) fn announced(
     let size = output
         .content_length()
         .and_then(|length| u64::try_from(length).ok());
-    match size {
-        Some(size) if size > limit.bytes => Err(StoreError::TooLarge {
-            key: key.to_owned(),
-            size,
-            limit,
-        }),
-        size => Ok(size),
-    }
+    StoreError::check_size(key, size.unwrap_or(0), limit)?;
+    Ok(size)
 }
 
 /// Reads the body of an answer; its size is checked while reading.

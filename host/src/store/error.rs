@@ -69,6 +69,17 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// Refuses an object that is larger than what is read.
+    pub(crate) fn check_size(key: &str, size: u64, limit: SizeLimit) -> Result<(), Self> {
+        if size <= limit.bytes {
+            return Ok(());
+        }
+        let key = key.to_owned();
+        Err(Self::TooLarge { key, size, limit })
+    }
+}
+
 /// What was asked of S3.
 pub(super) struct Request<'a> {
     /// Name of the bucket.

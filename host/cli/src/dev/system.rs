@@ -1,0 +1,173 @@
+//! S3, Redis and the pipeline of the function, on this machine.
+
+use super::held::{Change, Held};
+use super::redis_url::RedisUrl;
+use crate::guest_log::{self, Line};
+use crate::problem::{Advise, problem};
+use crate::runner::PROGRAM;
+use anyhow::Result;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::pipeline::{Pipeline, Rerun};
+use redis_sync::report::ObjectReport;
+use redis_sync::settings::Settings;
+use redis_sync_local::{ACCESS_KEY_ID, BUCKET, REGION, Redis, S3, SECRET_ACCESS_KEY};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The time that an invocation has.
+const INVOCATION: Duration = Duration::from_secs(300);
+
+/// Everything that runs.
+pub(super) struct System {
+    pipeline: Pipeline,
+    s3: S3,
+    /// The Redis that was started for this.
+    _redis: Option<Redis>,
+    /// Host and port of Redis.
+    pub(super) address: String,
+    /// What Redis held when it was last looked at.
+    held: Held,
+}
+
+/// What came of changed objects.
+pub(super) struct Told {
+    /// What was worked on.
+    pub(super) objects: Vec<ObjectReport>,
+    /// One sentence on all of them, where each is not told.
+    pub(super) summary: Option<(bool, String)>,
+    /// What plugins said.
+    pub(super) log: Vec<Line>,
+    /// What changed in Redis.
+    pub(super) changes: Result<Change, String>,
+    /// What it took, without looking.
+    pub(super) time: Duration,
+}
+
+impl System {
+    /// Starts S3, the pipeline, and Redis where none is given.
+    pub(super) async fn start(url: Option<&RedisUrl>) -> Result<Self> {
+        let s3 = S3::start(BUCKET).await?;
+        let redis = match url {
+            Some(_) => None,
+            None => Some(Redis::start().await.map_err(|error| {
+                problem(
+                    format!("{error:#}"),
+                    "or name a Redis that runs with --redis URL",
+                )
+            })?),
+        };
+        let mut variables = vec![
+            ("CONFIG_BUCKET_NAME", BUCKET.to_owned()),
+            ("S3_FORCE_PATH_STYLE", "true".to_owned()),
+        ];
+        let mut address = String::new();
+        if let Some(url) = url {
+            variables.extend(url.variables().iter().cloned());
+            url.address().clone_into(&mut address);
+        }
+        if let Some(redis) = &redis {
+            let port = redis.port().to_string();
+            address = format!("127.0.0.1:{port}");
+            variables.push(("REDIS_HOST", "127.0.0.1".to_owned()));
+            variables.push(("REDIS_PORT", port));
+        }
+        let settings = Settings::read(|name| {
+            let known = variables.iter().find(|(known, _)| *known == name);
+            known
+                .map(|(_, value)| value.clone())
+                .or_else(|| limit(name))
+        });
+        let settings = settings.advise(
+            || "the settings cannot be read".to_owned(),
+            "the variables of the function are meant: correct or unset them",
+        )?;
+        let pipeline = Pipeline::with_parts(settings, &aws(&s3), Path::new(PROGRAM))?;
+        Ok(Self {
+            pipeline,
+            s3,
+            _redis: redis,
+            address,
+            held: Held::default(),
+        })
+    }
+
+    /// Stores an object; whether that changed anything.
+    pub(super) fn put(&self, key: &str, body: &[u8]) -> bool {
+        let same = self.s3.get(key).is_some_and(|object| object.body == *body);
+        if !same {
+            self.s3.put(key, body);
+        }
+        !same
+    }
+
+    /// Deletes an object.
+    pub(super) fn delete(&self, key: &str) {
+        self.s3.delete(key);
+    }
+
+    /// Brings Redis up to date with the whole bucket.
+    pub(super) async fn sync_all(&mut self) -> Told {
+        guest_log::take();
+        let started = Instant::now();
+        let mode = Mode::Write(Rerun::IfChanged);
+        let span = Span::under("");
+        let summary = full_sync::run(&self.pipeline, &span, mode, started + INVOCATION).await;
+        let said = Some((summary.is_success(), summary.to_string()));
+        self.told(summary.failures, said, started.elapsed()).await
+    }
+
+    /// Does what the function does with a notification of these keys.
+    pub(super) async fn deliver(&mut self, keys: BTreeSet<String>) -> Told {
+        guest_log::take();
+        let started = Instant::now();
+        let deadline = started + INVOCATION;
+        let settings = self.pipeline.settings();
+        let (objects, others): (Vec<String>, Vec<String>) =
+            keys.into_iter().partition(|key| settings.is_config(key));
+        let mut reports = self
+            .pipeline
+            .sync(objects, Rerun::IfChanged, deadline)
+            .await;
+        let plugins = others.iter().map(String::as_str);
+        let plugins = plugins.filter(|key| key.starts_with(&settings.plugins_prefix));
+        let plugins: Vec<&str> = plugins.collect();
+        reports.extend(full_sync::plugins_changed(&self.pipeline, &plugins, deadline).await);
+        self.told(reports, None, started.elapsed()).await
+    }
+
+    async fn told(
+        &mut self,
+        objects: Vec<ObjectReport>,
+        summary: Option<(bool, String)>,
+        time: Duration,
+    ) -> Told {
+        let changes = self.held.look(self.pipeline.ledger()).await;
+        Told {
+            objects,
+            summary,
+            log: guest_log::take(),
+            changes: changes.map_err(|error| error.to_string()),
+            time,
+        }
+    }
+}
+
+/// The limits are the environment's, as `run` has them.
+fn limit(name: &str) -> Option<String> {
+    crate::runner::variables().remove(name)
+}
+
+/// A configuration that leads to the local S3, whatever the environment says.
+fn aws(s3: &S3) -> SdkConfig {
+    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .region(Region::from_static(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(s3.endpoint())
+        .build()
+}

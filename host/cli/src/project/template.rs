@@ -1,0 +1,185 @@
+//! What `redis-sync new` writes: the files in `templates/`, with the project's name in them.
+
+use crate::problem::{Advise, problem};
+use anyhow::Result;
+use clap::ValueEnum;
+use std::path::Path;
+
+/// A file of a template: its place, and its text.
+type File = (&'static str, &'static str);
+
+/// A template's file, by its place in the project and in `templates/`.
+macro_rules! file {
+    ($place:literal, $source:literal) => {
+        ($place, include_str!(concat!("../../templates/", $source)))
+    };
+}
+
+/// The interface, for languages that need its text.
+const INTERFACE: File = (
+    "wit/transform.wit",
+    include_str!("../../../../guest-sdk/wit/transform.wit"),
+);
+
+/// A golden case, which every project has.
+const CASE: [File; 3] = [
+    file!("cases/example/input.json", "cases/input.json.in"),
+    file!("cases/example/object.toml", "cases/object.toml.in"),
+    file!("cases/example/expected.json", "cases/expected.json.in"),
+];
+
+const RUST: [File; 5] = [
+    file!("Cargo.toml", "rust/Cargo.toml.in"),
+    file!(".cargo/config.toml", "rust/config.toml.in"),
+    file!(".gitignore", "rust/gitignore.in"),
+    file!("README.md", "rust/README.md.in"),
+    file!("src/lib.rs", "rust/src/lib.rs.in"),
+];
+
+const JS: [File; 7] = [
+    file!("package.json", "js/package.json.in"),
+    file!(".gitignore", "js/gitignore.in"),
+    file!("README.md", "js/README.md.in"),
+    file!("transform.js", "js/transform.js.in"),
+    file!("flags.js", "js/flags.js.in"),
+    file!("flags.test.js", "js/flags.test.js.in"),
+    INTERFACE,
+];
+
+const PYTHON: [File; 7] = [
+    file!("requirements.txt", "python/requirements.txt.in"),
+    file!(".gitignore", "python/gitignore.in"),
+    file!("README.md", "python/README.md.in"),
+    file!("transform.py", "python/transform.py.in"),
+    file!("flags.py", "python/flags.py.in"),
+    file!("test_flags.py", "python/test_flags.py.in"),
+    INTERFACE,
+];
+
+const COMMAND: [File; 7] = [
+    file!("go.mod", "command/go.mod.in"),
+    file!(".gitignore", "command/gitignore.in"),
+    file!("README.md", "command/README.md.in"),
+    file!("main.go", "command/main.go.in"),
+    file!("main_test.go", "command/main_test.go.in"),
+    file!("routes.toml", "command/routes.toml.in"),
+    file!("bucket/plugins/routes.toml", "command/routes.toml.in"),
+];
+
+/// What a plugin is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Language {
+    /// Rust, with the SDK
+    Rust,
+    /// JavaScript, with componentize-js
+    Js,
+    /// Python, with componentize-py
+    Python,
+    /// A plain WASI program, in Go
+    Command,
+}
+
+impl Language {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Rust, Self::Js, Self::Python, Self::Command];
+
+    /// The file by which a project in it is known.
+    pub(crate) fn marker(self) -> &'static str {
+        match self {
+            Self::Rust => "Cargo.toml",
+            Self::Js => "package.json",
+            Self::Python => "requirements.txt",
+            Self::Command => "go.mod",
+        }
+    }
+
+    fn files(self) -> &'static [File] {
+        match self {
+            Self::Rust => &RUST,
+            Self::Js => &JS,
+            Self::Python => &PYTHON,
+            Self::Command => &COMMAND,
+        }
+    }
+}
+
+/// Writes a new project into `folder`. `sdk` is what its manifest says of the SDK.
+pub(crate) fn write(folder: &Path, name: &str, language: Language, sdk: &str) -> Result<()> {
+    check_name(name)?;
+    if folder.exists() {
+        return Err(problem(
+            format!("{} exists already", folder.display()),
+            "choose another name, or remove it",
+        ));
+    }
+    let sample = format!("bucket/{name}/example.json");
+    let [(_, input), ..] = CASE;
+    let files = language.files().iter().chain(&CASE).copied();
+    for (place, text) in files.chain([(&*sample, input)]) {
+        let path = folder.join(place);
+        let text = text.replace("{{name}}", name).replace("{{sdk}}", sdk);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))
+            .and_then(|()| std::fs::write(&path, text))
+            .advise(
+                || format!("{} cannot be written", path.display()),
+                "go to a folder that can be written to",
+            )?;
+    }
+    Ok(())
+}
+
+/// A name that is a crate's, a package's and a module's.
+fn check_name(name: &str) -> Result<()> {
+    let letters = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_');
+    let good = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(letters)
+        && name.len() <= 64;
+    if good && !["test", "core", "std", "alloc", "proc_macro"].contains(&name) {
+        return Ok(());
+    }
+    Err(problem(
+        format!("`{name}` is no name for a plugin"),
+        "a name begins with a lower case letter, and has lower case letters, digits, `-` and `_`",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_to_be_filled_in_and_nothing_is_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for language in Language::ALL {
+            let project = folder.path().join(language.marker());
+            write(&project, "flags", language, "{ path = \"sdk\" }").expect("a project");
+            for (place, _) in language.files() {
+                let text = std::fs::read_to_string(project.join(place)).expect("a file");
+                let left = ["{{name}}", "{{sdk}}"]
+                    .iter()
+                    .any(|hole| text.contains(hole));
+                assert!(!left, "{place}: {text}");
+            }
+            assert!(project.join("bucket/flags/example.json").is_file());
+            assert!(write(&project, "flags", language, "").is_err());
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_that_every_toolchain_takes() {
+        for good in ["flags", "eu-flags_2"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "Flags",
+            "2flags",
+            "../flags",
+            "flags.wasm",
+            "test",
+            "a b",
+        ] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}

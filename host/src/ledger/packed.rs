@@ -3,6 +3,12 @@
 use crate::entry::{Entry, Value};
 use std::borrow::Cow;
 
+/// The largest value that is sent with the commit, in elements.
+const MAX_ELEMENTS: usize = 1000;
+
+/// The same in bytes.
+const MAX_BYTES: usize = 256 * 1024;
+
 /// Entries in one argument: each part after its length.
 #[derive(Default)]
 pub(super) struct Packed(pub(super) Vec<u8>);
@@ -46,6 +52,25 @@ pub(super) fn elements(value: &Value) -> Vec<Cow<'_, [u8]>> {
             .flat_map(|(member, score)| [score_text(*score).into_bytes().into(), member.into()])
             .collect(),
     }
+}
+
+/// Whether a value is too large to be sent with a commit.
+pub(super) fn is_large(value: &Value) -> bool {
+    value.len() > MAX_ELEMENTS || value.size() > MAX_BYTES
+}
+
+/// The largest part of a value that one command has to carry, in bytes, if it is larger than a chunk.
+pub(super) fn largest_element(value: &Value) -> usize {
+    let largest = match value {
+        Value::Bytes(_) => None,
+        Value::Hash(fields) => fields
+            .iter()
+            .map(|(field, value)| field.len() + value.len())
+            .max(),
+        Value::List(items) | Value::Set(items) => items.iter().map(Vec::len).max(),
+        Value::SortedSet(members) => members.iter().map(|(member, _)| member.len()).max(),
+    };
+    largest.unwrap_or_default()
 }
 
 /// The shortest text that reads back the same: `{:?}` writes an exponent where that is shorter, and

@@ -1,7 +1,7 @@
 //! What is to be committed, and what became of it.
 
+use super::packed::{is_large, largest_element};
 use super::record::{Commit, Record, Source};
-use super::stage;
 use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, EntrySet};
 
@@ -109,8 +109,8 @@ impl Proposal {
     pub fn sent_bytes(&self) -> u64 {
         let (mut together, mut largest) = (0, 0);
         for entry in self.entries() {
-            if stage::is_large(&entry.value) {
-                largest = stage::largest_element(&entry.value).max(largest);
+            if is_large(&entry.value) {
+                largest = largest_element(&entry.value).max(largest);
             } else {
                 together += entry.key.len() + entry.value.size();
             }

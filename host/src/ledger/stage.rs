@@ -13,7 +13,7 @@
 //! they see of any commit: staged keys are bookkeeping.
 
 use super::connection::Connection;
-use super::packed::score_text;
+use super::packed::{is_large, score_text};
 use super::proposal::Proposal;
 use super::{Ledger, LedgerError};
 use crate::entry::{Entry, Value};
@@ -21,12 +21,6 @@ use redis::{Cmd, Pipeline, RedisResult};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
-
-/// The largest value that is sent with the commit, in elements.
-const MAX_ELEMENTS: usize = 1000;
-
-/// The same in bytes.
-const MAX_BYTES: usize = 256 * 1024;
 
 /// Elements of a chunk, unless they are too large for that.
 const CHUNK_ELEMENTS: usize = 500;
@@ -89,24 +83,6 @@ impl Ledger {
 fn large(proposals: &[Proposal]) -> impl Iterator<Item = &Entry> {
     let entries = proposals.iter().flat_map(Proposal::entries);
     entries.filter(|entry| is_large(&entry.value))
-}
-
-pub(super) fn is_large(value: &Value) -> bool {
-    value.len() > MAX_ELEMENTS || value.size() > MAX_BYTES
-}
-
-/// The largest part of a value that one command has to carry, in bytes, if it is larger than a chunk.
-pub(super) fn largest_element(value: &Value) -> usize {
-    let largest = match value {
-        Value::Bytes(_) => None,
-        Value::Hash(fields) => fields
-            .iter()
-            .map(|(field, value)| field.len() + value.len())
-            .max(),
-        Value::List(items) | Value::Set(items) => items.iter().map(Vec::len).max(),
-        Value::SortedSet(members) => members.iter().map(|(member, _)| member.len()).max(),
-    };
-    largest.unwrap_or_default()
 }
 
 fn unique() -> u64 {

@@ -17,6 +17,15 @@ use crate::ledger::Record;
 use crate::object::Object;
 use crate::settings::{Limits, Unmatched};
 
+/// Whether the plugins run although nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rerun {
+    /// Only where something has changed.
+    IfChanged,
+    /// Always, and everything is written.
+    Always,
+}
+
 /// Part of every basis: raise it where the host makes other entries of the same object, or encodes
 /// what a basis stands for in another way. Every object is run once more then.
 const VERSION: &str = "2";

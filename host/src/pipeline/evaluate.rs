@@ -3,11 +3,11 @@
 //! An evaluation writes nothing and takes no ticket, so that a dry run is one and no more. Keeping
 //! machine code for other processes is a call of its own.
 
-use super::decide::{self, Rules};
+use super::decide::{self, Rerun, Rules};
 use super::error::{ChangeError, TransformError};
-use super::room::{Conditions, Rooms};
+use super::room::{Conditions, Room, Rooms};
 use super::transform::{Transform, Transforms};
-use crate::budget::{Account, Budget, Held};
+use crate::budget::{Account, Budget};
 use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, EntryError, EntrySet, Value};
 use crate::ledger::{Record, Source, Write};
@@ -50,12 +50,6 @@ pub(super) struct Foreseen {
     pub(super) fuel: Option<u64>,
 }
 
-/// The memory of what is to be written, and where what its commit takes comes from.
-pub(super) struct Room {
-    pub(super) account: Account,
-    _held: Held,
-}
-
 /// Plugins that were loaded for an object.
 #[derive(Clone, Default)]
 pub(crate) struct LoadedPlugins(Vec<Loaded>);
@@ -65,15 +59,6 @@ impl LoadedPlugins {
         let steps = transform.iter().flat_map(|transform| &transform.steps);
         Self(steps.map(|(_, loaded)| loaded.clone()).collect())
     }
-}
-
-/// Whether the plugins run although nothing has changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rerun {
-    /// Only where something has changed.
-    IfChanged,
-    /// Always, and everything is written.
-    Always,
 }
 
 impl Evaluator {
@@ -189,10 +174,7 @@ impl Evaluator {
             Outcome::Synced
         };
         evaluation.write = Write::Entries(entries);
-        evaluation.room = Some(Room {
-            account: account.clone(),
-            _held: held,
-        });
+        evaluation.room = Some(Room::new(account, held));
         Ok(evaluation)
     }
 

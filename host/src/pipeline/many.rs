@@ -1,7 +1,7 @@
 //! Many objects at a time: bounded, before a deadline, and none of them in another's way.
 
+use super::decide::Rerun;
 use super::error::ChangeError;
-use super::evaluate::Rerun;
 use super::object::{Begun, Objects};
 use crate::report::ObjectReport;
 use crate::route::Resolution;

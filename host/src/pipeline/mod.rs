@@ -29,9 +29,10 @@ mod room;
 mod transform;
 mod trial;
 
+pub use decide::Rerun;
 pub use error::{ChangeError, TransformError};
 pub(crate) use evaluate::LoadedPlugins;
-pub use evaluate::Rerun;
+
 pub(crate) use plugin_list::NO_PLUGINS;
 pub use trial::{Trial, Tried};
 

@@ -3,11 +3,12 @@
 //! Whatever decides the result is read after the ticket: the plugin list, the object. So whoever
 //! holds a later ticket has read a state at least as new, and its commit wins.
 
+use super::decide::Rerun;
 use super::error::ChangeError;
-use super::evaluate::{Evaluator, Foreseen, Rerun, Room};
+use super::evaluate::{Evaluator, Foreseen};
 use super::joint_commit::{self, Next};
 use super::plugin_list::PluginLists;
-use super::room::{Conditions, Turn, of_commit};
+use super::room::{Conditions, Room, Turn, of_commit};
 use crate::budget::Held;
 use crate::ledger::{Ledger, Proposal, Ticket, Write};
 use crate::report::{ObjectReport, Outcome};

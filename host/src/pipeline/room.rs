@@ -1,9 +1,9 @@
 //! Room in memory for the evaluation of an object.
 
+use super::decide::Rerun;
 use super::error::{ChangeError, TransformError};
-use super::evaluate::{Rerun, Room};
 use super::transform::Transform;
-use crate::budget::{Account, Budget};
+use crate::budget::{Account, Budget, Held};
 use crate::entry::footprint::to_u64;
 use crate::ledger::Proposal;
 use crate::settings::{Limits, most_of_commit, most_of_object};
@@ -16,6 +16,21 @@ pub(super) struct Rooms {
     pub(super) body_bytes: u64,
     /// Limits where no plugin runs.
     pub(super) limits: Limits,
+}
+
+/// The memory of what is to be written, and where what its commit takes comes from.
+pub(super) struct Room {
+    pub(super) account: Account,
+    _held: Held,
+}
+
+impl Room {
+    pub(super) fn new(account: &Account, held: Held) -> Self {
+        Self {
+            account: account.clone(),
+            _held: held,
+        }
+    }
 }
 
 /// What an evaluation is to keep to.

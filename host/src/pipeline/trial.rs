@@ -5,8 +5,9 @@
 //! Only the object, the modules and the route come from the caller.
 
 use super::SetupError;
+use super::decide::Rerun;
 use super::error::ChangeError;
-use super::evaluate::{Evaluation, Evaluator, Rerun};
+use super::evaluate::{Evaluation, Evaluator};
 use super::room::{Conditions, Turn};
 use super::transform::Transforms;
 use crate::budget::Budget;

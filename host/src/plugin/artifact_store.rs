@@ -3,7 +3,6 @@
 use super::PluginError;
 use super::compiling::MAX_ARTIFACT_BYTES;
 use super::component;
-use super::module_cache::Loaded;
 use crate::budget::Account;
 use crate::entry::footprint::to_u64;
 use crate::fingerprint::{Fingerprint, sha256};
@@ -32,7 +31,7 @@ pub(super) struct Found {
     pub(super) place: &'static str,
 }
 
-/// A module whose machine code is looked for.
+/// A module whose machine code is looked for, or kept.
 #[derive(Clone, Copy)]
 pub(super) struct KeptModule<'a> {
     pub(super) digest: &'a str,
@@ -133,9 +132,14 @@ impl ArtifactStore {
 
     /// Keeps what was compiled; whether there is nothing left to do. That it cannot be kept fails
     /// nothing, and is tried again.
-    pub(super) async fn keep(&self, sandbox: &Arc<Sandbox>, loaded: &Loaded) -> bool {
+    pub(super) async fn keep(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        module: KeptModule<'_>,
+        plugin: &Plugin,
+    ) -> bool {
         match &self.bucket {
-            Some(bucket) => bucket.keep(sandbox, loaded).await,
+            Some(bucket) => bucket.keep(sandbox, module, plugin).await,
             None => true,
         }
     }
@@ -217,15 +221,15 @@ impl Bucket {
             .ok()
     }
 
-    async fn keep(&self, sandbox: &Arc<Sandbox>, loaded: &Loaded) -> bool {
-        let name = self.name(&loaded.digest);
-        let most = largest_artifact(loaded.module_bytes);
+    async fn keep(&self, sandbox: &Arc<Sandbox>, module: KeptModule<'_>, plugin: &Plugin) -> bool {
+        let name = self.name(module.digest);
+        let most = largest_artifact(module.bytes).min(module.most);
         let seal = {
-            let (sandbox, loaded, key) = (Arc::clone(sandbox), loaded.clone(), self.key.clone());
-            let host = self.host.clone();
+            let (sandbox, plugin, key) = (Arc::clone(sandbox), plugin.clone(), self.key.clone());
+            let (host, module) = (self.host.clone(), module.digest.to_owned());
             move || {
-                let (host, module) = (&*host, &*loaded.digest);
-                sandbox.seal(&loaded.plugin, &key, Identity { host, module })
+                let (host, module) = (&*host, &*module);
+                sandbox.seal(&plugin, &key, Identity { host, module })
             }
         };
         let kept = match tokio::task::spawn_blocking(seal).await {

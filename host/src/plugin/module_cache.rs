@@ -202,7 +202,10 @@ impl ModuleCache {
         // Whoever keeps it may hold memory already, and so must not wait for more.
         let bytes = to_u64(loaded.plugin.size()).saturating_mul(SEALING);
         let is_kept = match budget.try_open(bytes, bytes, Instant::now()) {
-            Ok(Some(_room)) => artifacts.keep(sandbox, loaded).await,
+            Ok(Some(_room)) => {
+                let module = self.loader.kept(&loaded.digest, loaded.module_bytes);
+                artifacts.keep(sandbox, module, &loaded.plugin).await
+            }
             Ok(None) => false,
             Err(never) => {
                 tracing::warn!(digest = &*loaded.digest, error = %never, "compiled module not kept");
@@ -230,15 +233,20 @@ impl Loader {
         }
     }
 
+    /// A module whose artifact has room in memory, twice, where compiling it would have.
+    fn kept<'a>(&self, digest: &'a str, bytes: u64) -> KeptModule<'a> {
+        KeptModule {
+            digest,
+            bytes,
+            most: self.compiler.memory_bytes() / 2,
+        }
+    }
+
     async fn load(&self, module: Bytes, account: &Account) -> Result<Loaded, PluginError> {
         let started = Instant::now();
         let module_bytes = to_u64(module.len());
         let digest: Arc<str> = digest(module.clone()).await?.into();
-        let kept = KeptModule {
-            digest: &digest,
-            bytes: module_bytes,
-            most: self.compiler.memory_bytes() / 2,
-        };
+        let kept = self.kept(&digest, module_bytes);
         let (plugin, place) = match self.artifacts.find(&self.sandbox, kept, account).await {
             Some(Found { plugin, place }) => (plugin, place),
             None => (self.compile(&digest, module, account).await?, "compiled"),

@@ -9,7 +9,7 @@
 //!     work: bodies, guests, outputs, artifacts, the compiling child
 //! ```
 
-use super::Limits;
+use super::limits::Limits;
 use super::reader::Reader;
 use crate::budget::machine_bytes;
 use crate::entry::footprint::{self, to_u64};

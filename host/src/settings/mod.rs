@@ -4,6 +4,7 @@
 //! every problem at once, by name, and never prints a secret.
 
 mod artifacts;
+mod limits;
 mod memory;
 mod reader;
 mod redis;
@@ -11,6 +12,7 @@ mod secret;
 mod variables;
 
 pub use artifacts::ArtifactSettings;
+pub use limits::{Ceilings, Limits};
 pub use memory::{MemorySettings, most_of_commit, most_of_object};
 pub use redis::{IamSettings, RedisSettings};
 pub use secret::Secret;
@@ -36,30 +38,6 @@ impl Unmatched {
             Self::Skip => "skip",
         }
     }
-}
-
-/// What one run of a plugin may use, unless its route says otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Fuel: roughly one unit an instruction.
-    pub fuel: u64,
-    /// Wall clock.
-    pub time: Duration,
-    /// All linear memories and tables of an instance together, in bytes.
-    pub memory_bytes: usize,
-    /// Keys and values it may return, in bytes.
-    pub output_bytes: usize,
-}
-
-/// The most that a route may give its plugins; what is not set is not bounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ceilings {
-    /// `FUEL_CEILING`.
-    pub fuel: Option<u64>,
-    /// `TIME_CEILING_MS`.
-    pub time: Option<Duration>,
-    /// `MEMORY_CEILING_MIB`, in MiB.
-    pub memory_mib: Option<u32>,
 }
 
 /// Everything the environment says.

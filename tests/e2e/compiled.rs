@@ -117,6 +117,23 @@ async fn an_artifact_that_does_not_verify_is_never_used_and_is_replaced() {
     );
 }
 
+/// Its size is looked at before a byte of it is read: no module of 200 KB has that much machine code.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_is_too_large_for_its_module_is_not_read() {
+    let environment = start(KEY).await;
+    sync(&environment, &environment.function, "first").await;
+    let (key, good) = artifact(&environment);
+    environment.s3.put(&key, vec![0_u8; 240 << 20]);
+    let function = environment.another_function().await.unwrap();
+    assert_eq!(sync(&environment, &function, "second").await, "compiled");
+    assert_eq!(refusals(&function), 1);
+    let counted = function.wait_for_log("\"CompiledRefused\":1").await;
+    assert!(counted.is_ok());
+    let peak = function.peak_memory_mib().unwrap();
+    assert!(peak < 200, "{peak} MiB");
+    assert_eq!(artifact(&environment).1.len(), good.len(), "it is replaced");
+}
+
 /// What a function with another key makes of the same module.
 async fn foreign_artifact() -> Vec<u8> {
     let environment = start(FOREIGN).await;

@@ -127,3 +127,24 @@ async fn a_flush_heals() {
     assert_eq!(report["counts"]["synced"], 1, "{report}");
     assert_eq!(held(&environment.redis).await, json!({"k": "1"}));
 }
+
+/// An object without entries has no key that says whose it is: the listing alone shows that the index
+/// lacks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_yields_nothing_comes_back_into_the_index() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", texts(&[])).await.unwrap();
+    environment
+        .upload("flags/b", texts(&[("k", "1")]))
+        .await
+        .unwrap();
+    let index = ["ZRANGE", "redis-sync:index:config", "0", "-1"];
+    let indexed = environment.redis.command(&index).await.unwrap();
+    assert_eq!(indexed, "flags/a\nflags/b");
+    for lost in ["flags/a", "flags/b"] {
+        lose(&environment, &["ZREM", "redis-sync:index:config", lost]).await;
+        let report = synced(&environment, json!({})).await;
+        assert_eq!(report["message"], "2 objects: 2 unchanged");
+        assert_eq!(environment.redis.command(&index).await.unwrap(), indexed);
+    }
+}

@@ -21,6 +21,9 @@ pub(super) enum Objects {
     Present(Vec<Listed>),
     /// They have a record, and the listing does not show them.
     Missing(Vec<String>),
+    /// They are in the bucket, and not in the index although they have just been gone through: Redis
+    /// has lost that entry.
+    Unindexed(Vec<String>),
 }
 
 /// A walk through the listing and the index, side by side.
@@ -40,13 +43,15 @@ enum Next {
     Page(Option<String>),
     /// More of the index, for a page that was read.
     Index(Page),
+    /// What the index did not have of a page, and after that something else.
+    Unindexed(Vec<String>, Box<Self>),
     /// Nothing.
     End,
 }
 
 /// A page of the listing that the index is compared with.
 struct Page {
-    /// The keys it shows.
+    /// The keys it shows, without those that the index turned out to have.
     keys: BTreeSet<String>,
     /// Where the index is to be read next.
     from: Start,
@@ -83,6 +88,10 @@ impl<'a> Merge<'a> {
         match std::mem::replace(&mut self.next, Next::End) {
             Next::Page(token) => self.read_page(token).await.map(Some),
             Next::Index(page) => self.read_index(page).await.map(Some),
+            Next::Unindexed(keys, then) => {
+                self.next = *then;
+                Ok(Some(Objects::Unindexed(keys)))
+            }
             Next::End => Ok(None),
         }
     }
@@ -124,18 +133,23 @@ impl<'a> Merge<'a> {
             self.place = page.from.clone();
         }
         let mut missing = within;
-        missing.retain(|key| !page.keys.contains(key));
-        self.next = match (ended, page.token.take(), page.last.take()) {
-            (false, token, last) => Next::Index(Page {
-                token,
-                last,
-                ..page
-            }),
-            (true, Some(token), Some(last)) => {
+        missing.retain(|key| !page.keys.remove(key));
+        if !ended {
+            self.next = Next::Index(page);
+            return Ok(Objects::Missing(missing));
+        }
+        let then = match (page.token, page.last) {
+            (Some(token), Some(last)) => {
                 self.place = Start::After(last);
                 Next::Page(Some(token))
             }
-            (true, ..) => Next::End,
+            _ => Next::End,
+        };
+        let unindexed = Vec::from_iter(page.keys);
+        self.next = if unindexed.is_empty() {
+            then
+        } else {
+            Next::Unindexed(unindexed, Box::new(then))
         };
         Ok(Objects::Missing(missing))
     }

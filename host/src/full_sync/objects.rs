@@ -99,6 +99,10 @@ impl<'a> FullSync<'a> {
                 Objects::Missing(keys) => {
                     before(self.deadline, up_to_date::missing(self.pipeline, keys)).await?
                 }
+                Objects::Unindexed(keys) => {
+                    self.index(keys).await;
+                    continue;
+                }
             };
             self.handle(candidates).await?;
         }
@@ -128,6 +132,20 @@ impl<'a> FullSync<'a> {
             Mode::Write(rerun) => self.write(keys(due), rerun).await,
             Mode::Preview(rerun) => self.preview(due, rerun).await,
             Mode::Dispatch(queue) => self.dispatch(queue, keys(due)).await,
+        }
+    }
+
+    /// Brings objects back into the index. They were counted when they were gone through; nothing of
+    /// them is in the index yet where they were not written.
+    async fn index(&mut self, keys: Vec<String>) {
+        let Mode::Write(_) = self.mode else {
+            return;
+        };
+        let reports = self.pipeline.sync(keys, Rerun::IfChanged, self.deadline);
+        for report in reports.await {
+            if report.failure().is_some() {
+                self.summary.add(report);
+            }
         }
     }
 

@@ -14,6 +14,12 @@ use crate::ledger::Record;
 use crate::pipeline::{ChangeError, Pipeline};
 use crate::route::PluginList;
 use crate::store::Listed;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a page of the listing waits for plugins that are not loaded yet, all in all. Objects whose
+/// plugins take longer are not skipped: they wait elsewhere, where they hold up nobody.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An object, with what was recorded of it.
 pub(super) struct Candidate {
@@ -39,11 +45,17 @@ pub(super) async fn compare(
 ) -> Result<Vec<Candidate>, ChangeError> {
     let keys: Vec<String> = listed.iter().map(|object| object.key.clone()).collect();
     let records = pipeline.ledger().records(&keys).await?;
+    let patience = Instant::now() + PATIENCE;
     let mut candidates = Vec::with_capacity(listed.len());
     for (object, record) in listed.into_iter().zip(records) {
         let is_up_to_date = record.is_settled()
             && is_as_listed(&record, &object)
-            && has_basis(pipeline, &record, &object, plugins, artifacts).await;
+            && timeout_at(
+                patience,
+                has_basis(pipeline, &record, &object, plugins, artifacts),
+            )
+            .await
+            .unwrap_or(false);
         candidates.push(Candidate {
             key: object.key,
             record,

@@ -34,6 +34,7 @@ mod operations;
 mod order;
 mod ownership;
 mod payloads;
+mod permissions;
 mod queues;
 mod reach;
 mod readers;

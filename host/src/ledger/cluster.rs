@@ -60,7 +60,11 @@ impl Ledger {
             .decide_in(&concerned, &APPLY, proposals, staged)
             .await?;
         if let Attempt::Verdict(Verdict::Committed) = applied {
-            try_join_all(proposals.iter().map(|proposal| self.finish(proposal))).await?;
+            let finishing = proposals.iter().map(|proposal| self.finish(proposal));
+            let finished = try_join_all(finishing).await?;
+            if let Some(place) = finished.iter().position(|is_finished| !is_finished) {
+                return Ok(Attempt::Verdict(Verdict::Stale(place)));
+            }
         }
         Ok(applied)
     }
@@ -149,7 +153,8 @@ impl Ledger {
         }
     }
 
-    async fn finish(&self, proposal: &Proposal) -> Result<(), LedgerError> {
+    /// Whether its ticket still counts.
+    async fn finish(&self, proposal: &Proposal) -> Result<bool, LedgerError> {
         let keys: Vec<&str> = proposal.keys().collect();
         let call = &self
             .at_home(Call::new(&FINISH), proposal)
@@ -159,7 +164,14 @@ impl Ledger {
             .arguments(proposal.commit().encode())
             .argument(KEYS)
             .argument(serde_json::json!(keys).to_string());
-        self.call(call).await
+        let answer: Vec<Word> = self.call(call).await?;
+        match answer.as_slice() {
+            [Word::Text(name)] if name == "committed" => Ok(true),
+            [Word::Text(name)] if name == "stale" => Ok(false),
+            unknown => Err(self.link.refused(format!(
+                "a script gave an answer that is not known: {unknown:?}"
+            ))),
+        }
     }
 
     fn at_home(&self, call: Call, proposal: &Proposal) -> Call {

@@ -128,9 +128,9 @@ impl Ledger {
         Ok(owned)
     }
 
-    /// Those of the keys that the object does not yield: written under an earlier ticket than its
-    /// last entries were, and not listed among them. A commit that was announced and has not
-    /// finished leaves that open.
+    /// Those of the keys that the object does not yield: written under another ticket than its last
+    /// entries were, and not listed among them. That is an earlier one, or a later one whose commit a
+    /// failover has undone at home. A commit that was announced and has not finished leaves that open.
     pub async fn orphans(&self, candidates: &OrphanCandidates) -> Result<Orphans, LedgerError> {
         let record = self.names.record(&candidates.object);
         let mut fields = redis::cmd("HMGET");
@@ -142,7 +142,7 @@ impl Ledger {
         let is_orphan = |(key, ticket): &&(String, u64)| {
             record.committed != 0
                 && record.is_whole()
-                && *ticket < record.written
+                && *ticket != record.written
                 && !listed.contains(key.as_str())
         };
         Ok(Orphans {

@@ -5,7 +5,7 @@ use super::names::Names;
 use super::packed::Packed;
 use super::proposal::Proposal;
 use super::stage::AllStaged;
-use crate::entry::Entry;
+use crate::entry::{Entry, Value};
 use redis::Script;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -79,6 +79,7 @@ impl Request<'_> {
             "channel": options.channel.unwrap_or_default(),
             "tombstone": options.tombstone.as_secs(),
             "staged": places.values().collect::<Vec<_>>(),
+            "commands": self.commands(&places),
             "objects": objects,
         });
         let mut packed = Packed::default();
@@ -86,6 +87,23 @@ impl Request<'_> {
             packed.entry(entry, places.get(entry.key.as_str()).copied());
         }
         call.argument(request.to_string()).argument(packed.0)
+    }
+
+    /// The commands that the script will write with, so that it can ask whether it may.
+    fn commands(&self, staged: &BTreeMap<&str, usize>) -> BTreeSet<&'static str> {
+        let mut commands = BTreeSet::from(["EXPIRE", "HDEL", "HSET", "PERSIST", "UNLINK"]);
+        for entry in self.entries() {
+            commands.insert(match &entry.value {
+                _ if staged.contains_key(entry.key.as_str()) => "RENAME",
+                Value::Bytes(_) if entry.ttl_seconds.is_some() => "SET",
+                Value::Bytes(_) => "MSET",
+                Value::Hash(_) => "HSET",
+                Value::List(_) => "RPUSH",
+                Value::Set(_) => "SADD",
+                Value::SortedSet(_) => "ZADD",
+            });
+        }
+        commands
     }
 
     fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -133,7 +151,7 @@ impl Share<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{EntrySet, Value};
+    use crate::entry::EntrySet;
     use crate::ledger::call::COMMIT;
     use crate::ledger::{Record, Source, Ticket, Write};
 

@@ -10,7 +10,7 @@ use super::joint_commit::{self, Next};
 use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room, Turn, of_commit};
 use crate::budget::Held;
-use crate::ledger::{Ledger, Proposal, Ticket, Write};
+use crate::ledger::{Ledger, LedgerError, Proposal, Ticket, Write};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -185,9 +185,9 @@ impl Objects {
         Ok(foreseen.report(key, entries))
     }
 
-    /// Notes the failure for `status`. One of Redis itself is not: it would not get there.
+    /// Notes the failure for `status`. That Redis does not answer is not noted: it would not get there.
     async fn record_failure(&self, key: &str, ticket: u64, error: &ChangeError) {
-        if matches!(error, ChangeError::Ledger(_)) {
+        if matches!(error, ChangeError::Ledger(LedgerError::Unavailable { .. })) {
             return;
         }
         let noted = self

@@ -13,4 +13,4 @@ local refusal = first_of(outdated)
 if refusal or not pending then
   return refusal or {'committed'}
 end
-return conflict() or unstaged() or {'committed'}
+return conflict() or unstaged() or forbidden() or {'committed'}

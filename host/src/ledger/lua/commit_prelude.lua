@@ -7,6 +7,7 @@
 --            channel    where changed keys are published, if anywhere
 --            tombstone  seconds that the record of an object without keys is kept
 --            staged     places of staged keys in KEYS
+--            commands   names of the commands that write the entries
 --            objects    for each object: name (bucket/key), member (key), ticket, live (whether it
 --                       exists), write (whether its entries follow, or are those already there),
 --                       digest (of its entries), first and last (its keys, as places in KEYS),
@@ -53,6 +54,32 @@ local function load_objects()
     pending = pending or not object.done
   end
   return pending
+end
+
+-- Arguments of the commands that write, after the key, as far as permissions look at them.
+local arguments = {
+  EXPIRE = {'1'}, HDEL = {'f'}, HSET = {'f', 'v'}, MSET = {'v'}, PERSIST = {}, RPUSH = {'v'}, SADD = {'v'},
+  SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'},
+}
+
+-- Why the user may not do what a commit does, if it may not: an error in the middle of a script would
+-- leave behind what was written before. (Redis before 7.0 cannot be asked.)
+local function forbidden()
+  if not redis.acl_check_cmd then
+    return nil
+  end
+  local key = KEYS[2]
+  for _, object in ipairs(objects) do
+    key = object.last >= object.first and KEYS[object.first] or key
+  end
+  for _, command in ipairs(request.commands) do
+    if not redis.acl_check_cmd(command, key, unpack(arguments[command] or {key})) then
+      return redis.error_reply("NOPERM the user may not call '" .. command .. "', which this commit needs")
+    end
+  end
+  if request.channel ~= '' and not redis.acl_check_cmd('PUBLISH', request.channel, 'k') then
+    return redis.error_reply('NOPERM the user may not publish on the channel of CHANGES_CHANNEL')
+  end
 end
 
 -- The name of the object that has a key, of its owner.

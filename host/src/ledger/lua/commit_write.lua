@@ -153,7 +153,7 @@ local function commit_objects(outdated, record)
   if refusal or not pending then
     return refusal or {'committed'}
   end
-  refusal = undeclared() or first_of(changed) or conflict() or unstaged()
+  refusal = undeclared() or first_of(changed) or conflict() or unstaged() or forbidden()
   if refusal then
     return refusal
   end

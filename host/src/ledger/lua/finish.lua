@@ -4,17 +4,23 @@
 -- ARGV     ticket, member (the object's key), '1' where the object exists, seconds that the record
 --          of one that does not is kept, hash slots of its keys as JSON, then the record's fields,
 --          name and value in turn
+--
+-- Answers  {'committed'}
+--          {'stale'}   the ticket was not issued, as far as the record knows: it was lost. What was
+--                      written to the slots is under a ticket that nobody would come after
 local record, index = KEYS[1], KEYS[2]
-local seen = redis.call('HMGET', record, 'ticket', 'announced')
+local seen = redis.call('HMGET', record, 'ticket', 'announced', 'issued')
 local ticket = tonumber(ARGV[1])
 if number(seen[1]) >= ticket then
-  return
+  return {'committed'}
+elseif number(seen[3]) < ticket then
+  return {'stale'}
 end
 redis.call('HDEL', record, 'error', 'error_at')
 redis.call('HSET', record, unpack(ARGV, 6))
 -- A later commit that was announced meanwhile has not finished: it may be in every slot it knows.
 if number(seen[2]) > ticket then
-  return
+  return {'committed'}
 end
 redis.call('HSET', record, 'slots', ARGV[5])
 if ARGV[3] == '1' then
@@ -24,3 +30,4 @@ else
   redis.call('EXPIRE', record, ARGV[4])
   redis.call('ZREM', index, ARGV[2])
 end
+return {'committed'}

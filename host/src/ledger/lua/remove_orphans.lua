@@ -9,6 +9,9 @@
 local owners, record = KEYS[1], KEYS[2]
 local tombstone, channel = ARGV[1], ARGV[2]
 
+if channel ~= '' and redis.acl_check_cmd and not redis.acl_check_cmd('PUBLISH', channel, 'k') then
+  return redis.error_reply('NOPERM the user may not publish on the channel of CHANGES_CHANNEL')
+end
 local orphans, is_orphan = {}, {}
 in_chunks(3, #KEYS, function(from, to)
   local found = redis.call('HMGET', owners, unpack(KEYS, from, to))

@@ -7,10 +7,13 @@
 -- Answers  the ticket, the fields, the list of keys as JSON where it is short enough
 --
 -- A ticket is the larger of the last one plus 1 and the server's clock in microseconds, so that it
--- still grows where the record was lost. Microseconds since 1970 fit a double until the year 2255.
+-- still grows where the record was lost. The last one is the last that the record knows of: after a
+-- failover it may know of a commit, or of one that was announced, and not that its ticket was issued.
+-- Microseconds since 1970 fit a double until the year 2255.
 local record = KEYS[1]
 local clock = redis.call('TIME')
-local last = number(redis.call('HGET', record, 'issued'))
+local seen = redis.call('HMGET', record, 'issued', 'ticket', 'announced')
+local last = math.max(number(seen[1]), number(seen[2]), number(seen[3]))
 local ticket = string.format('%.0f', math.max(last + 1, clock[1] * 1000000 + clock[2]))
 -- A full Redis refuses HSET as long as the script has written nothing. HDEL writes, so that
 -- deletions, which need a ticket, can make room again.

@@ -218,8 +218,8 @@ async fn an_announcement_names_all_slots_of_a_cluster() {
     assert_eq!(answer.split(' ').count(), 1 + 16_384);
 }
 
-/// Kills: a finish that overwrites a later one, forgets slots of an announced one, or leaves the
-/// index as it was.
+/// Kills: a finish that overwrites a later one, forgets slots of an announced one, leaves the index as
+/// it was, or commits a ticket larger than any that was issued.
 #[tokio::test]
 async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
     let mut server = Server::start().await;
@@ -232,6 +232,7 @@ async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
         ZADD index 0 o";
     let record = |slots: &str| json!({"issued": "9", "ticket": "9", "announced": "9", "slots": slots, "keys": r#"["k"]"#});
     for (name, ticket, live, after) in [
+        ("never issued", "12", "1", None),
         (
             "done",
             "9",
@@ -252,7 +253,8 @@ async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
     ] {
         server.set(announced).await;
         let before = server.state().await;
-        assert_eq!(server.answer(&call(ticket, live)).await, "nil", "{name}");
+        let answer = if ticket == "12" { "stale" } else { "committed" };
+        assert_eq!(server.answer(&call(ticket, live)).await, answer, "{name}");
         assert_eq!(server.state().await, after.unwrap_or(before), "{name}");
     }
 }

@@ -10,7 +10,8 @@ fn ticket(keys: &str) -> Call {
         .arguments(["ticket", "digest"])
 }
 
-/// Kills: tickets that run backwards when the record was lost, or repeat when the clock stands; a
+/// Kills: tickets that run backwards when the record was lost, or repeat when the clock stands, or are
+/// not larger than one that was committed or announced; a
 /// record without a commit that is kept for ever; a list of keys of any size.
 #[tokio::test]
 async fn a_ticket_is_later_than_the_last_one_and_the_clock() {
@@ -34,6 +35,15 @@ async fn a_ticket_is_later_than_the_last_one_and_the_clock() {
     let ahead = server.answer(&ticket("9")).await;
     assert_eq!(ahead, "9000000000000001 5 D [\"k\",\"l\"]");
     assert_eq!(server.ask::<i64>(&["TTL", "record"]).await, -1);
+    for known in ["ticket", "announced"] {
+        let lost = format!("HSET record issued 5 {known} 9000000000000000");
+        server.set(&lost).await;
+        let later = server.answer(&ticket("9")).await;
+        assert!(later.starts_with("9000000000000001 "), "{known}: {later}");
+    }
+    server
+        .set("HSET record issued 9000000000000001 ticket 5 digest D keys [\"k\",\"l\"]")
+        .await;
     let long = server.answer(&ticket("8")).await;
     assert_eq!(long, "9000000000000002 5 D nil");
 }

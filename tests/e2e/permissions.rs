@@ -1,0 +1,78 @@
+//! A user of Redis that may not do all that a commit does: it is refused before anything is written.
+
+use crate::answers::message;
+use crate::environment::assert_held;
+use crate::objects::yields;
+use redis_sync_local::Environment;
+use redis_sync_tests::{compiled, guest, program};
+use serde_json::json;
+
+/// A function whose user may do what these rules say.
+async fn function(rules: &[&str], more: &[(&str, &str)]) -> Environment {
+    let mut variables = vec![
+        compiled::variable(),
+        ("REDIS_USERNAME".to_owned(), "limited".to_owned()),
+        ("REDIS_PASSWORD".to_owned(), "secret".to_owned()),
+    ];
+    let more = more
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    variables.extend(more);
+    let environment = Environment::start_with(program::bootstrap(), variables)
+        .await
+        .unwrap();
+    let user = ["ACL", "SETUSER", "limited", "on", ">secret", "~*", "+@all"];
+    environment
+        .redis
+        .command(&[&user, rules].concat())
+        .await
+        .unwrap();
+    guest::upload(&environment.s3);
+    environment
+}
+
+/// Redis 7 gives a new user no channels. What cannot be published is not written either: it would never
+/// be published.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_published_is_not_written() {
+    let environment = function(&["resetchannels"], &[("CHANGES_CHANNEL", "changes")]).await;
+    let object = yields(&json!({"k": {"bytes": "v"}}));
+    let refused = message(environment.upload("flags/a", &object).await);
+    assert!(
+        refused.contains("may not publish on the channel of CHANGES_CHANNEL"),
+        "{refused}"
+    );
+    assert_held(&environment, json!({})).await;
+    let allow = ["ACL", "SETUSER", "limited", "&changes"];
+    environment.redis.command(&allow).await.unwrap();
+    environment.upload("flags/a", &object).await.unwrap();
+    assert_held(&environment, json!({"k": "v"})).await;
+}
+
+/// A command that is missing in the middle would have lost the old entries.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_is_missing_is_missed_before_the_old_entries_go() {
+    let environment = function(&["-rpush"], &[]).await;
+    let before = yields(&json!({"k": {"bytes": "v"}, "gone": {"hash": {"f": "v"}}}));
+    environment.upload("flags/a", &before).await.unwrap();
+    let list = yields(&json!({"k": {"list": ["a", "b"]}}));
+    let refused = message(environment.upload("flags/a", &list).await);
+    assert!(
+        refused.contains("the user may not call 'RPUSH'"),
+        "{refused}"
+    );
+    assert_held(&environment, json!({"k": "v", "gone": {"f": "v"}})).await;
+    let status = environment
+        .function
+        .invoke(json!({"status": {}}))
+        .await
+        .unwrap();
+    assert_eq!(status["failed"], 1, "{status}");
+    environment
+        .redis
+        .command(&["ACL", "SETUSER", "limited", "+rpush"])
+        .await
+        .unwrap();
+    environment.upload("flags/a", &list).await.unwrap();
+    assert_held(&environment, json!({"k": ["a", "b"]})).await;
+}

@@ -50,6 +50,8 @@ pub struct Metrics {
     objects: [Counter; 6],
     /// Compiled modules that were there and were not used.
     refused: Counter,
+    /// Full syncs that ended, and those of them that reached the end without a failure.
+    syncs: [Counter; 2],
 }
 
 impl Metrics {
@@ -60,7 +62,16 @@ impl Metrics {
             function: std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
             objects: Default::default(),
             refused,
+            syncs: Default::default(),
         }
+    }
+
+    /// Counts a full sync: `SyncCompleted` is 1 where it reached the end and nothing failed, 0 where
+    /// not, and is not there where none ran, so that an alarm can tell these apart.
+    pub fn count_sync(&self, is_complete: bool) {
+        let [ended, completed] = &self.syncs;
+        ended.count();
+        completed.add(is_complete.into());
     }
 
     /// Counts objects.
@@ -93,6 +104,11 @@ impl Metrics {
         for (name, counter) in objects.chain([("CompiledRefused", &self.refused)]) {
             metrics.push(json!({"Name": name, "Unit": "Count"}));
             line[name] = counter.take().into();
+        }
+        let [ended, completed] = self.syncs.each_ref().map(Counter::take);
+        if ended > 0 {
+            metrics.push(json!({"Name": "SyncCompleted", "Unit": "Count"}));
+            line["SyncCompleted"] = completed.into();
         }
         line["_aws"] = json!({
             "Timestamp": u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
@@ -140,7 +156,10 @@ mod tests {
             "CompiledRefused": 1,
         });
         assert_eq!(line, expected);
+        assert_eq!(line.get("SyncCompleted"), None);
+        metrics.count_sync(false);
         let next = metrics.line(now, Duration::ZERO, false);
+        assert_eq!(next["SyncCompleted"], 0);
         assert_eq!(
             (&next["ObjectsSynced"], &next["ObjectsFailed"]),
             (&json!(0), &json!(0))

@@ -1,10 +1,12 @@
 //! The function's own queue, and the only place that speaks SQS.
 
 use crate::aws;
+use crate::event::SyncRequest;
 use crate::work::Work;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use serde::Serialize;
 
 /// Messages in one request: the most that SQS takes.
 const MESSAGES_AT_ONCE: usize = 10;
@@ -46,7 +48,13 @@ impl Queue {
         Ok(())
     }
 
-    async fn send_together(&self, work: &[Work]) -> Result<(), QueueError> {
+    /// Sends a full sync that is to go on.
+    pub async fn send_sync(&self, request: &SyncRequest) -> Result<(), QueueError> {
+        self.send_together(&[serde_json::json!({ "sync": request })])
+            .await
+    }
+
+    async fn send_together(&self, work: &[impl Serialize]) -> Result<(), QueueError> {
         let mut request = self.client.send_message_batch().queue_url(&self.url);
         for (place, work) in work.iter().enumerate() {
             let body = serde_json::to_string(work).map_err(|error| self.error(&error))?;

@@ -56,6 +56,9 @@ pub struct ObjectReport {
     /// Whether a repetition may mend the failure.
     #[serde(skip)]
     pub temporary: bool,
+    /// Whether it failed only because the time was over before it was done: a full sync goes on with it.
+    #[serde(skip)]
+    pub late: bool,
 }
 
 impl ObjectReport {
@@ -71,6 +74,7 @@ impl ObjectReport {
             fuel: None,
             error,
             temporary: false,
+            late: false,
         }
     }
 
@@ -78,6 +82,15 @@ impl ObjectReport {
     pub fn temporary(self) -> Self {
         Self {
             temporary: true,
+            ..self
+        }
+    }
+
+    /// The same, where it was not reached in time.
+    pub fn late(self) -> Self {
+        Self {
+            temporary: true,
+            late: true,
             ..self
         }
     }

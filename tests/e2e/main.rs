@@ -45,4 +45,5 @@ mod s3;
 mod staging;
 mod startup;
 mod sync;
+mod sync_to_the_end;
 mod unchanged;

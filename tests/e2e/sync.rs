@@ -161,7 +161,7 @@ async fn a_sync_that_runs_out_of_time_says_where_and_goes_on_when_called_again()
         .await
         .unwrap();
     assert_eq!(report["status"], "error");
-    let expected = "3 objects: 1 synced, 1 unchanged, 1 failed; stopped at the start, call again for the rest: the invocation's time is nearly over";
+    let expected = "3 objects: 1 synced, 1 unchanged, 1 not reached; stopped at the start, call again for the rest: the invocation's time is nearly over";
     assert_eq!(report["message"], expected);
     assert_eq!(report["failed"][0]["key"], "flags/b.json");
     drop(parked);

@@ -20,6 +20,7 @@ pub use queue::Message;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 
 /// What an invocation asks for; each variant has its own form of answer.
@@ -52,6 +53,10 @@ struct Envelope<'a> {
     sync: Option<IgnoredAny>,
     explain: Option<IgnoredAny>,
     status: Option<IgnoredAny>,
+    #[serde(rename = "requestPayload", borrow)]
+    failed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<Cow<'a, str>>,
 }
 
 /// The first element of an array, which may have millions.
@@ -86,9 +91,19 @@ struct Source {
     source: Option<String>,
 }
 
-/// Recognises a payload.
+/// Recognises a payload. What an on-failure destination keeps of a failed invocation is its payload again.
 pub fn classify(payload: &str) -> Result<Event, EventError> {
     let envelope: Envelope<'_> = serde_json::from_str(payload).map_err(|_| EventError::Unknown)?;
+    match envelope.failed {
+        Some(failed) => {
+            let inner = serde_json::from_str(failed.get()).map_err(|_| EventError::Unknown)?;
+            recognised(failed.get(), inner)
+        }
+        None => recognised(payload, envelope),
+    }
+}
+
+fn recognised(payload: &str, envelope: Envelope<'_>) -> Result<Event, EventError> {
     if envelope.batch.is_some() {
         return batch::parse(payload).map(Event::Batch);
     }
@@ -98,6 +113,9 @@ pub fn classify(payload: &str) -> Result<Event, EventError> {
         || envelope.status.is_some()
     {
         return operation::parse(payload).map(Event::Operation);
+    }
+    if envelope.source.as_deref() == Some(operation::SCHEDULE) {
+        return Ok(Event::Operation(Operation::Sync(SyncRequest::scheduled())));
     }
     let first = envelope.records.and_then(|First(record)| record);
     if first.and_then(source).as_deref() == Some("aws:sqs") {
@@ -135,6 +153,26 @@ mod tests {
                 "{payload}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn a_schedule_is_a_strict_sync_and_a_failed_invocation_its_payload() {
+        let sync = |request| Event::Operation(Operation::Sync(request));
+        let schedule =
+            r#"{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}"#;
+        assert_eq!(classify(schedule), Ok(sync(SyncRequest::scheduled())));
+        let envelope = |payload: &str| {
+            format!(
+                r#"{{"version":"1.0","requestContext":{{"condition":"RetriesExhausted"}},"requestPayload":{payload}}}"#
+            )
+        };
+        assert_eq!(classify(&envelope(schedule)), classify(schedule));
+        let event = r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
+        assert_eq!(classify(&envelope(event)), classify(event));
+        assert!(
+            classify(&envelope(&envelope(event))).is_err(),
+            "once is all that is made"
+        );
     }
 
     proptest! {

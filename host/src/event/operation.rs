@@ -1,7 +1,8 @@
 //! Direct calls.
 
 use super::problem::EventError;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// What an operator asks for.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Operation {
 }
 
 /// Options of a sync.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SyncRequest {
     /// Only objects whose keys begin so.
@@ -27,12 +28,43 @@ pub struct SyncRequest {
     pub dry_run: bool,
     /// Run plugins again also where nothing has changed.
     pub force: bool,
+    /// Only objects after this key: where an earlier one has stopped.
+    pub after: String,
+    /// Fail where anything failed, or the end was not reached: for whoever does not read the answer.
+    pub strict: bool,
+}
+
+impl SyncRequest {
+    /// What a schedule asks for.
+    pub(super) fn scheduled() -> Self {
+        Self {
+            strict: true,
+            ..Self::default()
+        }
+    }
 }
 
 /// Options of a status report: none so far.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct StatusRequest {}
+
+/// The source of EventBridge's own events, of which schedules are the only ones that a rule sends here.
+pub(super) const SCHEDULE: &str = "aws.events";
+
+/// The full sync that a message asks for, if it does.
+pub(super) fn sync_of(body: &str) -> Option<SyncRequest> {
+    #[derive(Deserialize)]
+    struct Scheduled<'a> {
+        #[serde(borrow)]
+        source: Cow<'a, str>,
+    }
+    if let Ok(Operation::Sync(request)) = parse(body) {
+        return Some(request);
+    }
+    let event: Scheduled<'_> = serde_json::from_str(body).ok()?;
+    (event.source == SCHEDULE).then(SyncRequest::scheduled)
+}
 
 pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {
     serde_json::from_str(payload).map_err(|error| EventError::malformed("operation", &error))
@@ -59,7 +91,7 @@ mod tests {
         let sync = SyncRequest {
             prefix: "flags/".into(),
             dry_run: true,
-            force: false,
+            ..SyncRequest::default()
         };
         assert_eq!(
             parse(r#"{"sync": {"prefix": "flags/", "dry_run": true}}"#).unwrap(),

@@ -2,6 +2,7 @@
 
 use super::change::{Change, Delivery};
 use super::notification;
+use super::operation::{self, SyncRequest};
 use super::problem::EventError;
 use crate::key;
 use crate::work::Work;
@@ -20,6 +21,8 @@ pub struct Message {
     pub id: String,
     /// What its body says.
     pub delivery: Delivery,
+    /// A full sync that it asks for: one that is to go on, or that failed before.
+    pub sync: Option<SyncRequest>,
 }
 
 #[derive(Deserialize)]
@@ -48,9 +51,13 @@ pub(super) fn parse(payload: &str) -> Result<(Vec<Message>, bool), EventError> {
         record.queue_arn.ends_with(".fifo")
             || record.attributes.contains_key("MessageGroupId") && record.queue_arn.is_empty()
     });
-    let messages = batch.records.into_iter().map(|record| Message {
-        id: record.message_id,
-        delivery: read(&text(record.body.as_deref())),
+    let messages = batch.records.into_iter().map(|record| {
+        let (delivery, sync) = read(&text(record.body.as_deref()));
+        Message {
+            id: record.message_id,
+            delivery,
+            sync,
+        }
     });
     Ok((messages.collect(), fifo))
 }
@@ -61,14 +68,32 @@ fn text(body: Option<&RawValue>) -> String {
         .unwrap_or_default()
 }
 
-fn read(body: &str) -> Delivery {
+/// What a body says: the function's own work, a full sync, an event, or what an on-failure destination
+/// keeps of an invocation with one of those.
+fn read(body: &str) -> (Delivery, Option<SyncRequest>) {
+    let failed = serde_json::from_str::<FailedInvocation<'_>>(body).ok();
+    let body = failed.map_or(body, |failed| failed.payload.get());
     if let Ok(work) = serde_json::from_str::<Work>(body) {
-        return ours(work);
+        return (ours(work), None);
     }
+    match operation::sync_of(body) {
+        Some(request) => (Delivery::default(), Some(request)),
+        None => (changes(body), None),
+    }
+}
+
+fn changes(body: &str) -> Delivery {
     notification::parse(body).unwrap_or_else(|problem| Delivery {
         problems: problem.into(),
         ..Delivery::default()
     })
+}
+
+/// What an on-failure destination keeps.
+#[derive(Deserialize)]
+struct FailedInvocation<'a> {
+    #[serde(rename = "requestPayload", borrow)]
+    payload: &'a RawValue,
 }
 
 /// The function itself has sent it.
@@ -118,7 +143,7 @@ mod tests {
             bucket: "config".into(),
             keys: vec!["a+b".into(), "c%20d".into()],
         };
-        let delivery = read(&serde_json::to_string(&work).unwrap());
+        let (delivery, _) = read(&serde_json::to_string(&work).unwrap());
         let keys: Vec<&str> = delivery
             .changes
             .iter()
@@ -126,6 +151,26 @@ mod tests {
             .collect();
         assert_eq!(keys, ["a+b", "c%20d"]);
         assert!(delivery.problems.is_empty());
+    }
+
+    #[test]
+    fn a_sync_is_read_also_out_of_what_failed_before() {
+        let sync = r#"{"sync":{"prefix":"flags/","after":"flags/k"}}"#;
+        let failed =
+            |payload: &str| format!(r#"{{"requestContext":{{}},"requestPayload":{payload}}}"#);
+        for body in [sync.to_owned(), failed(sync)] {
+            let (delivery, request) = read(&body);
+            assert_eq!(delivery, Delivery::default());
+            assert_eq!(request.unwrap().after, "flags/k");
+        }
+        let event = r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
+        let (delivery, request) = read(&failed(event));
+        assert_eq!((delivery.changes.len(), request), (1, None));
+        let (delivery, _) = read(&failed(r#"{"read":"k"}"#));
+        assert!(
+            !delivery.problems.is_empty(),
+            "nobody would hear the answer"
+        );
     }
 
     #[test]

@@ -73,7 +73,10 @@ impl<'a> Merge<'a> {
             ledger,
             settings,
             span,
-            place: Start::At(span.prefix().to_owned()),
+            place: match span.begins_after() {
+                Some(key) => Start::After(key.to_owned()),
+                None => Start::At(span.prefix().to_owned()),
+            },
             next: Next::Page(None),
         }
     }
@@ -97,7 +100,8 @@ impl<'a> Merge<'a> {
     }
 
     async fn read_page(&mut self, token: Option<String>) -> Result<Objects, ChangeError> {
-        let page = self.store.list(self.span.prefix(), token).await?;
+        let (prefix, after) = (self.span.prefix(), self.span.begins_after());
+        let page = self.store.list_after(prefix, after, token).await?;
         let last = page.objects.last().map(|object| object.key.clone());
         let listed: Vec<Listed> = page
             .objects

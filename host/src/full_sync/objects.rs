@@ -105,6 +105,9 @@ impl<'a> FullSync<'a> {
                 }
             };
             self.handle(candidates).await?;
+            if let Start::After(key) = merge.place() {
+                self.summary.reached = Some(key.clone());
+            }
         }
         Ok(())
     }

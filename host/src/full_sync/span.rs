@@ -7,6 +7,8 @@ pub struct Span {
     prefix: String,
     /// Whether only the object is meant that has just this key.
     exact: bool,
+    /// Only objects after this key.
+    after: Option<String>,
 }
 
 impl Span {
@@ -15,7 +17,15 @@ impl Span {
         Self {
             prefix: prefix.into(),
             exact: false,
+            after: None,
         }
+    }
+
+    /// Those of them that come after this key; all where it is empty.
+    #[must_use]
+    pub fn after(self, key: String) -> Self {
+        let after = Some(key).filter(|key| !key.is_empty());
+        Self { after, ..self }
     }
 
     /// The one object of that key.
@@ -23,12 +33,18 @@ impl Span {
         Self {
             prefix: key.into(),
             exact: true,
+            after: None,
         }
     }
 
     /// What the keys of its objects begin with.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// The key after which it begins, if it does not begin with its prefix.
+    pub(super) fn begins_after(&self) -> Option<&str> {
+        self.after.as_deref()
     }
 
     /// Whether it is one object.

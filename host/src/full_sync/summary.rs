@@ -15,10 +15,14 @@ pub struct Summary {
     pub queued: u64,
     /// Redis keys that their object did not yield any more, and that no record led to.
     pub orphans: u64,
-    /// The first 100 failures.
+    /// The first 100 objects that failed, or were not done in time.
     pub failures: Vec<ObjectReport>,
     /// Where and why it ended before the end, if it did.
     pub stopped: Option<String>,
+    /// Objects that were not done when the time was over.
+    pub late: u64,
+    /// The key up to which all objects have been gone through; none where it did not get that far.
+    pub reached: Option<String>,
 }
 
 impl Summary {
@@ -37,14 +41,24 @@ impl Summary {
 
     /// Whether all was done and nothing failed.
     pub fn is_success(&self) -> bool {
-        self.stopped.is_none() && self.count(Outcome::Failed) == 0
+        self.stopped.is_none() && self.late == 0 && self.count(Outcome::Failed) == 0
     }
 
     pub(super) fn add(&mut self, report: ObjectReport) {
-        *self.counts.entry(report.outcome).or_default() += 1;
+        if report.late {
+            self.late += 1;
+        } else {
+            *self.counts.entry(report.outcome).or_default() += 1;
+        }
         if report.outcome == Outcome::Failed && self.failures.len() < MAX_FAILURES {
             self.failures.push(report);
         }
+    }
+
+    /// Leaves what was not reached to a full sync that goes on from there.
+    pub fn leave_the_rest(&mut self) {
+        (self.stopped, self.late) = (None, 0);
+        self.failures.retain(|failure| !failure.late);
     }
 
     pub(super) fn add_unchanged(&mut self, objects: u64) {
@@ -55,7 +69,7 @@ impl Summary {
 /// One sentence: `3 objects: 1 synced, 2 unchanged`.
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.queued + self.counts.values().sum::<u64>();
+        let all = self.queued + self.late + self.counts.values().sum::<u64>();
         write!(
             formatter,
             "{all} {}",
@@ -66,7 +80,7 @@ impl fmt::Display for Summary {
             .iter()
             .map(|(outcome, count)| (*count, outcome.name()));
         let some = counts
-            .chain([(self.queued, "queued")])
+            .chain([(self.queued, "queued"), (self.late, "not reached")])
             .filter(|(count, _)| *count > 0);
         for (place, (count, name)) in some.enumerate() {
             write!(

@@ -12,6 +12,9 @@ pub enum HandlerError {
     /// Objects failed; every one was tried.
     #[error("{0}")]
     Failed(String),
+    /// A strict sync in which something failed, or which did not reach the end.
+    #[error("the sync is not complete: {0}")]
+    Incomplete(String),
     /// Redis could not be read.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -43,6 +46,7 @@ impl HandlerError {
         match self {
             Self::Event(_) => "InvalidPayload",
             Self::Failed(_) => "ObjectsFailed",
+            Self::Incomplete(_) => "SyncIncomplete",
             Self::Ledger(_) => "RedisUnavailable",
             Self::TooLarge { .. } => "AnswerTooLarge",
             Self::Reserved(_) => "InvalidPayload",

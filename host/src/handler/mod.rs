@@ -5,7 +5,7 @@
 //! | S3, SNS, EventBridge | the report, or an error after everything was tried | [`notification`] |
 //! | SQS | the messages that failed | [`queue`] |
 //! | S3 Batch Operations | a result a task | [`batch`] |
-//! | a direct call | what it asked for | [`operation`] |
+//! | a direct call, a schedule | what it asked for | [`operation`], [`sync`] |
 
 mod answer_size;
 mod batch;
@@ -14,6 +14,7 @@ mod error;
 mod notification;
 mod operation;
 mod queue;
+mod sync;
 
 pub use error::HandlerError;
 

@@ -1,20 +1,6 @@
 //! Direct calls by an operator.
 //!
-//! `{"sync": {"prefix": "", "dry_run": false, "force": false}}` answers
-//!
-//! ```json
-//! {"status": "success", "message": "1003 objects: 1 synced, 1000 unchanged, 2 deleted", "dry_run": false,
-//!  "counts": {"synced": 1, "unchanged": 1000, "deleted": 2, "superseded": 0, "skipped": 0, "failed": 0},
-//!  "stray_keys": 0, "failed": []}
-//! ```
-//!
-//! `stray_keys` are those that were removed because the object that had written them does not yield
-//! them any more, though no record said so: Redis had evicted it.
-//!
-//! `failed` has the first 100 failures as `{"key", "error"}`; `status` is `error` where anything
-//! failed or the time did not suffice, and `message` then says so. Called again, it passes over what
-//! is unchanged. With `dry_run` it takes no tickets and writes nothing: `counts` is what would
-//! become of the objects.
+//! `{"sync": …}` is in [`sync`](super::sync).
 //!
 //! `{"status": {}}` answers
 //!
@@ -32,17 +18,15 @@
 
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
 use super::error::HandlerError;
+use super::sync;
 use crate::entry::footprint::to_u64;
 use crate::entry::{RESERVED_PREFIX, document};
-use crate::event::{Operation, SyncRequest};
-use crate::full_sync::{self, Mode, Span, Summary};
+use crate::event::Operation;
 use crate::ledger::{LedgerError, Reading, Record, Start};
-use crate::pipeline::{Pipeline, Rerun};
-use crate::report::Outcome;
+use crate::pipeline::Pipeline;
 use crate::text::clip;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// Failures that `status` lists.
@@ -57,7 +41,7 @@ pub(super) async fn answer(
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
     if let Operation::Sync(request) = operation {
-        return Ok(sync(pipeline, request, deadline).await);
+        return sync::answer(pipeline, request, deadline).await;
     }
     let looked_up = look_up(pipeline, operation);
     let in_time = tokio::time::timeout_at(deadline.into(), looked_up).await;
@@ -156,68 +140,4 @@ struct Problem {
     error: String,
     /// Milliseconds since the Unix epoch.
     at: Option<u64>,
-}
-
-/// The answer of `sync`.
-#[derive(Serialize)]
-struct SyncReport {
-    status: &'static str,
-    message: String,
-    dry_run: bool,
-    counts: BTreeMap<&'static str, u64>,
-    stray_keys: u64,
-    failed: Vec<Failure>,
-}
-
-#[derive(Serialize)]
-struct Failure {
-    key: String,
-    error: Option<String>,
-}
-
-async fn sync(pipeline: &Pipeline, request: SyncRequest, deadline: Instant) -> Value {
-    let rerun = if request.force {
-        Rerun::Always
-    } else {
-        Rerun::IfChanged
-    };
-    let mode = if request.dry_run {
-        Mode::Preview(rerun)
-    } else {
-        Mode::Write(rerun)
-    };
-    let span = Span::under(request.prefix);
-    let summary = full_sync::run(pipeline, &span, mode, deadline).await;
-    json!(sync_report(summary, request.dry_run))
-}
-
-fn sync_report(summary: Summary, dry_run: bool) -> SyncReport {
-    let outcomes = [
-        Outcome::Synced,
-        Outcome::Unchanged,
-        Outcome::Deleted,
-        Outcome::Superseded,
-        Outcome::Skipped,
-        Outcome::Failed,
-    ];
-    let count = |outcome: Outcome| (outcome.name(), summary.count(outcome));
-    SyncReport {
-        status: if summary.is_success() {
-            "success"
-        } else {
-            "error"
-        },
-        message: summary.to_string(),
-        dry_run,
-        counts: outcomes.into_iter().map(count).collect(),
-        stray_keys: summary.orphans,
-        failed: summary
-            .failures
-            .into_iter()
-            .map(|report| Failure {
-                key: report.key,
-                error: report.error,
-            })
-            .collect(),
-    }
 }

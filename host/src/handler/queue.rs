@@ -2,6 +2,7 @@
 //! event source mapping must have `ReportBatchItemFailures`; without it SQS takes them for done.
 
 use super::changes::{self, Outcomes};
+use super::sync;
 use crate::event::{Change, Message};
 use crate::pipeline::Pipeline;
 use aws_lambda_events::sqs::SqsBatchResponse;
@@ -35,10 +36,21 @@ async fn at_once<'a>(
         .iter()
         .flat_map(|message| &message.delivery.changes);
     let outcomes = changes::apply(pipeline, changes, deadline).await;
-    messages
-        .iter()
-        .filter(|message| !is_done(message, &outcomes))
-        .collect()
+    let mut failed = Vec::new();
+    for message in messages {
+        if !is_done(message, &outcomes) || !is_synced(pipeline, message, deadline).await {
+            failed.push(message);
+        }
+    }
+    failed
+}
+
+/// Whether the full sync that a message asks for has been done, if it does.
+async fn is_synced(pipeline: &Pipeline, message: &Message, deadline: Instant) -> bool {
+    match &message.sync {
+        Some(request) => sync::from_queue(pipeline, request, deadline).await,
+        None => true,
+    }
 }
 
 /// The first message that failed and all after it, which are not tried: a FIFO queue delivers them
@@ -55,7 +67,7 @@ async fn in_order<'a>(
         let new = changes.iter().filter(|change| !done.contains(change));
         let outcomes = changes::apply(pipeline, new, deadline).await;
         // What was done for an earlier message has no outcome here, and needs none.
-        if !is_done(message, &outcomes) {
+        if !is_done(message, &outcomes) || !is_synced(pipeline, message, deadline).await {
             return messages.iter().skip(place).collect();
         }
         done.extend(changes);

@@ -325,6 +325,7 @@ impl Foreseen {
             fuel: self.fuel,
             error: None,
             temporary: false,
+            late: false,
         }
     }
 }

@@ -124,5 +124,5 @@ fn all_failed(keys: Vec<String>, error: &ChangeError) -> Vec<ObjectReport> {
 }
 
 fn late(key: &str, why: &str) -> ObjectReport {
-    ObjectReport::failed(key, why).temporary()
+    ObjectReport::failed(key, why).late()
 }

@@ -110,8 +110,18 @@ impl Store {
         }
     }
 
-    /// Reads one page of a listing.
+    /// Reads one page of a listing: the first without a token.
     pub async fn list(&self, prefix: &str, from: Option<String>) -> Result<Page, StoreError> {
+        self.list_after(prefix, None, from).await
+    }
+
+    /// The same of the objects after a key.
+    pub async fn list_after(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        from: Option<String>,
+    ) -> Result<Page, StoreError> {
         let request = self
             .client
             .list_objects_v2()
@@ -119,6 +129,7 @@ impl Store {
             .prefix(prefix);
         let output = request
             .encoding_type(EncodingType::Url)
+            .set_start_after(after.filter(|_| from.is_none()).map(str::to_owned))
             .set_continuation_token(from)
             .send()
             .await;

@@ -123,7 +123,7 @@ LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS 
 
 .PHONY: lint
 lint: target/.luacheck ## the scripts of the ledger, each with its prelude
-	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans; do \
+	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans release; do \
 	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && cat prelude.lua commit_prelude.lua check.lua | $(LUACHECK) -
 	cd $(SCRIPTS) && for script in commit apply; do \

@@ -18,6 +18,7 @@ mod deterministic;
 mod dry_run;
 mod environment;
 mod faults;
+mod forget;
 mod history;
 mod hostile;
 mod hostile_messages;

@@ -55,6 +55,16 @@ impl Host {
             .map_or(Ok(()), |(_, why)| Err(why))
     }
 
+    /// Releases what another bucket owns; how many keys and objects it had.
+    ///
+    /// # Errors
+    ///
+    /// Redis could not do it.
+    pub async fn forget(&self, bucket: &str, dry_run: bool) -> Result<(u64, u64)> {
+        let forgotten = self.0.ledger().forget(bucket, dry_run).await?;
+        Ok((forgotten.keys, forgotten.objects))
+    }
+
     /// Has everything brought up to date, as an operator would.
     ///
     /// # Errors

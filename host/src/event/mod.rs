@@ -13,7 +13,7 @@ mod queue;
 
 pub use batch::{BatchJob, BatchTask};
 pub use change::{Change, Delivery};
-pub use operation::{Operation, SyncRequest};
+pub use operation::{ForgetRequest, Operation, SyncRequest};
 pub use problem::{EventError, Problems};
 pub use queue::Message;
 
@@ -53,6 +53,7 @@ struct Envelope<'a> {
     sync: Option<IgnoredAny>,
     explain: Option<IgnoredAny>,
     status: Option<IgnoredAny>,
+    forget: Option<IgnoredAny>,
     #[serde(rename = "requestPayload", borrow)]
     failed: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -111,6 +112,7 @@ fn recognised(payload: &str, envelope: Envelope<'_>) -> Result<Event, EventError
         || envelope.sync.is_some()
         || envelope.explain.is_some()
         || envelope.status.is_some()
+        || envelope.forget.is_some()
     {
         return operation::parse(payload).map(Event::Operation);
     }

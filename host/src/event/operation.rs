@@ -14,6 +14,8 @@ pub enum Operation {
     Sync(SyncRequest),
     /// Who wrote a Redis key.
     Explain(String),
+    /// Release what another bucket owns.
+    Forget(ForgetRequest),
     /// Counts, and the objects whose last attempt failed.
     Status(StatusRequest),
 }
@@ -42,6 +44,17 @@ impl SyncRequest {
             ..Self::default()
         }
     }
+}
+
+/// Which bucket is to be forgotten.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ForgetRequest {
+    /// Its name; not the own one.
+    pub bucket: String,
+    /// Say what there is, and release nothing.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Options of a status report: none so far.

@@ -35,6 +35,11 @@ pub enum HandlerError {
         "`{0}` is a key of the bookkeeping: those that begin with `redis-sync:` are not handed out"
     )]
     Reserved(String),
+    /// A bucket that cannot be forgotten.
+    #[error(
+        "`{0}` is not another bucket: what is forgotten is what a bucket owned that is not this function's"
+    )]
+    NotForgotten(String),
     /// The answer would have come too late.
     #[error("not finished: the invocation's time is nearly over")]
     Late,
@@ -49,7 +54,7 @@ impl HandlerError {
             Self::Incomplete(_) => "SyncIncomplete",
             Self::Ledger(_) => "RedisUnavailable",
             Self::TooLarge { .. } => "AnswerTooLarge",
-            Self::Reserved(_) => "InvalidPayload",
+            Self::Reserved(_) | Self::NotForgotten(_) => "InvalidPayload",
             Self::Late => "OutOfTime",
         }
     }

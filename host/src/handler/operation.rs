@@ -15,14 +15,18 @@
 //! Redis Sync did not write it (unless `READ_ANY=true`);
 //! `{"explain": KEY}` answers `{"key", "object", "etag", "version_id", "plugins", "written_at"}`,
 //! `null` where Redis Sync did not write that key.
+//!
+//! `{"forget": {"bucket": "NAME", "dry_run": false}}` releases what another bucket owns in this Redis, one
+//! that was renamed or whose deployment is gone, and answers `{"bucket", "dry_run", "keys", "objects"}`: how
+//! many Redis keys and objects it had. The keys stay as they are, and belong to nobody.
 
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
 use super::error::HandlerError;
 use super::sync;
 use crate::entry::footprint::to_u64;
 use crate::entry::{RESERVED_PREFIX, document};
-use crate::event::Operation;
-use crate::ledger::{LedgerError, Reading, Record, Start};
+use crate::event::{ForgetRequest, Operation};
+use crate::ledger::{Forgotten, LedgerError, Reading, Record, Start};
 use crate::pipeline::Pipeline;
 use crate::text::clip;
 use serde::Serialize;
@@ -55,6 +59,7 @@ async fn look_up(pipeline: &Pipeline, operation: Operation) -> Result<Value, Han
             let redis_key = data_key(pipeline, &key)?;
             Ok(json!(pipeline.ledger().explain(&redis_key).await?))
         }
+        Operation::Forget(request) => forget(pipeline, request).await,
         Operation::Status(_) | Operation::Sync(_) => Ok(json!(status(pipeline).await?)),
     }
 }
@@ -66,6 +71,17 @@ fn data_key(pipeline: &Pipeline, key: &str) -> Result<String, HandlerError> {
         return Err(HandlerError::Reserved(clip(&redis_key).to_owned()));
     }
     Ok(redis_key)
+}
+
+/// Releases what another bucket owns.
+async fn forget(pipeline: &Pipeline, request: ForgetRequest) -> Result<Value, HandlerError> {
+    let ForgetRequest { bucket, dry_run } = request;
+    if bucket == pipeline.settings().bucket || bucket.is_empty() || bucket.contains('/') {
+        return Err(HandlerError::NotForgotten(clip(&bucket).to_owned()));
+    }
+    let Forgotten { keys, objects } = pipeline.ledger().forget(&bucket, dry_run).await?;
+    tracing::info!(bucket, dry_run, keys, objects, "bucket forgotten");
+    Ok(json!({"bucket": bucket, "dry_run": dry_run, "keys": keys, "objects": objects}))
 }
 
 /// The value of a Redis key. Whoever may invoke the function sees what Redis Sync wrote, and the

@@ -28,6 +28,7 @@ mod cluster;
 mod commit;
 mod connection;
 mod error;
+mod forget;
 mod iam;
 mod index;
 mod intact;
@@ -48,6 +49,7 @@ mod stage;
 mod ticket;
 
 pub use error::LedgerError;
+pub use forget::Forgotten;
 pub use index::Start;
 pub use look_up::Explanation;
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan};

@@ -58,11 +58,11 @@ impl Ledger {
         &self,
         scan: &mut OwnersScan,
     ) -> Result<Option<Vec<OrphanCandidates>>, LedgerError> {
-        if scan.pending.is_empty() {
+        let Some(all) = self.next_owned(scan).await? else {
             return Ok(None);
-        }
+        };
         let mut owned: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
-        for (redis_key, owner) in self.step(scan).await? {
+        for (redis_key, owner) in all {
             let Some(owner) = Owner::parse(&owner) else {
                 continue;
             };
@@ -103,8 +103,14 @@ impl Ledger {
         Ok(scores.iter().map(Option::is_some).collect())
     }
 
-    /// Some more keys, with their owners.
-    async fn step(&self, scan: &mut OwnersScan) -> Result<Vec<(String, String)>, LedgerError> {
+    /// Some more keys, with their owners; `None` at the end.
+    pub(super) async fn next_owned(
+        &self,
+        scan: &mut OwnersScan,
+    ) -> Result<Option<Vec<(String, String)>>, LedgerError> {
+        if scan.pending.is_empty() {
+            return Ok(None);
+        }
         let left = scan.pending.len().saturating_sub(HASHES_AT_ONCE);
         let now = scan.pending.split_off(left);
         let count = if self.cluster {
@@ -125,7 +131,7 @@ impl Ledger {
                 scan.pending.push((hash, cursor));
             }
         }
-        Ok(owned)
+        Ok(Some(owned))
     }
 
     /// Those of the keys that the object does not yield: written under another ticket than its last

@@ -1,7 +1,7 @@
 //! Tickets, failures and orphans.
 
 use super::*;
-use crate::ledger::call::{FAIL, REMOVE_ORPHANS, TICKET};
+use crate::ledger::call::{FAIL, RELEASE, REMOVE_ORPHANS, TICKET};
 
 fn ticket(keys: &str) -> Call {
     Call::new(&TICKET)
@@ -96,4 +96,20 @@ async fn an_orphan_goes_unless_somebody_has_written_it_meanwhile() {
     assert_eq!(server.answer(&last).await, "1");
     let left = json!({"m": "v", "owners": {"m": "5 b/o"}, "record?": {"keys": "[]"}});
     assert_eq!(server.state().await, left);
+}
+
+/// Kills: a key released that somebody has written meanwhile, or one that stays.
+#[tokio::test]
+async fn a_key_is_released_unless_somebody_has_written_it_meanwhile() {
+    let mut server = Server::start().await;
+    server
+        .set("HSET owners k 5~b/o l 7~b/o m 5~c/o\n MSET k v l v m v")
+        .await;
+    let call = Call::new(&RELEASE)
+        .key("owners")
+        .arguments(["k", "5 b/o", "l", "5 b/o"]);
+    assert_eq!(server.answer(&call).await, "1");
+    let left = json!({"k": "v", "l": "v", "m": "v", "owners": {"l": "7 b/o", "m": "5 c/o"}});
+    assert_eq!(server.state().await, left);
+    assert_eq!(server.answer(&call).await, "0");
 }

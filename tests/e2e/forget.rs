@@ -1,0 +1,135 @@
+//! A bucket that is gone or renamed is forgotten: what it owned belongs to nobody.
+
+use crate::answers::message;
+use crate::environment::{assert_held, environment, variables};
+use crate::objects::{many, texts};
+use redis_sync_local::{Redis, RedisCluster, S3};
+use redis_sync_tests::guest;
+use redis_sync_tests::held::held_by_cluster;
+use redis_sync_tests::host::Host;
+use serde_json::{Value, json};
+
+/// The host of another bucket, which has put and delivered these objects.
+async fn old_bucket(
+    redis: &Redis,
+    more: &[(&str, &str)],
+    objects: &[(&str, String)],
+) -> (S3, Host) {
+    let s3 = S3::start("old").await.unwrap();
+    guest::upload(&s3);
+    let mut variables = variables(&s3, redis);
+    variables.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    let host = Host::start(&s3, &variables);
+    for (key, body) in objects {
+        s3.put(key, body);
+        host.deliver_one(key).await.unwrap();
+    }
+    (s3, host)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_bucket_that_is_forgotten_are_free() {
+    let environment = environment(&[]).await;
+    let objects = [
+        ("flags/a", texts(&[("k", "old"), ("l", "old")])),
+        ("flags/b", texts(&[])),
+    ];
+    old_bucket(&environment.redis, &[], &objects).await;
+    environment
+        .upload("flags/n", texts(&[("m", "new")]))
+        .await
+        .unwrap();
+    let claims = texts(&[("k", "new")]);
+    let refused = message(environment.upload("flags/c", &claims).await);
+    assert!(
+        refused.contains("belongs to the object `old/flags/a` of another bucket"),
+        "{refused}"
+    );
+
+    let forget =
+        |bucket: &str, dry_run: bool| json!({"forget": {"bucket": bucket, "dry_run": dry_run}});
+    let before = environment.redis.command(&["DBSIZE"]).await.unwrap();
+    let had = |dry_run: bool| json!({"bucket": "old", "dry_run": dry_run, "keys": 2, "objects": 2});
+    let answer = environment
+        .function
+        .invoke(forget("old", true))
+        .await
+        .unwrap();
+    assert_eq!(answer, had(true));
+    assert_eq!(
+        environment.redis.command(&["DBSIZE"]).await.unwrap(),
+        before
+    );
+    let answer = environment
+        .function
+        .invoke(forget("old", false))
+        .await
+        .unwrap();
+    assert_eq!(answer, had(false));
+    assert_eq!(
+        environment
+            .redis
+            .command(&["KEYS", "redis-sync:*old*"])
+            .await
+            .unwrap(),
+        ""
+    );
+    assert_held(&environment, json!({"k": "old", "l": "old", "m": "new"})).await;
+    environment.upload("flags/c", &claims).await.unwrap();
+    assert_held(&environment, json!({"k": "new", "l": "old", "m": "new"})).await;
+    let nothing = environment
+        .function
+        .invoke(forget("old", false))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&nothing["keys"], &nothing["objects"]),
+        (&json!(0), &json!(0))
+    );
+
+    for own in ["config", "", "old/flags"] {
+        let refused = message(environment.function.invoke(forget(own, false)).await);
+        assert!(
+            refused.contains("is not another bucket"),
+            "{own}: {refused}"
+        );
+    }
+    let status = environment
+        .function
+        .invoke(json!({"status": {}}))
+        .await
+        .unwrap();
+    assert_eq!(status["objects"], 2, "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_on_a_cluster_is_forgotten_in_every_slot() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let clustered = [("REDIS_CLUSTER", "true")];
+    let node = &cluster.nodes()[0];
+    let (_old, _) = old_bucket(node, &clustered, &[("flags/a", many("k", 300, "old"))]).await;
+    let s3 = S3::start("config").await.unwrap();
+    guest::upload(&s3);
+    let mut variables = variables(&s3, node);
+    variables.push(("REDIS_CLUSTER".into(), "true".into()));
+    let host = Host::start(&s3, &variables);
+    s3.put("flags/b", many("k", 300, "new"));
+    assert!(host.deliver_one("flags/b").await.is_err());
+    assert_eq!(host.forget("old", true).await.unwrap(), (300, 1));
+    assert_eq!(host.forget("old", false).await.unwrap(), (300, 1));
+    for node in cluster.nodes() {
+        assert_eq!(
+            node.command(&["KEYS", "redis-sync:*old*"]).await.unwrap(),
+            ""
+        );
+    }
+    host.deliver_one("flags/b").await.unwrap();
+    let expected = (0..300).map(|number| (format!("k:{number}"), json!("new")));
+    assert_eq!(
+        held_by_cluster(&cluster).await,
+        Value::Object(expected.collect())
+    );
+}

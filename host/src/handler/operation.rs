@@ -1,6 +1,6 @@
 //! Direct calls by an operator.
 //!
-//! `{"sync": …}` is in [`sync`](super::sync).
+//! `{"sync": …}` is in [`sync`].
 //!
 //! `{"status": {}}` answers
 //!

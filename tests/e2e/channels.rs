@@ -129,7 +129,7 @@ async fn events_of_another_bucket_are_refused_by_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_payloads_are_refused_with_what_was_expected() {
     let environment = environment(&[]).await;
-    let unknown = "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {\"read\": KEY}, {\"explain\": KEY}, {\"sync\": {}}, {\"status\": {}}";
+    let unknown = "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {\"read\": KEY}, {\"explain\": KEY}, {\"sync\": {}}, {\"forget\": {\"bucket\": NAME}}, {\"status\": {}}";
     let table = [
         (json!(null), unknown),
         (json!([1, 2]), unknown),
@@ -137,7 +137,7 @@ async fn bad_payloads_are_refused_with_what_was_expected() {
         (json!({"hello": "environment"}), unknown),
         (json!({"Records": 7}), unknown),
         (
-            json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}),
+            json!({"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", "detail": {}}),
             unknown,
         ),
         (

@@ -1,5 +1,6 @@
 //! What can be asked for.
 
+use crate::operator::{doctor, explain, forget, read, status, sync};
 use crate::{build, check, compile, completions, dev, new, run, test};
 use clap::{Parser, Subcommand};
 
@@ -48,6 +49,18 @@ pub(crate) enum Command {
     Run(run::Args),
     /// Compile modules before a deployment, for functions that map them
     Compile(compile::Args),
+    /// Bring Redis up to date with the bucket: a plan first, then the work
+    Sync(sync::Args),
+    /// Count the objects in Redis, and list those that failed
+    Status(status::Args),
+    /// Say who wrote a Redis key
+    Explain(explain::Args),
+    /// Say what a Redis key holds
+    Read(read::Args),
+    /// Release what another bucket owns in this Redis: one that was renamed, or is gone
+    Forget(forget::Args),
+    /// Look at each part that the function needs, and say what to do
+    Doctor(doctor::Args),
     /// Print completions for a shell
     Completions(completions::Args),
 }

@@ -1,5 +1,6 @@
 //! What plugins say, caught on its way to the log.
 
+use crate::operator::progress;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::fmt::{Debug, Write as _};
@@ -31,7 +32,10 @@ pub(crate) fn listen() {
     let own = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_filter(filter);
-    let subscriber = tracing_subscriber::registry().with(Listener).with(own);
+    let subscriber = tracing_subscriber::registry()
+        .with(Listener)
+        .with(progress::Listener)
+        .with(own);
     // Nobody else in this program sets one.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

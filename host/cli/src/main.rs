@@ -15,6 +15,7 @@ mod diff;
 mod guest_log;
 mod module;
 mod new;
+mod operator;
 mod problem;
 mod project;
 mod run;
@@ -24,6 +25,7 @@ mod test;
 
 use args::{Cli, Command};
 use clap::Parser;
+use operator::{doctor, explain, forget, read, status, sync};
 use screen::Screen;
 use std::process::ExitCode;
 
@@ -80,6 +82,12 @@ async fn carry_out(command: Command, screen: &Screen) -> anyhow::Result<Ended> {
         Command::Check(args) => check::check(&args, screen).await,
         Command::Run(args) => run::run(&args, screen).await,
         Command::Compile(args) => compile::compile(&args, screen),
+        Command::Sync(args) => sync::sync(&args, screen).await,
+        Command::Status(args) => status::status(&args, screen).await,
+        Command::Explain(args) => explain::explain(&args, screen).await,
+        Command::Read(args) => read::read(&args, screen).await,
+        Command::Forget(args) => forget::forget(&args, screen).await,
+        Command::Doctor(args) => doctor::doctor(&args, screen).await,
         Command::Completions(args) => Ok(completions::write(&args)),
     }
 }

@@ -36,7 +36,8 @@ pub async fn handle(
     answer
 }
 
-async fn answer(
+/// The same without a line of metrics, for callers that are no function.
+pub async fn answer(
     pipeline: &Pipeline,
     payload: &str,
     deadline: Instant,

@@ -44,6 +44,7 @@ mod record;
 mod request;
 #[cfg(test)]
 mod script_tests;
+mod server;
 mod slot;
 mod stage;
 mod ticket;
@@ -56,6 +57,7 @@ pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
 pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
 pub use read::Reading;
 pub use record::{PluginUsed, Record, Source};
+pub use server::Server;
 
 use crate::settings::RedisSettings;
 use call::Call;

@@ -1,0 +1,66 @@
+//! How bucket and Redis are reached.
+
+use super::function::Function;
+use crate::problem::{Advise, problem};
+use crate::runner::PROGRAM;
+use anyhow::Result;
+use redis_sync::handler;
+use redis_sync::pipeline::Pipeline;
+use redis_sync::settings::Settings;
+use serde_json::Value;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The time that an operation has where nothing else bounds it.
+const OPERATION: Duration = Duration::from_secs(3600);
+
+/// How bucket and Redis are reached.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ReachArgs {
+    /// Ask this deployed function, instead of bucket and Redis themselves
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+}
+
+/// What answers operations.
+pub(crate) enum Reach {
+    /// Bucket and Redis themselves, with the variables of the function.
+    Direct(Box<Pipeline>),
+    /// The deployed function.
+    Function(Function),
+}
+
+impl Reach {
+    /// Nothing is connected yet.
+    pub(crate) async fn open(args: &ReachArgs) -> Result<Self> {
+        match &args.function {
+            Some(name) => Ok(Self::Function(Function::new(name).await)),
+            None => Ok(Self::Direct(Box::new(pipeline().await?))),
+        }
+    }
+
+    /// What an operation is answered with.
+    pub(crate) async fn ask(&self, operation: &Value) -> Result<Value> {
+        match self {
+            Self::Direct(pipeline) => {
+                let deadline = Instant::now() + OPERATION;
+                let operation = operation.to_string();
+                let answer = handler::answer(pipeline, &operation, deadline);
+                Box::pin(answer).await.map_err(|error| {
+                    problem(error.to_string(), "`redis-sync doctor` looks at each part")
+                })
+            }
+            Self::Function(function) => function.invoke(operation).await,
+        }
+    }
+}
+
+/// What the function works with, from the variables of this environment.
+async fn pipeline() -> Result<Pipeline> {
+    let settings = Settings::from_env().advise(
+        || "bucket and Redis cannot be reached".to_owned(),
+        "set the variables that the function has, or ask the function with --function NAME",
+    )?;
+    let aws = redis_sync::aws::config().await;
+    Ok(Pipeline::with_parts(settings, &aws, Path::new(PROGRAM))?)
+}

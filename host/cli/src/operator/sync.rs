@@ -1,0 +1,211 @@
+//! `redis-sync sync [PREFIX]`: a plan, then the work.
+
+use super::progress::Progress;
+use super::{Reach, ReachArgs};
+use crate::Ended;
+use crate::problem::{Advise, problem};
+use crate::screen::{GREEN, RED, Screen, YELLOW, short, styled, table};
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use std::io::{IsTerminal as _, Write as _};
+
+/// Calls after which a sync is given up that does not come to its end.
+const MAX_CALLS: u32 = 10_000;
+
+/// What `sync` is told.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "\
+Examples:
+  redis-sync sync --dry-run
+  redis-sync sync flags/ --yes
+  redis-sync sync --function redis-sync")]
+pub(crate) struct Args {
+    /// Only objects whose keys begin so
+    #[arg(default_value = "")]
+    prefix: String,
+    /// Say what would become of the objects, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Run plugins again also where nothing has changed
+    #[arg(long)]
+    force: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Brings Redis up to date with the bucket; ends badly where an object fails.
+pub(crate) async fn sync(args: &Args, screen: &Screen) -> Result<Ended> {
+    let reach = Reach::open(&args.reach).await?;
+    let plan = go_through(&reach, args, true, screen, 0).await?;
+    if args.dry_run {
+        screen.document(&plan.document(None));
+        plan.show(screen, "would be");
+        return Ok(Ended::well_if(plan.is_good()));
+    }
+    plan.show(screen, "will be");
+    if plan.to_do() == 0 && !args.force {
+        screen.document(&plan.document(Some(&plan)));
+        screen.say("there is nothing to do");
+        return Ok(Ended::well_if(plan.is_good()));
+    }
+    if !args.yes && !is_agreed(screen)? {
+        screen.say("nothing was done");
+        return Ok(Ended::Badly);
+    }
+    let done = go_through(&reach, args, false, screen, plan.objects()).await?;
+    screen.document(&plan.document(Some(&done)));
+    done.show(screen, "");
+    Ok(Ended::well_if(done.is_good()))
+}
+
+/// What became, or would become, of the objects, over all calls.
+#[derive(Default)]
+struct Outcome {
+    counts: Map<String, Value>,
+    stray_keys: u64,
+    /// The first failures of each call: key and error.
+    failed: Vec<Value>,
+    /// Why it did not come to its end, if it did not.
+    stopped: Option<String>,
+}
+
+impl Outcome {
+    fn count(&self, outcome: &str) -> u64 {
+        self.counts
+            .get(outcome)
+            .and_then(Value::as_u64)
+            .unwrap_or(0)
+    }
+
+    fn add(&mut self, answer: &Value) {
+        for (outcome, count) in answer["counts"].as_object().into_iter().flatten() {
+            let sum = self.count(outcome) + count.as_u64().unwrap_or(0);
+            self.counts.insert(outcome.clone(), json!(sum));
+        }
+        self.stray_keys += answer["stray_keys"].as_u64().unwrap_or(0);
+        let failed = answer["failed"].as_array().cloned().unwrap_or_default();
+        self.failed.extend(failed);
+    }
+
+    /// All objects that were gone through.
+    fn objects(&self) -> u64 {
+        self.counts.values().filter_map(Value::as_u64).sum()
+    }
+
+    /// What is not as it should be in Redis.
+    fn to_do(&self) -> u64 {
+        ["synced", "deleted", "failed"]
+            .map(|outcome| self.count(outcome))
+            .iter()
+            .sum::<u64>()
+            + self.stray_keys
+    }
+
+    fn is_good(&self) -> bool {
+        self.count("failed") == 0 && self.stopped.is_none()
+    }
+
+    fn document(&self, done: Option<&Self>) -> Value {
+        let one = |outcome: &Self| {
+            json!({
+                "counts": outcome.counts,
+                "stray_keys": outcome.stray_keys,
+                "failed": outcome.failed,
+                "stopped": outcome.stopped,
+            })
+        };
+        json!({"plan": one(self), "done": done.map(one)})
+    }
+
+    fn show(&self, screen: &Screen, verb: &str) {
+        let verb = if verb.is_empty() {
+            String::new()
+        } else {
+            format!("{verb} ")
+        };
+        let counts = self
+            .counts
+            .iter()
+            .filter(|(_, count)| count.as_u64() != Some(0));
+        let counts = counts.map(|(outcome, count)| match &**outcome {
+            "unchanged" => format!("{count} unchanged"),
+            "failed" if !verb.is_empty() => format!("{count} would fail"),
+            outcome => format!("{count} {verb}{outcome}"),
+        });
+        let mut counts: Vec<String> = counts.collect();
+        if self.stray_keys > 0 {
+            counts.push(format!("{} stray keys {verb}removed", self.stray_keys));
+        }
+        let mark = if self.is_good() {
+            styled(GREEN, "✓")
+        } else {
+            styled(RED, "✗")
+        };
+        let objects = self.objects();
+        screen.say(format!("{mark} {objects} objects: {}", counts.join(", ")));
+        if let Some(why) = &self.stopped {
+            screen.say(format!("  {}", styled(YELLOW, short(why, 1000))));
+        }
+        if !self.failed.is_empty() {
+            let mut table = table(&["object", "why"]);
+            for failure in &self.failed {
+                let text = |member: &str| failure[member].as_str().unwrap_or_default();
+                table.add_row([short(text("key"), 60), short(text("error"), 200)]);
+            }
+            screen.say(table);
+        }
+    }
+}
+
+/// Asks for a sync until it has come to its end: an invocation has its time.
+async fn go_through(
+    reach: &Reach,
+    args: &Args,
+    dry_run: bool,
+    screen: &Screen,
+    objects: u64,
+) -> Result<Outcome> {
+    let _progress = Progress::start(*screen, objects);
+    let mut outcome = Outcome::default();
+    let mut after = String::new();
+    for _ in 0..MAX_CALLS {
+        let request = json!({
+            "prefix": args.prefix, "dry_run": dry_run, "force": args.force, "after": after,
+        });
+        let answer = reach.ask(&json!({ "sync": request })).await?;
+        outcome.add(&answer);
+        let message = answer["message"].as_str().unwrap_or_default().to_owned();
+        // Where it has not got on at all, it would not the next time.
+        if let Some(next) = answer["next"].as_str().filter(|next| **next > *after) {
+            next.clone_into(&mut after);
+            continue;
+        }
+        let failed = answer["counts"]["failed"].as_u64().unwrap_or(0);
+        let is_stopped = failed == 0 || message.contains("call again");
+        if answer["status"] == "error" && is_stopped {
+            outcome.stopped = Some(message);
+        }
+        return Ok(outcome);
+    }
+    outcome.stopped = Some(format!("given up after {MAX_CALLS} calls"));
+    Ok(outcome)
+}
+
+/// Whether a person agrees.
+fn is_agreed(screen: &Screen) -> Result<bool> {
+    if screen.json || !std::io::stdin().is_terminal() {
+        return Err(problem(
+            "nobody is there to be asked",
+            "`--yes` does it without asking, `--dry-run` only says what would be done",
+        ));
+    }
+    let next = "answer y or n";
+    let what = || "the answer cannot be read".to_owned();
+    write!(anstream::stderr(), "Go on? [y/N] ").advise(what, next)?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).advise(what, next)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

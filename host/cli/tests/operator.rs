@@ -1,0 +1,209 @@
+//! What operators type, on a real bucket and a real Redis; and the same through the deployed function,
+//! which is the real `bootstrap` behind what stands for Lambda's interface.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use redis_sync_local::{
+    ACCESS_KEY_ID, BUCKET, Environment, REGION, Redis, S3, SECRET_ACCESS_KEY, variables,
+};
+use redis_sync_tests::{guest, program};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+/// The scripted guest's object that yields one text.
+fn one(key: &str) -> String {
+    json!({"do": "yield", "entries": {key: {"bytes": "secret value"}}}).to_string()
+}
+
+/// What a command is answered: its status, and what it printed.
+async fn typed(words: &[&str], variables: &[(String, String)]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redis-sync"));
+    command.args(words).env_clear().env("NO_COLOR", "1");
+    command
+        .env("AWS_REGION", REGION)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID);
+    command.env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    command.envs(variables.iter().cloned());
+    let output = command.output().await.unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
+    (output.status.code().unwrap(), said.concat())
+}
+
+async fn expect(words: &[&str], variables: &[(String, String)], status: i32, parts: &[&str]) {
+    let (ended, said) = typed(words, variables).await;
+    assert_eq!(ended, status, "{words:?}: {said}");
+    for part in parts {
+        assert!(
+            said.contains(part),
+            "{words:?}: `{part}` is not in:\n{said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_what_would_be_done_does_it_and_finds_out_why() {
+    let (s3, redis) = (
+        S3::start(BUCKET).await.unwrap(),
+        Redis::start().await.unwrap(),
+    );
+    guest::upload(&s3);
+    s3.put("flags/a", one("k"));
+    s3.put(
+        "flags/b",
+        json!({"do": "fail", "message": "no"}).to_string(),
+    );
+    s3.put("plain", "as it is");
+    let variables = variables(&s3, &redis);
+    let type_in = |words: &'static [&'static str], status, parts: &'static [&'static str]| {
+        let variables = variables.clone();
+        async move { expect(words, &variables, status, parts).await }
+    };
+    type_in(
+        &["sync", "--dry-run"],
+        1,
+        &["2 would be synced", "1 would fail", "flags/b"],
+    )
+    .await;
+    assert_eq!(redis.command(&["DBSIZE"]).await.unwrap(), "0");
+    type_in(&["sync"], 3, &["nobody is there to be asked", "--yes"]).await;
+    type_in(&["sync", "--yes"], 1, &["3 objects", "2 synced", "flags/b"]).await;
+    type_in(&["status"], 1, &["2 objects in Redis, 1 failed", "flags/b"]).await;
+    type_in(&["explain", "k"], 0, &["flags/a", "flags.wasm"]).await;
+    type_in(
+        &["explain", "nothing"],
+        1,
+        &["was not written by Redis Sync"],
+    )
+    .await;
+    type_in(&["read", "k", "--show-values"], 0, &["secret value"]).await;
+    let (ended, said) = typed(&["read", "k"], &variables).await;
+    assert!(ended == 0 && !said.contains("secret"), "{said}");
+    type_in(
+        &["doctor"],
+        0,
+        &[
+            "✓ listing",
+            "✓ objects",
+            "✓ redis",
+            "✓ cluster",
+            "! compiled",
+        ],
+    )
+    .await;
+
+    s3.put("flags/b", one("l"));
+    type_in(
+        &["sync", "flags/", "--yes"],
+        0,
+        &["1 synced", "1 unchanged"],
+    )
+    .await;
+    type_in(&["sync", "--yes"], 0, &["there is nothing to do"]).await;
+    type_in(&["forget", "gone"], 3, &["--dry-run"]).await;
+    type_in(
+        &["forget", "gone", "--dry-run"],
+        0,
+        &["`gone` owns 0 Redis keys"],
+    )
+    .await;
+    type_in(&["forget", BUCKET, "--yes"], 3, &["is not another bucket"]).await;
+    let (ended, said) = typed(&["status", "--json"], &variables).await;
+    let status: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(
+        (ended, &status["objects"], &status["failed"]),
+        (0, &json!(3), &json!(0))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_reached_is_named_with_what_to_do() {
+    expect(
+        &["status"],
+        &[],
+        3,
+        &["CONFIG_BUCKET_NAME is missing", "--function NAME"],
+    )
+    .await;
+    let (s3, redis) = (
+        S3::start(BUCKET).await.unwrap(),
+        Redis::start().await.unwrap(),
+    );
+    let mut variables = variables(&s3, &redis);
+    variables.push(("REDIS_HOST".into(), "127.0.0.1".into()));
+    variables.push(("REDIS_PORT".into(), "1".into()));
+    expect(&["doctor"], &variables, 1, &["✓ listing", "✗ redis"]).await;
+}
+
+/// Lambda's interface for invoking a function, as far as the command line uses it.
+async fn lambda(environment: Arc<Environment>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let environment = Arc::clone(&environment);
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let (mut line, mut length) = (String::new(), 0);
+                while stream.read_line(&mut line).await.unwrap() > 2 {
+                    let lower = line.to_lowercase();
+                    if let Some(value) = lower.strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    line.clear();
+                }
+                let mut payload = vec![0; length];
+                stream.read_exact(&mut payload).await.unwrap();
+                let payload: Value = serde_json::from_slice(&payload).unwrap();
+                let (error, body) = match environment.function.invoke(payload).await {
+                    Ok(answer) => ("", answer),
+                    Err(why) => (
+                        "x-amz-function-error: Unhandled\r\n",
+                        json!({"errorMessage": why.to_string()}),
+                    ),
+                };
+                let body = body.to_string();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\n{error}content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                stream.write_all((head + &body).as_bytes()).await.unwrap();
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_the_deployed_function_it_is_the_same() {
+    let environment = Environment::start_with(program::bootstrap(), [("READ_ANY", "false")]);
+    let environment = Arc::new(environment.await.unwrap());
+    guest::upload(&environment.s3);
+    environment.s3.put("flags/a", one("k"));
+    let endpoint = lambda(Arc::clone(&environment)).await;
+    let variables = [("AWS_ENDPOINT_URL_LAMBDA", endpoint.as_str())];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let function = ["--function", "redis-sync"];
+    let words = |words: &[&'static str]| [words, &function].concat();
+    expect(&words(&["sync", "--yes"]), &variables, 0, &["1 synced"]).await;
+    expect(&words(&["status"]), &variables, 0, &["1 objects in Redis"]).await;
+    expect(
+        &words(&["read", "k", "--show-values"]),
+        &variables,
+        0,
+        &["secret value"],
+    )
+    .await;
+    expect(&words(&["doctor"]), &variables, 0, &["✓ function"]).await;
+    let own = words(&["forget", BUCKET, "--yes"]);
+    expect(
+        &own,
+        &variables,
+        3,
+        &["the function `redis-sync` fails", "is not another bucket"],
+    )
+    .await;
+}

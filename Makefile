@@ -60,11 +60,13 @@ large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four func
 	SYNC_OBJECTS=100000 FAN_OUT_OBJECTS=10000 cargo test $(LARGE) -- --nocapture --test-threads 1 \
 	  large:: with_a_queue_several_functions
 
+HISTORIES ?= 100000
+
 .PHONY: soak
-soak: setup ## what tests shorten, in full: 200 kills, then random histories until it is stopped
+soak: setup ## what tests shorten, in full: 200 kills, then HISTORIES=100000 random histories of each kind
 	$(BUILD)
 	cargo test --workspace --test e2e -- --ignored --nocapture killed_200_times
-	cargo test --workspace --test e2e -- --ignored --nocapture convergence::soak
+	HISTORIES=$(HISTORIES) cargo test --workspace --test e2e -- --nocapture convergence::
 
 LANGUAGES := target/languages
 

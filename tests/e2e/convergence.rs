@@ -1,69 +1,73 @@
 //! G1: however events are reordered, repeated and interleaved, Redis ends equal to the transforms
-//! of the bucket. `make soak` plays histories without end.
+//! of the bucket, and so does what is kept besides.
+//!
+//! Histories are played request by request: every request of every host waits at a gate, and is let
+//! through when it is its turn. A failing history is shrunk, and played again it fails again.
+//! `HISTORIES` sets how many of each kind are played; `make soak` plays 100,000.
 
-use crate::history::{Player, Step, histories, histories_with_losses};
-use proptest::strategy::Strategy;
-use proptest::test_runner::{Config, TestRunner};
-use std::io::Write;
-use std::sync::Arc;
+use crate::history::{Kind, Place, Player, histories};
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use redis_sync_tests::target::Target;
+use std::cell::RefCell;
 
-/// Plays random histories; a failing one is shrunk.
-fn play(
-    cases: u32,
-    histories: impl Strategy<Value = Vec<Step>>,
-    player: impl Future<Output = Player>,
-) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let player = Arc::new(runtime.block_on(player));
+/// Plays random histories.
+fn play(cases: u32, kind: Kind, place: Place, target: impl Future<Output = Target>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let player = runtime.block_on(async { Player::new(place, target.await).await });
+    let player = RefCell::new(player);
+    let wanted = std::env::var("HISTORIES").ok();
     let config = Config {
-        cases,
-        max_shrink_iters: 200,
+        cases: wanted.map_or(cases, |wanted| wanted.parse().unwrap()),
+        max_shrink_iters: 2000,
         failure_persistence: None,
         ..Config::default()
     };
-    let played = TestRunner::new(config).run(&histories, |history| {
-        let verdict = runtime.block_on(player.play(&history));
-        verdict.map_err(proptest::test_runner::TestCaseError::fail)
+    let played = TestRunner::new(config).run(&histories(kind), |history| {
+        let verdict = runtime.block_on(player.borrow_mut().play(&history));
+        verdict.map_err(TestCaseError::fail)
     });
     played.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
-fn any_history_on_hosts_in_one_process_converges() {
-    play(150, histories(), Player::with_hosts(3));
+fn any_history_converges() {
+    play(100, Kind::Plain, Place::Here, Target::server());
+}
+
+#[test]
+fn any_history_of_many_objects_converges() {
+    play(20, Kind::Crowded, Place::Here, Target::server());
 }
 
 #[test]
 fn any_history_on_several_processes_converges() {
-    play(8, histories(), Player::with_functions(3));
+    play(4, Kind::Plain, Place::Functions, Target::server());
 }
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(30, histories(), Player::with_a_cluster(3));
+    play(40, Kind::Plain, Place::Here, Target::cluster());
 }
 
 #[test]
 fn whatever_redis_loses_the_next_sync_brings_back() {
-    play(90, histories_with_losses(), Player::with_hosts(3));
+    play(60, Kind::Losses, Place::Here, Target::server());
 }
 
 #[test]
 fn whatever_a_cluster_loses_the_next_sync_brings_back() {
-    play(6, histories_with_losses(), Player::with_a_cluster(3));
+    play(20, Kind::Losses, Place::Here, Target::cluster());
 }
 
 #[test]
-#[ignore = "runs until it is stopped: make soak"]
-fn soak() {
-    let each = 200;
-    for round in 1_u32.. {
-        play(each, histories(), Player::with_hosts(4));
-        play(each / 10, histories(), Player::with_functions(3));
-        play(each / 2, histories(), Player::with_a_cluster(3));
-        play(each / 2, histories_with_losses(), Player::with_hosts(3));
-        play(each / 5, histories_with_losses(), Player::with_a_cluster(3));
-        let histories = round * (2 * each + each / 10 + each / 5);
-        let _ = writeln!(std::io::stderr(), "{histories} histories have converged");
-    }
+fn whatever_a_failover_undoes_the_next_sync_does_again() {
+    play(60, Kind::Failovers, Place::Here, Target::server());
+}
+
+#[test]
+fn whatever_a_failover_of_a_shard_undoes_the_next_sync_does_again() {
+    play(40, Kind::Failovers, Place::Here, Target::cluster());
 }

@@ -29,7 +29,16 @@ impl Host {
     ///
     /// They are not complete, or the sandbox cannot be set up.
     pub fn start(s3: &S3, variables: &[(String, String)]) -> Self {
-        Self(host(s3, variables).expect("the host is set up"))
+        Self::start_at(s3.endpoint(), variables)
+    }
+
+    /// The same with another way to S3.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_at(endpoint: &str, variables: &[(String, String)]) -> Self {
+        Self(host_at(endpoint, variables).expect("the host is set up"))
     }
 
     /// Delivers an event of these objects, and has them brought up to date within a time; what failed.
@@ -84,25 +93,29 @@ impl Host {
 ///
 /// The variables are not complete, or the sandbox cannot be set up.
 pub fn host(s3: &S3, variables: &[(String, String)]) -> Result<Arc<Pipeline>> {
+    host_at(s3.endpoint(), variables)
+}
+
+fn host_at(endpoint: &str, variables: &[(String, String)]) -> Result<Arc<Pipeline>> {
     let settings = Settings::read(|name| {
         let variable = variables.iter().rev().find(|(known, _)| known == name);
         variable.map(|(_, value)| value.clone())
     })?;
     Ok(Arc::new(Pipeline::with_parts(
         settings,
-        &aws(s3),
+        &aws(endpoint),
         &program::bootstrap(),
     )?))
 }
 
 /// A configuration that leads to the local S3, whatever the environment says.
-fn aws(s3: &S3) -> SdkConfig {
+fn aws(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .region(Region::from_static(REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(s3.endpoint())
+        .endpoint_url(endpoint)
         .build()
 }

@@ -1,7 +1,7 @@
 //! Proxies before the nodes of a cluster that let so many calls of scripts through and hold up the
 //! next one, so that whoever makes them can be killed or overtaken at exactly that step.
 
-use crate::frame::next_frame;
+use crate::frame::{Frames, Protocol};
 use anyhow::{Context, Result, ensure};
 use redis_sync_local::{Redis, RedisCluster};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -189,14 +189,14 @@ enum Request {
 }
 
 async fn requests(
-    mut client: OwnedReadHalf,
+    client: OwnedReadHalf,
     mut server: OwnedWriteHalf,
     calls: &watch::Sender<Calls>,
     sent: impl Fn(Request) -> Result<()>,
 ) -> Result<()> {
-    let mut buffer = Vec::new();
+    let mut frames = Frames::of_requests(client, Protocol::Redis);
     loop {
-        let frame = next_frame(&mut client, &mut buffer).await?;
+        let frame = frames.next().await?;
         let request = kind(&frame);
         if request == Request::Call {
             pass(calls).await?;
@@ -204,6 +204,7 @@ async fn requests(
         sent(request)?;
         server.write_all(&frame).await?;
         if request == Request::Follow {
+            let (buffer, mut client) = frames.into_parts();
             server.write_all(&buffer).await?;
             tokio::io::copy(&mut client, &mut server).await?;
             return Ok(());
@@ -230,19 +231,20 @@ async fn pass(calls: &watch::Sender<Calls>) -> Result<()> {
 }
 
 async fn answers(
-    mut server: OwnedReadHalf,
+    server: OwnedReadHalf,
     mut client: OwnedWriteHalf,
     calls: &watch::Sender<Calls>,
     mut awaited: mpsc::UnboundedReceiver<Request>,
 ) -> Result<()> {
-    let mut buffer = Vec::new();
+    let mut frames = Frames::of_answers(server, Protocol::Redis);
     loop {
-        let frame = next_frame(&mut server, &mut buffer).await?;
+        let frame = frames.next().await?;
         let answered = awaited.recv().await.context("an answer to nothing")?;
         client.write_all(&frame).await?;
         match answered {
             Request::Call => calls.send_modify(|calls| calls.answered += 1),
             Request::Follow => {
+                let (buffer, mut server) = frames.into_parts();
                 client.write_all(&buffer).await?;
                 tokio::io::copy(&mut server, &mut client).await?;
                 return Ok(());

@@ -1,70 +1,196 @@
-//! Who delivers events.
+//! Hosts that get events, each behind doors of its own.
 
 use redis_sync_local::{BUCKET, Function, S3, event};
+use redis_sync_tests::gate::Gate;
 use redis_sync_tests::host::{Failure, Host, LIMIT};
 use redis_sync_tests::program;
+use redis_sync_tests::target::Target;
 use serde_json::json;
-use std::time::Duration;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// Where hosts run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In this process.
+    Here,
+    /// In a process each.
+    Functions,
+}
 
 /// Some hosts that work on the same bucket.
-pub(super) enum Hosts {
-    /// In this process.
-    InProcess(Vec<Host>),
-    /// A process each.
-    Functions(Vec<Function>),
+pub(super) struct Hosts {
+    hosts: Vec<One>,
+    workers: Vec<Worker>,
+}
+
+/// A host, and what it is started with.
+struct One {
+    runs: Runs,
+    variables: Vec<(String, String)>,
+}
+
+#[derive(Clone)]
+enum Runs {
+    Here(Host),
+    AsFunction(Arc<Function>),
+}
+
+/// A host at work on an event, or on a full sync where it has no objects.
+struct Worker {
+    host: usize,
+    objects: Vec<String>,
+    task: JoinHandle<Vec<Failure>>,
 }
 
 impl Hosts {
-    /// Sets up so many hosts in this process.
-    pub(super) fn in_process(number: usize, s3: &S3, variables: &[(String, String)]) -> Self {
-        Self::InProcess((0..number).map(|_| Host::start(s3, variables)).collect())
-    }
-
-    /// Starts so many functions.
-    pub(super) async fn functions(number: usize, variables: &[(String, String)]) -> Self {
-        let mut functions = Vec::new();
-        for _ in 0..number {
-            let variables = variables.iter().cloned();
-            let function = Function::start(program::bootstrap(), variables).await;
-            functions.push(function.unwrap());
+    /// Sets up so many hosts.
+    pub(super) async fn start(
+        number: usize,
+        place: Place,
+        gate: &mut Gate,
+        s3: &S3,
+        target: &Target,
+        more: &[(String, String)],
+    ) -> Self {
+        let mut hosts = Vec::new();
+        for host in 0..number {
+            let endpoint = gate.http(host, s3.endpoint()).await.unwrap();
+            let port = gate.redis(host, target.nodes()).await.unwrap();
+            let mut variables = target.variables(s3);
+            variables.extend_from_slice(more);
+            variables.push(("AWS_ENDPOINT_URL".to_owned(), endpoint.clone()));
+            variables.push(("REDIS_PORT".to_owned(), port.to_string()));
+            let runs = match place {
+                Place::Here => Runs::Here(Host::start_at(&endpoint, &variables)),
+                Place::Functions => function(&variables).await,
+            };
+            hosts.push(One { runs, variables });
         }
-        Self::Functions(functions)
+        Self {
+            hosts,
+            workers: Vec::new(),
+        }
     }
 
-    /// Has one of them handle an event of these objects, for so long where it dies then; what failed.
-    pub(super) async fn deliver(
-        &self,
+    /// How many there are.
+    pub(super) fn number(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// How many events are being worked on.
+    pub(super) fn at_work(&self) -> usize {
+        let at_work = |worker: &&Worker| !worker.task.is_finished();
+        self.workers.iter().filter(at_work).count()
+    }
+
+    /// Has one of them handle an event of these objects; `done` is called when it has.
+    pub(super) fn deliver(
+        &mut self,
         host: usize,
         objects: Vec<String>,
-        dies_after: Option<Duration>,
-    ) -> Vec<Failure> {
-        let limit = dies_after.unwrap_or(LIMIT);
-        match self {
-            Self::InProcess(hosts) => hosts[host % hosts.len()].deliver(objects, limit).await,
-            Self::Functions(hosts) => {
-                let events = objects.iter().map(|key| event::created(BUCKET, key));
-                let host = &hosts[host % hosts.len()];
-                match host.invoke_within(event::batch(events), limit).await {
-                    Ok(_) => Vec::new(),
-                    Err(error) => objects
-                        .into_iter()
-                        .map(|key| (key, error.to_string()))
-                        .collect(),
-                }
+        done: impl Fn() + Send + 'static,
+    ) {
+        let (runs, keys) = (self.hosts[host].runs.clone(), objects.clone());
+        let task = tokio::spawn(async move {
+            let failed = deliver(&runs, keys).await;
+            done();
+            failed
+        });
+        self.workers.push(Worker {
+            host,
+            objects,
+            task,
+        });
+    }
+
+    /// Has one of them bring everything up to date, as an operator would. What fails in it is
+    /// delivered by events of its own.
+    pub(super) fn sync(&mut self, host: usize, done: impl Fn() + Send + 'static) {
+        let runs = self.hosts[host].runs.clone();
+        let task = tokio::spawn(async move {
+            let _ = full_sync(&runs).await;
+            done();
+            Vec::new()
+        });
+        self.workers.push(Worker {
+            host,
+            objects: Vec::new(),
+            task,
+        });
+    }
+
+    /// Has the first bring everything up to date, and waits for it.
+    pub(super) async fn synced(&self) -> Result<(), String> {
+        full_sync(&self.hosts[0].runs).await
+    }
+
+    /// A host dies with all that it is at, and starts afresh; the objects of its events.
+    pub(super) async fn die(&mut self, host: usize) -> Vec<String> {
+        let mut died = Vec::new();
+        let (its, others) = std::mem::take(&mut self.workers)
+            .into_iter()
+            .partition(|worker| worker.host == host && !worker.task.is_finished());
+        self.workers = others;
+        let its: Vec<Worker> = its;
+        for worker in its {
+            worker.task.abort();
+            // An error: it was aborted.
+            let _ = worker.task.await;
+            died.extend(worker.objects);
+        }
+        let one = &mut self.hosts[host];
+        if let Runs::AsFunction(function) = &one.runs {
+            function.kill().await;
+            one.runs = self::function(&one.variables).await;
+        }
+        died
+    }
+
+    /// The objects whose events have failed.
+    pub(super) async fn failed(&mut self) -> Vec<Failure> {
+        let (done, at_work) = std::mem::take(&mut self.workers)
+            .into_iter()
+            .partition(|worker: &Worker| worker.task.is_finished());
+        self.workers = at_work;
+        let done: Vec<Worker> = done;
+        let mut failed = Vec::new();
+        for worker in done {
+            failed.extend(worker.task.await.unwrap());
+        }
+        failed
+    }
+}
+
+async fn function(variables: &[(String, String)]) -> Runs {
+    let function = Function::start(program::bootstrap(), variables.iter().cloned()).await;
+    Runs::AsFunction(Arc::new(function.unwrap()))
+}
+
+async fn deliver(host: &Runs, objects: Vec<String>) -> Vec<Failure> {
+    match host {
+        Runs::Here(host) => host.deliver(objects, LIMIT).await,
+        Runs::AsFunction(function) => {
+            let events = objects.iter().map(|key| event::created(BUCKET, key));
+            match function.invoke_within(event::batch(events), LIMIT).await {
+                Ok(_) => Vec::new(),
+                Err(error) => objects
+                    .into_iter()
+                    .map(|key| (key, error.to_string()))
+                    .collect(),
             }
         }
     }
+}
 
-    /// Has everything brought up to date, as an operator would.
-    pub(super) async fn full_sync(&self) -> Result<(), String> {
-        match self {
-            Self::InProcess(hosts) => hosts[0].full_sync().await,
-            Self::Functions(hosts) => {
-                let report = hosts[0].invoke(json!({"sync": {}})).await;
-                let report = report.map_err(|error| error.to_string())?;
-                let message = format!("the sync: {report}");
-                (report["status"] == "success").then_some(()).ok_or(message)
-            }
+async fn full_sync(host: &Runs) -> Result<(), String> {
+    match host {
+        Runs::Here(host) => host.full_sync().await,
+        Runs::AsFunction(function) => {
+            let report = function.invoke(json!({"sync": {}})).await;
+            let report = report.map_err(|error| error.to_string())?;
+            let message = format!("the sync: {report}");
+            (report["status"] == "success").then_some(()).ok_or(message)
         }
     }
 }

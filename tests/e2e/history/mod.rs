@@ -1,9 +1,10 @@
-//! Histories: what happens to a bucket, and how its events are delivered meanwhile.
+//! Histories of a bucket, its hosts and Redis, played request by request.
 
 mod hosts;
 mod player;
 mod progress;
 mod steps;
 
+pub(crate) use hosts::Place;
 pub(crate) use player::Player;
-pub(crate) use steps::{Step, histories, histories_with_losses};
+pub(crate) use steps::{Kind, histories};

@@ -1,14 +1,15 @@
 //! Playing histories.
 
-use super::hosts::Hosts;
+use super::hosts::{Hosts, Place};
 use super::progress::Progress;
-use super::steps::{Loss, OBJECTS, Step, letter};
-use redis_sync_local::{BUCKET, Effect, Fault, Operation, S3};
-use redis_sync_tests::host::Failure;
+use super::steps::{History, Loss, Step, letter, object};
+use proptest::sample::Index;
+use redis_sync_local::{BUCKET, Redis, S3};
+use redis_sync_tests::gate::{Fate, Gate, Waiting};
+use redis_sync_tests::snapshot::Snapshot;
 use redis_sync_tests::target::Target;
 use redis_sync_tests::{compiled, guest};
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::btree_map::Entry;
 
 /// Where the plugin is.
 const PLUGIN: &str = "plugins/flags.wasm";
@@ -16,58 +17,182 @@ const PLUGIN: &str = "plugins/flags.wasm";
 /// How often what failed is delivered again.
 const REDELIVERIES: usize = 10;
 
-/// A bucket, hosts, and what they keep equal to it. It plays one history after the other.
+/// Hosts of a history.
+const HOSTS: usize = 3;
+
+/// A bucket, hosts, a gate before them, and what they keep equal to the bucket. It plays one history
+/// after the other.
 pub(crate) struct Player {
     hosts: Hosts,
+    gate: Gate,
     s3: S3,
     target: Target,
 }
 
 impl Player {
-    /// Hosts in this process, before one server.
-    pub(crate) async fn with_hosts(number: usize) -> Self {
-        Self::in_process(number, Target::server().await).await
-    }
-
-    /// Hosts in this process, before a cluster.
-    pub(crate) async fn with_a_cluster(number: usize) -> Self {
-        Self::in_process(number, Target::cluster().await).await
-    }
-
-    /// Processes, before one server.
-    pub(crate) async fn with_functions(number: usize) -> Self {
-        let (s3, target) = (S3::start(BUCKET).await.unwrap(), Target::server().await);
-        let hosts = Hosts::functions(number, &variables(&s3, &target)).await;
-        Self { hosts, s3, target }
-    }
-
-    async fn in_process(number: usize, target: Target) -> Self {
+    /// Hosts in a place, before a Redis.
+    pub(crate) async fn new(place: Place, target: Target) -> Self {
         let s3 = S3::start(BUCKET).await.unwrap();
-        let hosts = Hosts::in_process(number, &s3, &variables(&s3, &target));
-        Self { hosts, s3, target }
+        let mut gate = Gate::new();
+        gate.open(true);
+        let more = [compiled::variable()];
+        let hosts = Hosts::start(HOSTS, place, &mut gate, &s3, &target, &more).await;
+        Self {
+            hosts,
+            gate,
+            s3,
+            target,
+        }
     }
 
     /// Plays a history to its end; an error says how Redis differs from the bucket.
-    pub(crate) async fn play(self: &Arc<Self>, history: &[Step]) -> Result<(), String> {
+    pub(crate) async fn play(&mut self, history: &History) -> Result<(), String> {
         self.empty().await;
         let mut progress = Progress::default();
-        for step in history {
-            self.step(&mut progress, step).await;
+        for step in &history.steps {
+            self.settled().await;
+            self.step(&mut progress, history.objects, step).await;
         }
-        for object in progress.clashing() {
-            self.step(&mut progress, &Step::Delete(object)).await;
+        for number in progress.clashing() {
+            self.step(&mut progress, history.objects, &Step::Delete(number))
+                .await;
         }
-        self.s3.clear_faults();
-        for change in 0..progress.changes.len() {
-            if !progress.delivered.contains(&change) {
-                self.deliver(&mut progress, change, change, None);
-            }
-        }
-        self.redeliver(&mut progress).await?;
-        if history.iter().any(|step| matches!(step, Step::Lose(_))) {
-            self.hosts.full_sync().await?;
+        self.finish(&mut progress).await?;
+        self.gate.open(true);
+        if progress.needs_sync {
+            self.hosts.synced().await?;
         }
         self.compare(&progress).await
+    }
+
+    async fn step(&mut self, progress: &mut Progress, objects: usize, step: &Step) {
+        match step {
+            Step::Put(number, content) => {
+                self.s3.put(&object(*number), content.body(*number));
+                progress.objects.insert(*number, content.clone());
+                progress.changes.push(vec![object(*number)]);
+            }
+            Step::Delete(number) => {
+                self.s3.delete(&object(*number));
+                progress.objects.remove(number);
+                progress.changes.push(vec![object(*number)]);
+            }
+            Step::Plugin(variant) => {
+                match variant {
+                    Some(variant) => {
+                        self.s3.put(PLUGIN, compiled::variant(letter(*variant)));
+                    }
+                    None => self.s3.delete(PLUGIN),
+                }
+                progress.plugin = *variant;
+                progress.changes.push((0..objects).map(object).collect());
+            }
+            Step::Deliver { change, host } => {
+                if !progress.changes.is_empty() {
+                    let change = change.index(progress.changes.len());
+                    progress.delivered.insert(change);
+                    self.deliver(progress.changes[change].clone(), *host);
+                }
+            }
+            Step::Sync(host) => {
+                let host = host.index(self.hosts.number());
+                self.hosts.sync(host, self.gate.nudge());
+            }
+            Step::Go(place) => self.decide(*place, Fate::Pass, |_| true),
+            Step::LoseAnswer(place) => self.decide(*place, Fate::AnswerLost, |to| to.to_redis),
+            Step::LoseRequest(place) => self.decide(*place, Fate::Lost, |to| to.to_redis),
+            Step::Die(host) => {
+                let host = host.index(self.hosts.number());
+                self.gate.cut(host);
+                progress.failed.extend(self.hosts.die(host).await);
+            }
+            Step::Again(place) => {
+                if self.gate.past() > 0 {
+                    let place = place.index(self.gate.past());
+                    self.gate.again(place).await.unwrap();
+                }
+            }
+            Step::Lose(loss) => {
+                progress.needs_sync = true;
+                self.lose(*loss).await;
+            }
+            Step::Lag(server) => {
+                let (place, redis) = self.server(*server);
+                if let Entry::Vacant(replica) = progress.replicas.entry(place) {
+                    replica.insert(Snapshot::of(redis).await);
+                }
+            }
+            Step::Failover(server) => {
+                let (place, redis) = self.server(*server);
+                if let Some(replica) = progress.replicas.remove(&place) {
+                    progress.needs_sync = true;
+                    self.gate.cut_to(redis);
+                    replica.restore(redis).await;
+                }
+            }
+            Step::Clock(server, ahead) => {
+                self.gate.set_clock(self.server(*server).1, (*ahead).into());
+            }
+        }
+    }
+
+    fn server(&self, place: Index) -> (usize, &Redis) {
+        let servers = self.target.nodes();
+        let place = place.index(servers.len());
+        (place, &servers[place])
+    }
+
+    /// Waits until each host waits at the gate.
+    async fn settled(&self) {
+        self.gate.settled(|| self.hosts.at_work()).await;
+    }
+
+    /// Decides on one of the requests that wait.
+    fn decide(&self, place: Index, fate: Fate, which: impl Fn(&Waiting) -> bool) {
+        let mut waiting = self.gate.waiting();
+        waiting.retain(which);
+        if !waiting.is_empty() {
+            self.gate.decide(place.get(&waiting), fate);
+        }
+    }
+
+    fn deliver(&mut self, objects: Vec<String>, host: Index) {
+        let host = host.index(self.hosts.number());
+        self.hosts.deliver(host, objects, self.gate.nudge());
+    }
+
+    /// Delivers what was not delivered, and again what failed, and lets everything through, the oldest
+    /// connection's requests first.
+    async fn finish(&mut self, progress: &mut Progress) -> Result<(), String> {
+        for change in 0..progress.changes.len() {
+            if progress.delivered.insert(change) {
+                let host = change % self.hosts.number();
+                let objects = progress.changes[change].clone();
+                self.hosts.deliver(host, objects, self.gate.nudge());
+            }
+        }
+        let mut failed = Vec::new();
+        for round in 0..REDELIVERIES {
+            while self.hosts.at_work() > 0 {
+                self.settled().await;
+                if let Some(first) = self.gate.waiting().first() {
+                    self.gate.decide(first, Fate::Pass);
+                }
+            }
+            failed = self.hosts.failed().await;
+            let keys = failed.iter().map(|(key, _)| key.clone());
+            progress.failed.extend(keys);
+            if progress.failed.is_empty() {
+                return Ok(());
+            }
+            for (place, key) in std::mem::take(&mut progress.failed).into_iter().enumerate() {
+                let host = (round + place) % self.hosts.number();
+                self.hosts.deliver(host, vec![key], self.gate.nudge());
+            }
+        }
+        Err(format!(
+            "still failing after {REDELIVERIES} deliveries: {failed:?}"
+        ))
     }
 
     /// Compares what Redis holds, and what is kept there besides, with what the bucket means. Tickets
@@ -83,71 +208,12 @@ impl Player {
         found.is_empty().then_some(()).ok_or(found.join("\n"))
     }
 
-    async fn step(self: &Arc<Self>, progress: &mut Progress, step: &Step) {
-        match step {
-            Step::Put(object, content) => {
-                self.s3.put(OBJECTS[*object], content.body(*object));
-                progress.objects.insert(*object, content.clone());
-                progress.changes.push(vec![OBJECTS[*object].to_owned()]);
-            }
-            Step::Delete(object) => {
-                self.s3.delete(OBJECTS[*object]);
-                progress.objects.remove(object);
-                progress.changes.push(vec![OBJECTS[*object].to_owned()]);
-            }
-            Step::Plugin(variant) => {
-                match variant {
-                    Some(variant) => self.s3.put(PLUGIN, compiled::variant(letter(*variant))),
-                    None => {
-                        self.s3.delete(PLUGIN);
-                        String::new()
-                    }
-                };
-                progress.plugin = *variant;
-                progress.changes.push(OBJECTS.map(str::to_owned).to_vec());
-            }
-            Step::Deliver {
-                change,
-                host,
-                dies_after_ms,
-            } => {
-                if !progress.changes.is_empty() {
-                    let change = change.index(progress.changes.len());
-                    let dies_after = dies_after_ms.map(Duration::from_millis);
-                    self.deliver(progress, change, host.index(97), dies_after);
-                }
-            }
-            Step::SlowRead(object, ms) => self.s3.inject(Fault {
-                operation: Operation::GetObject,
-                key: Some(OBJECTS[*object].to_owned()),
-                times: Some(1),
-                effect: Effect::DelayAnswer(Duration::from_millis(*ms)),
-            }),
-            Step::Sync => {
-                let player = Arc::clone(self);
-                // What fails in it is delivered by an event of its own.
-                progress.workers.spawn(async move {
-                    let _ = player.hosts.full_sync().await;
-                    Vec::new()
-                });
-            }
-            Step::SlowRedis(ms) => {
-                let ms = ms.to_string();
-                for node in self.target.nodes() {
-                    node.command(&["CLIENT", "PAUSE", &ms]).await.unwrap();
-                }
-            }
-            Step::Wait(ms) => tokio::time::sleep(Duration::from_millis(*ms)).await,
-            Step::Lose(loss) => self.lose(*loss).await,
-        }
-    }
-
     async fn lose(&self, loss: Loss) {
         let pattern = match loss {
             Loss::Owners => "redis-sync:*owners".to_owned(),
             Loss::Index => "redis-sync:*index:*".to_owned(),
-            Loss::Record(object) => format!("redis-sync:*object:{BUCKET}/{}", OBJECTS[object]),
-            Loss::Parts(object) => format!("redis-sync:*part:{BUCKET}/{}", OBJECTS[object]),
+            Loss::Record(number) => format!("redis-sync:*object:{BUCKET}/{}", object(number)),
+            Loss::Parts(number) => format!("redis-sync:*part:{BUCKET}/{}", object(number)),
             Loss::Everything => return self.flush().await,
         };
         for node in self.target.nodes() {
@@ -158,61 +224,27 @@ impl Player {
         }
     }
 
-    fn deliver(
-        self: &Arc<Self>,
-        progress: &mut Progress,
-        change: usize,
-        host: usize,
-        dies_after: Option<Duration>,
-    ) {
-        progress.delivered.insert(change);
-        let (player, objects) = (Arc::clone(self), progress.changes[change].clone());
-        progress
-            .workers
-            .spawn(async move { player.hosts.deliver(host, objects, dies_after).await });
-    }
-
-    /// Waits for the workers, and delivers again what failed.
-    async fn redeliver(self: &Arc<Self>, progress: &mut Progress) -> Result<(), String> {
-        let mut failed: Vec<Failure> = Vec::new();
-        for round in 0..REDELIVERIES {
-            let finished = std::mem::take(&mut progress.workers).join_all().await;
-            failed = finished.into_iter().flatten().collect();
-            if failed.is_empty() {
-                return Ok(());
-            }
-            for (place, (object, _)) in failed.iter().enumerate() {
-                let (player, objects) = (Arc::clone(self), vec![object.clone()]);
-                let host = round + place;
-                progress
-                    .workers
-                    .spawn(async move { player.hosts.deliver(host, objects, None).await });
-            }
-        }
-        Err(format!(
-            "still failing after {REDELIVERIES} deliveries: {failed:?}"
-        ))
-    }
-
     async fn flush(&self) {
         for node in self.target.nodes() {
             node.command(&["FLUSHALL"]).await.unwrap();
         }
     }
 
-    async fn empty(&self) {
+    /// Ends what a history before has left, and empties everything.
+    async fn empty(&mut self) {
+        self.gate.open(false);
+        for host in 0..self.hosts.number() {
+            if self.hosts.at_work() > 0 {
+                self.gate.cut(host);
+                self.hosts.die(host).await;
+            }
+        }
+        self.hosts.failed().await;
+        self.gate.forget();
         self.flush().await;
-        self.s3.clear_faults();
         for key in self.s3.keys() {
             self.s3.delete(&key);
         }
         guest::upload(&self.s3);
     }
-}
-
-/// The variables that lead a host to all of it, and to the guest's machine code.
-fn variables(s3: &S3, target: &Target) -> Vec<(String, String)> {
-    let mut variables = target.variables(s3);
-    variables.push(compiled::variable());
-    variables
 }

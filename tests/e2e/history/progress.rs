@@ -1,12 +1,11 @@
 //! How far a history has been played, and what the bucket means by then.
 
-use super::steps::{Content, OBJECTS, letter};
+use super::steps::{Content, letter, object};
 use redis_sync_local::S3;
 use redis_sync_tests::bookkeeping::Meaning;
-use redis_sync_tests::host::Failure;
+use redis_sync_tests::snapshot::Snapshot;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::task::JoinSet;
 
 /// A history that is being played.
 #[derive(Default)]
@@ -19,8 +18,12 @@ pub(super) struct Progress {
     pub(super) changes: Vec<Vec<String>>,
     /// The changes that an event has told of.
     pub(super) delivered: BTreeSet<usize>,
-    /// Events on their way, and what fails of each.
-    pub(super) workers: JoinSet<Vec<Failure>>,
+    /// Objects whose events have failed, or died with their host: they are delivered again.
+    pub(super) failed: BTreeSet<String>,
+    /// What the replicas of Redis servers have, by the server's place, where that is not everything.
+    pub(super) replicas: BTreeMap<usize, Snapshot>,
+    /// Whether something was lost that only a sync brings back.
+    pub(super) needs_sync: bool,
 }
 
 impl Progress {
@@ -54,18 +57,24 @@ impl Progress {
     /// The same for what is kept besides.
     pub(super) fn meaning(&self, s3: &S3) -> Meaning {
         let objects = self.objects.iter();
-        let yields =
-            objects.map(|(object, content)| (OBJECTS[*object], self.keys(*object, content)));
-        Meaning::of(s3, yields)
+        let yields: Vec<_> = objects
+            .map(|(number, content)| (object(*number), self.keys(*number, content)))
+            .collect();
+        Meaning::of(
+            s3,
+            yields
+                .iter()
+                .map(|(key, keys)| (key.as_str(), keys.clone())),
+        )
     }
 
     /// The Redis keys of an object.
-    fn keys(&self, object: usize, content: &Content) -> BTreeSet<String> {
+    fn keys(&self, number: usize, content: &Content) -> BTreeSet<String> {
         if self.removed_plugin() {
-            return BTreeSet::from([OBJECTS[object].to_owned()]);
+            return BTreeSet::from([object(number)]);
         }
         let prefix = self.plugin.map_or("", letter);
-        let keys = content.keys(object).into_iter();
+        let keys = content.keys(number).into_iter();
         keys.map(|key| format!("{prefix}{key}")).collect()
     }
 

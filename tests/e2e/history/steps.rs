@@ -5,48 +5,63 @@ use proptest::sample::Index;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 
-/// The objects of a history.
-pub(super) const OBJECTS: [&str; 4] = ["flags/a", "flags/b", "flags/c", "flags/d"];
+/// What happens, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    /// How many objects there are.
+    pub(super) objects: usize,
+    pub(super) steps: Vec<Step>,
+}
 
 /// What an object yields.
 #[derive(Clone, Debug)]
-pub(crate) struct Content {
+pub(super) struct Content {
     /// What its values hold.
-    pub(crate) value: u8,
+    pub(super) value: u8,
     /// How many keys only this object yields.
-    pub(crate) own: u8,
-    /// Which of three keys it yields that any object may yield.
-    pub(crate) shared: BTreeSet<u8>,
+    pub(super) own: u8,
+    /// Which of some keys it yields that any object may yield.
+    pub(super) shared: BTreeSet<u8>,
 }
 
-/// One thing that happens.
+/// One thing that happens. A place, be it of a host, a change or a request, is taken of as many as
+/// there are then.
 #[derive(Clone, Debug)]
-pub(crate) enum Step {
+pub(super) enum Step {
     Put(usize, Content),
     Delete(usize),
     /// Another plugin is uploaded, or it is removed.
     Plugin(Option<u8>),
-    /// An event of an earlier change is delivered, early or again; its worker has so long.
+    /// A host gets an event of an earlier change, for the first time or again.
     Deliver {
         change: Index,
         host: Index,
-        dies_after_ms: Option<u64>,
     },
-    /// The next read of an object is answered late, with what was there in time.
-    SlowRead(usize, u64),
-    /// An operator has everything brought up to date, while events are delivered.
-    Sync,
-    /// Redis answers nobody for so long.
-    SlowRedis(u64),
-    /// Time passes.
-    Wait(u64),
+    /// An operator has a host bring everything up to date.
+    Sync(Index),
+    /// A request that waits is let through.
+    Go(Index),
+    /// A request to Redis is carried out, and its answer lost.
+    LoseAnswer(Index),
+    /// A request to Redis is lost.
+    LoseRequest(Index),
+    /// A host dies with all that it is at; what it has sent may arrive later.
+    Die(Index),
+    /// A request to Redis of before arrives, once more or at last.
+    Again(Index),
     /// Redis loses something.
     Lose(Loss),
+    /// From here on nothing reaches the replica of a Redis server.
+    Lag(Index),
+    /// A Redis server fails, and its replica takes over, with what had reached it.
+    Failover(Index),
+    /// The clock of a Redis server is so many seconds ahead from now on.
+    Clock(Index, i8),
 }
 
 /// What Redis loses, be it by eviction.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Loss {
+pub(super) enum Loss {
     Owners,
     Index,
     /// The record of one object.
@@ -56,57 +71,93 @@ pub(crate) enum Loss {
     Everything,
 }
 
-/// What happens to a bucket, in order.
-pub(crate) fn histories() -> impl Strategy<Value = Vec<Step>> {
-    prop::collection::vec(step(), 3..24)
+/// What a history has besides changes, events, deaths and requests that are lost or repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing.
+    Plain,
+    /// 24 objects that take over each other's keys.
+    Crowded,
+    /// Redis loses either owners or records: a key that has lost both is like any that somebody else
+    /// has written.
+    Losses,
+    /// Replicas take over that have not all that was written, with clocks that are behind or ahead.
+    Failovers,
 }
 
-/// The same, with losses in between: either owners or records, since a key that has lost both is
-/// like any that somebody else has written.
-pub(crate) fn histories_with_losses() -> impl Strategy<Value = Vec<Step>> {
-    let object = 0..OBJECTS.len();
-    let owners = prop_oneof![
-        4 => Just(Loss::Owners),
-        1 => Just(Loss::Everything),
-    ];
-    let records = prop_oneof![
-        2 => Just(Loss::Index),
-        4 => object.clone().prop_map(Loss::Record),
-        2 => object.prop_map(Loss::Parts),
-        1 => Just(Loss::Everything),
-    ];
-    let history = |loss: BoxedStrategy<Loss>| {
+/// The object of a number.
+pub(super) fn object(number: usize) -> String {
+    format!("flags/{number:02}")
+}
+
+/// Random histories.
+pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
+    let of = |objects: usize, more: BoxedStrategy<Step>, weight: u32| {
         let step = prop_oneof![
-            5 => step(),
-            1 => loss.prop_map(Step::Lose),
+            30 - weight => step(objects),
+            weight => more,
         ];
-        prop::collection::vec(step, 3..24)
+        let steps = prop::collection::vec(step, 4..90);
+        steps
+            .prop_map(move |steps| History { objects, steps })
+            .boxed()
     };
-    prop_oneof![
-        1 => history(owners.boxed()),
-        3 => history(records.boxed()),
-    ]
+    match kind {
+        Kind::Plain => of(4, step(4), 1),
+        Kind::Crowded => of(24, step(24), 1),
+        Kind::Losses => {
+            let lose = |loss: BoxedStrategy<Loss>| of(4, loss.prop_map(Step::Lose).boxed(), 2);
+            prop_oneof![1 => lose(lost_owners()), 3 => lose(lost_records(4))].boxed()
+        }
+        Kind::Failovers => of(3, failures(), 5),
+    }
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let object = 0..OBJECTS.len();
-    let content = (0..3_u8, 0..3_u8, prop::collection::btree_set(0..3_u8, 0..3))
-        .prop_map(|(value, own, shared)| Content { value, own, shared });
-    let deliver = (
-        any::<Index>(),
-        any::<Index>(),
-        prop::option::weighted(0.15, 0..12_u64),
-    );
+fn lost_owners() -> BoxedStrategy<Loss> {
+    prop_oneof![4 => Just(Loss::Owners), 1 => Just(Loss::Everything)].boxed()
+}
+
+fn lost_records(objects: usize) -> BoxedStrategy<Loss> {
     prop_oneof![
-        6 => (object.clone(), content).prop_map(|(object, content)| Step::Put(object, content)),
-        3 => object.clone().prop_map(Step::Delete),
-        1 => prop::option::weighted(0.8, 0..3_u8).prop_map(Step::Plugin),
-        8 => deliver.prop_map(|(change, host, dies_after_ms)| Step::Deliver { change, host, dies_after_ms }),
-        3 => (object, 1..15_u64).prop_map(|(object, ms)| Step::SlowRead(object, ms)),
-        1 => Just(Step::Sync),
-        1 => (1..8_u64).prop_map(Step::SlowRedis),
-        2 => (1..6_u64).prop_map(Step::Wait),
+        2 => Just(Loss::Index),
+        4 => (0..objects).prop_map(Loss::Record),
+        2 => (0..objects).prop_map(Loss::Parts),
+        1 => Just(Loss::Everything),
     ]
+    .boxed()
+}
+
+fn failures() -> BoxedStrategy<Step> {
+    prop_oneof![
+        3 => any::<Index>().prop_map(Step::Lag),
+        2 => any::<Index>().prop_map(Step::Failover),
+        1 => (any::<Index>(), -5..6_i8).prop_map(|(server, ahead)| Step::Clock(server, ahead)),
+    ]
+    .boxed()
+}
+
+fn step(objects: usize) -> BoxedStrategy<Step> {
+    let shared = 1 + u8::try_from(objects / 2).unwrap_or(u8::MAX);
+    let content = (
+        0..3_u8,
+        0..3_u8,
+        prop::collection::btree_set(0..shared, 0..3),
+    )
+        .prop_map(|(value, own, shared)| Content { value, own, shared });
+    let place = any::<Index>;
+    prop_oneof![
+        40 => (0..objects, content).prop_map(|(object, content)| Step::Put(object, content)),
+        20 => (0..objects).prop_map(Step::Delete),
+        6 => prop::option::weighted(0.8, 0..3_u8).prop_map(Step::Plugin),
+        60 => (place(), place()).prop_map(|(change, host)| Step::Deliver { change, host }),
+        6 => place().prop_map(Step::Sync),
+        200 => place().prop_map(Step::Go),
+        3 => place().prop_map(Step::LoseAnswer),
+        1 => place().prop_map(Step::LoseRequest),
+        8 => place().prop_map(Step::Die),
+        12 => place().prop_map(Step::Again),
+    ]
+    .boxed()
 }
 
 impl Content {

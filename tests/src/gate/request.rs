@@ -1,0 +1,120 @@
+//! What is in a request.
+
+use std::collections::HashMap;
+
+/// Commands that set up a connection, or look at the cluster: they are no steps of a history.
+const SETTING_UP: [&str; 9] = [
+    "ASKING", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "HELLO", "PING", "SCRIPT", "SELECT",
+];
+
+/// How a script asks for the time.
+const CLOCK: &str = "redis.call('TIME')";
+
+/// Bytes that a message shows of a request.
+const SHOWN: usize = 160;
+
+/// The scripts that servers were given, by digest.
+#[derive(Default)]
+pub(super) struct Scripts(HashMap<Vec<u8>, String>);
+
+impl Scripts {
+    /// Notes a script, from the request that loads it and the answer to that.
+    pub(super) fn loaded(&mut self, request: &[u8], answer: &[u8]) {
+        let digest = answer.split(|byte| *byte == b'\n').nth(1);
+        if let ([_, _, body], Some(digest)) = (arguments(request).as_slice(), digest) {
+            let body = String::from_utf8_lossy(body).into_owned();
+            self.0.insert(digest.trim_ascii_end().to_vec(), body);
+        }
+    }
+
+    /// The request as a server with another clock has it carried out: a call of a script that asks for
+    /// the time brings a script that adds so many seconds. Any other as it is.
+    pub(super) fn with_clock(&self, request: &[u8], ahead: i64) -> Option<Vec<u8>> {
+        let mut arguments = arguments(request);
+        let is_call = arguments.first()?.eq_ignore_ascii_case(b"EVALSHA");
+        let script = self.0.get(*arguments.get(1)?)?;
+        if ahead == 0 || !is_call || !script.contains(CLOCK) {
+            return None;
+        }
+        let ahead = format!("(function() local t = {CLOCK} t[1] = t[1] + {ahead} return t end)()");
+        let script = script.replace(CLOCK, &ahead);
+        *arguments.first_mut()? = b"EVAL";
+        *arguments.get_mut(1)? = script.as_bytes();
+        let mut whole = format!("*{}\r\n", arguments.len()).into_bytes();
+        for argument in arguments {
+            whole.extend(format!("${}\r\n", argument.len()).bytes());
+            whole.extend(argument);
+            whole.extend(b"\r\n");
+        }
+        Some(whole)
+    }
+}
+
+/// Whether a request to Redis is none of a history's steps.
+pub(super) fn sets_up(request: &[u8]) -> bool {
+    SETTING_UP.iter().any(|name| is(request, name))
+}
+
+/// Whether a request to Redis is this command.
+pub(super) fn is(request: &[u8], name: &str) -> bool {
+    arguments(request)
+        .first()
+        .is_some_and(|first| first.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// The parts of a request to Redis, which is whole.
+fn arguments(request: &[u8]) -> Vec<&[u8]> {
+    let mut parts = Vec::new();
+    let mut rest = after_line(request).1;
+    while let (Some(length), after) = after_line(rest) {
+        let length: usize = match str::from_utf8(length).map(str::parse) {
+            Ok(Ok(length)) => length,
+            _ => break,
+        };
+        let Some((part, after)) = after.split_at_checked(length) else {
+            break;
+        };
+        parts.push(part);
+        rest = after.get(2..).unwrap_or_default();
+    }
+    parts
+}
+
+/// The first line without its first letter, and what is after it.
+fn after_line(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match text.windows(2).position(|two| two == b"\r\n") {
+        Some(end) => (text.get(1..end), &text[end + 2..]),
+        None => (None, &[]),
+    }
+}
+
+/// How a request begins.
+pub(super) fn text(request: &[u8]) -> String {
+    let words = match arguments(request) {
+        arguments if arguments.is_empty() => request.to_vec(),
+        arguments => arguments.join(&b' '),
+    };
+    let shown = words.get(..SHOWN).unwrap_or(&words);
+    let line = String::from_utf8_lossy(shown);
+    line.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_asks_for_the_time_brings_another_clock() {
+        let mut scripts = Scripts::default();
+        let load = b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$25\r\nreturn redis.call('TIME')\r\n";
+        scripts.loaded(load, b"$3\r\nabc\r\n");
+        let call = b"*3\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n0\r\n";
+        assert_eq!(scripts.with_clock(call, 0), None);
+        let other = scripts.with_clock(call, -3).unwrap();
+        let parts = arguments(&other);
+        assert_eq!((parts[0], parts[2]), (&b"EVAL"[..], &b"0"[..]));
+        assert!(String::from_utf8_lossy(parts[1]).contains("t[1] + -3"));
+        assert!(sets_up(b"*1\r\n$4\r\nping\r\n"));
+        assert!(!sets_up(call));
+    }
+}

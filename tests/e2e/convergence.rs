@@ -18,10 +18,9 @@ fn play(cases: u32, kind: Kind, place: Place, target: impl Future<Output = Targe
         .unwrap();
     let player = runtime.block_on(async { Player::new(place, target.await).await });
     let player = RefCell::new(player);
-    let wanted = std::env::var("HISTORIES").ok();
     let config = Config {
-        cases: wanted.map_or(cases, |wanted| wanted.parse().unwrap()),
-        max_shrink_iters: 2000,
+        cases: number("HISTORIES").unwrap_or(cases),
+        max_shrink_iters: number("SHRINK").unwrap_or(2000),
         failure_persistence: None,
         ..Config::default()
     };
@@ -30,6 +29,10 @@ fn play(cases: u32, kind: Kind, place: Place, target: impl Future<Output = Targe
         verdict.map_err(TestCaseError::fail)
     });
     played.unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn number(variable: &str) -> Option<u32> {
+    std::env::var(variable).ok()?.parse().ok()
 }
 
 #[test]

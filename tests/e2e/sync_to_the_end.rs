@@ -5,7 +5,7 @@ use crate::answers::message;
 use crate::environment::{assert_held, environment, sync};
 use crate::objects::{failing, one};
 use crate::payloads::identifiers;
-use redis_sync_local::{Environment, InvokeError, Queue, event};
+use redis_sync_local::{BUCKET, Environment, InvokeError, Queue, event};
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -56,6 +56,32 @@ async fn a_sync_that_is_out_of_time_says_where_it_goes_on_and_goes_on_there() {
     assert_eq!(
         held(&environment.redis).await.as_object().unwrap().len(),
         1040
+    );
+}
+
+/// Objects that take their time to fail, at the front of the alphabet, do not keep a sync from the rest:
+/// what failed before comes last, until it has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_before_comes_last() {
+    let environment = slow_end(&[]).await;
+    let keys: Vec<String> = (0..40).map(|number| format!("flags/{number:02}")).collect();
+    for keys in keys.chunks(10) {
+        let events = keys.iter().map(|key| event::created(BUCKET, key));
+        let failed = environment.function.invoke(event::batch(events)).await;
+        failed.unwrap_err();
+    }
+    environment.s3.put("flags/07", one("mended"));
+    environment.s3.put("flags/99", one("behind"));
+    let report = within(&environment, json!({}), 8).await.unwrap();
+    assert_eq!(report["status"], "error", "{report}");
+    assert_eq!(report["counts"]["synced"], 1002, "{report}");
+    assert_eq!(report.get("next"), None, "{report}");
+    let message = report["message"].as_str().unwrap();
+    assert!(message.contains("not reached"), "{message}");
+    let held = held(&environment.redis).await;
+    assert_eq!(
+        (&held["mended"], &held["behind"]),
+        (&json!("v"), &json!("v"))
     );
 }
 

@@ -2,8 +2,9 @@
 //!
 //! [`merge`] joins the listing and the index; [`up_to_date`] says which of these objects may be
 //! skipped; [`objects`] has the others take the way of every changed object, be previewed, or go to the
-//! queue ([`Mode`]). In the end [`orphans`] removes what no record leads to. [`summary`] is what became of
-//! all of them.
+//! queue ([`Mode`]). Then [`orphans`] removes what no record leads to. Objects that failed when they were
+//! last tried, and would be made from the same again, come last, so that slow failures keep nothing
+//! else from being done. [`summary`] is what became of all of them.
 
 mod merge;
 mod objects;
@@ -36,6 +37,7 @@ pub async fn run(pipeline: &Pipeline, span: &Span, mode: Mode<'_>, deadline: Ins
             format!("stopped while looking for stray keys, call again for the rest: {why}")
         });
     }
+    sync.end_with_last().await;
     sync.summary
 }
 
@@ -49,6 +51,7 @@ async fn run_objects(
     match FullSync::begin(pipeline, span, mode, deadline).await {
         Ok(mut sync) => {
             sync.objects().await;
+            sync.end_with_last().await;
             sync.summary
         }
         Err(summary) => summary,

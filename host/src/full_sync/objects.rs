@@ -7,7 +7,7 @@ use super::up_to_date::{self, Artifacts, Candidate};
 use crate::ledger::Start;
 use crate::pipeline::{ChangeError, Pipeline, Rerun};
 use crate::queue::Queue;
-use crate::report::Outcome;
+use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use crate::work::Work;
 use futures::StreamExt;
@@ -17,8 +17,15 @@ use std::time::Instant;
 /// Keys in one message. Few enough that one bad object holds up few others.
 const KEYS_IN_MESSAGE: usize = 25;
 
+/// Objects that come last, at the most: more of them are handled when they are met.
+const MAX_LAST: usize = 10_000;
+
 /// Why nothing more is started.
 const OUT_OF_TIME: &str = "the invocation's time is nearly over";
+
+/// Why an object that came last was not reached.
+const NOT_TRIED_AGAIN: &str =
+    "its plugin failed on it before, so it comes last, and the invocation's time is nearly over";
 
 /// What is done with the objects that may not be up to date.
 #[derive(Clone, Copy)]
@@ -46,6 +53,8 @@ pub(super) struct FullSync<'a> {
     pub(super) deadline: Instant,
     /// The plugin list that listed objects are compared with.
     plugins: Arc<PluginList>,
+    /// Objects that come last: those that are likely to fail again, some of them slowly.
+    last: Vec<String>,
     /// What has become of the objects so far.
     pub(super) summary: Summary,
 }
@@ -66,6 +75,7 @@ impl<'a> FullSync<'a> {
                 mode,
                 deadline,
                 plugins,
+                last: Vec::new(),
                 summary: Summary::default(),
             }),
             Err(why) => Err(Summary::stopped(format!("not started: {why}"))),
@@ -79,6 +89,19 @@ impl<'a> FullSync<'a> {
         let mut merge = Merge::new(store, ledger, pipeline.settings(), self.span);
         if let Err(why) = self.go_through(&mut merge).await {
             self.summary.stopped = Some(stopped(merge.place(), &why));
+        }
+    }
+
+    /// Handles the objects that come last, as far as there is time. What is not reached is reported so:
+    /// where everything else was, the sync is no success and yet at its end.
+    pub(super) async fn end_with_last(&mut self) {
+        let last = std::mem::take(&mut self.last);
+        if let (Mode::Write(rerun), None) = (self.mode, &self.summary.stopped) {
+            // An error: the time is over, which the reports say as well.
+            let _ = self.write(last, rerun).await;
+        } else {
+            let late = |key| ObjectReport::failed(key, NOT_TRIED_AGAIN).late();
+            last.into_iter().for_each(|key| self.summary.add(late(key)));
         }
     }
 
@@ -132,7 +155,15 @@ impl<'a> FullSync<'a> {
             .collect();
         self.skip(all - due.len());
         match self.mode {
-            Mode::Write(rerun) => self.write(keys(due), rerun).await,
+            Mode::Write(rerun) => {
+                let room = MAX_LAST.saturating_sub(self.last.len());
+                let (mut last, now): (Vec<_>, Vec<_>) =
+                    due.into_iter().partition(|candidate| candidate.fails_again);
+                let beyond = last.split_off(last.len().min(room));
+                self.last.extend(keys(last));
+                self.write(keys(now.into_iter().chain(beyond).collect()), rerun)
+                    .await
+            }
             Mode::Preview(rerun) => self.preview(due, rerun).await,
             Mode::Dispatch(queue) => self.dispatch(queue, keys(due)).await,
         }

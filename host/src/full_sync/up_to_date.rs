@@ -27,6 +27,8 @@ pub(super) struct Candidate {
     pub(super) record: Record,
     /// Whether it may be skipped.
     pub(super) is_up_to_date: bool,
+    /// Whether plugins failed on it when they last ran, and would be run on the same again.
+    pub(super) fails_again: bool,
 }
 
 /// Whether machine code that is loaded for the comparison is kept for other processes.
@@ -48,18 +50,19 @@ pub(super) async fn compare(
     let patience = Instant::now() + PATIENCE;
     let mut candidates = Vec::with_capacity(listed.len());
     for (object, record) in listed.into_iter().zip(records) {
-        let is_up_to_date = record.is_settled()
-            && is_as_listed(&record, &object)
-            && timeout_at(
-                patience,
-                has_basis(pipeline, &record, &object, plugins, artifacts),
-            )
-            .await
-            .unwrap_or(false);
+        let may_be_skipped = record.is_settled() && is_as_listed(&record, &object);
+        let basis = if may_be_skipped || record.error_basis.is_some() {
+            timeout_at(patience, basis(pipeline, &object, plugins, artifacts))
+                .await
+                .unwrap_or(None)
+        } else {
+            None
+        };
         candidates.push(Candidate {
             key: object.key,
+            is_up_to_date: may_be_skipped && basis.is_some() && basis == record.basis,
+            fails_again: basis.is_some() && basis == record.error_basis,
             record,
-            is_up_to_date,
         });
     }
     skip_only_intact(pipeline, &mut candidates).await?;
@@ -76,6 +79,7 @@ pub(super) async fn missing(
         key,
         record,
         is_up_to_date: false,
+        fails_again: false,
     };
     Ok(keys.into_iter().zip(records).map(candidate).collect())
 }
@@ -87,23 +91,22 @@ fn is_as_listed(record: &Record, listed: &Listed) -> bool {
         && record.last_modified / 1000 == listed.last_modified / 1000
 }
 
-/// Whether the recorded entries were made as they would be made now.
-async fn has_basis(
+/// What the entries of a listed object would be made from now.
+async fn basis(
     pipeline: &Pipeline,
-    record: &Record,
     listed: &Listed,
     plugins: &PluginList,
     artifacts: Artifacts,
-) -> bool {
+) -> Option<String> {
     match pipeline.basis(&listed.key, &listed.etag, plugins).await {
         Ok(Some((basis, loaded))) => {
             if artifacts == Artifacts::Keep {
                 pipeline.keep_artifacts(&loaded).await;
             }
-            record.basis.as_deref() == Some(basis.as_str())
+            Some(basis)
         }
         // Whoever takes a ticket for it will meet the error, and report it.
-        Ok(None) | Err(_) => false,
+        Ok(None) | Err(_) => None,
     }
 }
 

@@ -76,12 +76,14 @@ impl Ledger {
         }))
     }
 
-    /// Records why an attempt failed, for `status`. The entries stay as they are.
+    /// Records why an attempt failed, and on which basis, where it came that far. The entries stay as
+    /// they are.
     pub async fn record_failure(
         &self,
         key: &str,
         ticket: u64,
         reason: &str,
+        basis: Option<&str>,
     ) -> Result<(), LedgerError> {
         let reason = crate::text::clip_to(reason, MAX_REASON_BYTES);
         let call = Call::new(&FAIL)
@@ -90,7 +92,8 @@ impl Ledger {
             .argument(ticket.to_string())
             .argument(key)
             .argument(reason)
-            .argument(milliseconds_now().to_string());
+            .argument(milliseconds_now().to_string())
+            .argument(basis.unwrap_or_default());
         self.call(&call).await
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The fields of a record's hash that are read together, in this order.
-pub(super) const FIELDS: [&str; 15] = [
+pub(super) const FIELDS: [&str; 16] = [
     "issued",
     "ticket",
     "announced",
@@ -20,6 +20,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "written_at",
     "error",
     "error_at",
+    "error_basis",
 ];
 
 /// The field that lists the Redis keys. It is read apart, since it may be long.
@@ -60,6 +61,8 @@ pub struct Record {
     pub error: Option<String>,
     /// When that was, in milliseconds since the Unix epoch.
     pub error_at: Option<u64>,
+    /// The basis of that attempt, where it came as far as the plugins.
+    pub error_basis: Option<String>,
     /// The Redis keys, where they were read as well.
     pub keys: Option<Vec<String>>,
     /// Size of the list of keys as it is recorded, in bytes, where it was looked up.
@@ -95,6 +98,7 @@ impl Record {
             written_at,
             error,
             error_at,
+            error_basis,
         ] = fields;
         let record = Self {
             issued: number(issued),
@@ -113,6 +117,7 @@ impl Record {
             written_at: written_at.and_then(|time| time.parse().ok()),
             error,
             error_at: error_at.and_then(|time| time.parse().ok()),
+            error_basis: error_basis.filter(|basis| !basis.is_empty()),
             keys: keys.map(list),
             keys_bytes: 0,
         };

@@ -59,6 +59,8 @@ pub struct TransformError {
     pub message: String,
     /// Whether it was the host that could not run it.
     pub temporary: bool,
+    /// The basis that it was run on, where it was run.
+    pub basis: Option<String>,
 }
 
 impl TransformError {
@@ -69,6 +71,15 @@ impl TransformError {
             fuel: None,
             message,
             temporary: false,
+            basis: None,
+        }
+    }
+
+    /// The same of a run on this basis.
+    pub(super) fn on(self, basis: &str) -> Self {
+        Self {
+            basis: Some(basis.to_owned()),
+            ..self
         }
     }
 }
@@ -85,6 +96,14 @@ impl ChangeError {
             Self::Owner { cause, .. } => cause.is_temporary(),
             Self::Contended | Self::Crowded | Self::Queue(_) => true,
             Self::Conflict(_) | Self::TooManyPlugins(_) => false,
+        }
+    }
+
+    /// The basis that plugins were run on and failed, as they are likely to do again.
+    pub(super) fn basis(&self) -> Option<&str> {
+        match self {
+            Self::Transform(error) => error.basis.as_deref(),
+            _ => None,
         }
     }
 

@@ -154,10 +154,12 @@ impl Evaluator {
         }
         let (entries, held) = match transform {
             Some(transform) => {
-                let ran = self.transforms.run(object, transform, account).await?;
+                let on = |error: TransformError| error.on(&basis);
+                let ran = self.transforms.run(object, transform, account);
+                let ran = ran.await.map_err(on)?;
                 evaluation.foreseen.fuel = Some(ran.fuel);
-                let entries = self.checked(object, transform, ran.entries, ran.fuel)?;
-                (entries, ran.held)
+                let entries = self.checked(object, transform, ran.entries, ran.fuel);
+                (entries.map_err(on)?, ran.held)
             }
             None => {
                 let copy = account.take(to_u64(object.body.len())).await;
@@ -237,6 +239,7 @@ impl Evaluator {
                 object.key
             ),
             temporary: false,
+            basis: None,
         };
         if let Some(globs) = &transform.route.keys
             && let Some(entry) = entries.iter().find(|entry| !globs.allow(&entry.key))

@@ -192,7 +192,7 @@ impl Objects {
         }
         let noted = self
             .ledger
-            .record_failure(key, ticket, &error.to_string())
+            .record_failure(key, ticket, &error.to_string(), error.basis())
             .await;
         if let Err(error) = noted {
             tracing::warn!(object = key, error = %error, "the failure could not be recorded");

@@ -70,6 +70,7 @@ impl Transform<'_> {
             fuel: Some(fuel),
             message,
             temporary,
+            basis: None,
         }
     }
 }
@@ -104,6 +105,7 @@ impl Transforms {
                 fuel: None,
                 message: format!("plugin `{name}` cannot run on `{key}`: {why}"),
                 temporary,
+                basis: None,
             };
             let etag = plugins.modules.get(name).map_or("", String::as_str);
             let loaded = self

@@ -18,7 +18,7 @@ local function write_record(object, keep)
     keys[#keys + 1] = KEYS[place]
   end
   redis.call('HSET', object.record, 'keys', json_list(keys), unpack(object.fields))
-  redis.call('HDEL', object.record, 'error', 'error_at')
+  redis.call('HDEL', object.record, 'error', 'error_at', 'error_basis')
   if keep then
     redis.call('PERSIST', object.record)
   else

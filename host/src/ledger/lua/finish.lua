@@ -16,7 +16,7 @@ if number(seen[1]) >= ticket then
 elseif number(seen[3]) < ticket then
   return {'stale'}
 end
-redis.call('HDEL', record, 'error', 'error_at')
+redis.call('HDEL', record, 'error', 'error_at', 'error_basis')
 redis.call('HSET', record, unpack(ARGV, 6))
 -- A later commit that was announced meanwhile has not finished: it may be in every slot it knows.
 if number(seen[2]) > ticket then

@@ -55,8 +55,8 @@ async fn a_failure_is_recorded_unless_a_later_ticket_has_committed() {
     let call = Call::new(&FAIL)
         .key("index")
         .key("record")
-        .arguments(["7", "o", "broken", "1"]);
-    let failed = |ticket: &str| json!({"record": {"ticket": ticket, "error": "broken", "error_at": "1"}, "index": ["o"]});
+        .arguments(["7", "o", "broken", "1", "b"]);
+    let failed = |ticket: &str| json!({"record": {"ticket": ticket, "error": "broken", "error_at": "1", "error_basis": "b"}, "index": ["o"]});
     for (before, after) in [("5", Some(failed("5"))), ("7", None), ("9", None)] {
         server
             .set(&format!("HSET record ticket {before}\n EXPIRE record 100"))

@@ -44,8 +44,10 @@
 //! pipeline
 //! plugin
 //! sandbox store queue ledger
-//! route event metrics aws settings
+//! route event aws settings
 //! entry object report telemetry work key
+//! invocation
+//! metrics
 //! budget fingerprint text
 //! ```
 
@@ -56,6 +58,7 @@ pub mod event;
 pub mod fingerprint;
 pub mod full_sync;
 pub mod handler;
+pub mod invocation;
 mod key;
 pub mod ledger;
 pub mod metrics;

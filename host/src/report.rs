@@ -1,5 +1,6 @@
 //! What an invocation answers with.
 
+use crate::metrics::Count;
 use crate::text::clip_to;
 use serde::Serialize;
 
@@ -34,6 +35,18 @@ impl Outcome {
             Self::Superseded => "superseded",
             Self::Skipped => "skipped",
             Self::Failed => "failed",
+        }
+    }
+
+    /// The metric that counts objects of it.
+    pub fn metric(self) -> Count {
+        match self {
+            Self::Synced => Count::ObjectsSynced,
+            Self::Unchanged => Count::ObjectsUnchanged,
+            Self::Deleted => Count::ObjectsDeleted,
+            Self::Superseded => Count::ObjectsSuperseded,
+            Self::Skipped => Count::ObjectsSkipped,
+            Self::Failed => Count::ObjectsFailed,
         }
     }
 }

@@ -120,7 +120,7 @@ async fn every_invocation_writes_its_metrics() {
     let lines = environment.function.logs();
     let metrics: Vec<Value> = lines
         .iter()
-        .filter(|line| line.contains("\"_aws\""))
+        .filter(|line| line.contains("\"_aws\"") && line.contains("\"Duration\""))
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(metrics.len(), 2, "{lines:?}");

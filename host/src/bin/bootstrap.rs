@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Native stack of a thread, in bytes: a guest may use a quarter of it.
@@ -46,8 +47,10 @@ fn main() -> ExitCode {
 
 async fn serve() -> Result<(), Error> {
     let pipeline = Arc::new(Pipeline::new(Settings::from_env()?).await?);
+    let is_cold = Arc::new(AtomicBool::new(true));
     lambda_runtime::run_concurrent(service_fn(move |event| {
-        invoke(Arc::clone(&pipeline), event)
+        let is_cold_start = is_cold.swap(false, Ordering::Relaxed);
+        invoke(Arc::clone(&pipeline), event, is_cold_start)
     }))
     .await
 }
@@ -55,11 +58,21 @@ async fn serve() -> Result<(), Error> {
 async fn invoke(
     pipeline: Arc<Pipeline>,
     event: LambdaEvent<Box<RawValue>>,
+    is_cold_start: bool,
 ) -> Result<Value, Failed> {
-    let deadline = deadline(&event.context);
-    Box::pin(handler::handle(&pipeline, event.payload.get(), deadline))
-        .await
-        .map_err(Failed)
+    let LambdaEvent { payload, context } = event;
+    let trace_id = context.xray_trace_id.as_deref().and_then(root);
+    let invocation = pipeline.invocation(&context.request_id, trace_id, is_cold_start);
+    let handled = handler::handle(&pipeline, invocation, payload.get(), deadline(&context));
+    // Large, and on the heap but once.
+    Box::pin(handled).await.map_err(Failed)
+}
+
+/// The identifier of a trace, out of `Root=1-…;Parent=…;Sampled=0`.
+fn root(header: &str) -> Option<String> {
+    let mut parts = header.split(';');
+    let root = parts.find_map(|part| part.trim().strip_prefix("Root="))?;
+    Some(root.to_owned())
 }
 
 fn deadline(context: &Context) -> Instant {

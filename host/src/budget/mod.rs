@@ -79,6 +79,8 @@ struct Shared {
 struct Accounts {
     open: BTreeMap<u64, Claim>,
     last: u64,
+    /// The most that was held since somebody asked, in bytes.
+    peak: u64,
 }
 
 struct Inner {
@@ -112,8 +114,14 @@ impl Budget {
 
     /// What is held now, in bytes.
     pub fn held(&self) -> u64 {
-        let accounts = self.0.accounts.lock();
-        accounts.open.values().map(|claim| claim.held).sum()
+        self.0.accounts.lock().held()
+    }
+
+    /// The most that was held since this was last asked, in bytes.
+    pub fn take_peak(&self) -> u64 {
+        let mut accounts = self.0.accounts.lock();
+        let held = accounts.held();
+        std::mem::replace(&mut accounts.peak, held).max(held)
     }
 
     /// Opens an account that will hold `most` bytes at the most, when the first `first` of them can be
@@ -165,6 +173,10 @@ impl Budget {
 }
 
 impl Accounts {
+    fn held(&self) -> u64 {
+        self.open.values().map(|claim| claim.held).sum()
+    }
+
     /// Gives an account more, if all can still come to their ends after that.
     fn give(&mut self, number: u64, bytes: u64, total: u64) -> bool {
         let Some(claim) = self.open.get_mut(&number) else {
@@ -177,6 +189,7 @@ impl Accounts {
         // but the others' safety.
         claim.most = before.most.max(claim.held);
         if safe::is_safe(self.open.values().copied(), total) {
+            self.peak = self.peak.max(self.held());
             return true;
         }
         if let Some(claim) = self.open.get_mut(&number) {

@@ -27,6 +27,17 @@ fn what_is_dropped_is_given_back() {
 }
 
 #[test]
+fn the_most_that_was_held_is_told_once() {
+    let budget = Budget::new(100);
+    let (account, first) = open(&budget, 80, 10);
+    drop(account.take(30).now_or_never().unwrap());
+    assert_eq!(budget.take_peak(), 40);
+    assert_eq!(budget.take_peak(), 10, "what is still held");
+    drop((account, first));
+    assert_eq!((budget.take_peak(), budget.take_peak()), (10, 0));
+}
+
+#[test]
 fn what_can_never_be_given_is_refused_with_the_numbers() {
     let refused = Budget::new(100 << 20)
         .try_open(101 << 20, 0, soon())

@@ -4,6 +4,7 @@ use super::merge::{Merge, Objects};
 use super::span::Span;
 use super::summary::Summary;
 use super::up_to_date::{self, Artifacts, Candidate};
+use crate::invocation;
 use crate::ledger::Start;
 use crate::pipeline::{ChangeError, Pipeline, Rerun};
 use crate::queue::Queue;
@@ -187,8 +188,7 @@ impl<'a> FullSync<'a> {
         let objects = u64::try_from(objects).unwrap_or(u64::MAX);
         self.summary.add_unchanged(objects);
         if !matches!(self.mode, Mode::Preview(_)) {
-            let metrics = self.pipeline.metrics();
-            metrics.count(Outcome::Unchanged, objects);
+            invocation::count(Outcome::Unchanged.metric(), objects);
         }
     }
 

@@ -19,24 +19,34 @@ mod sync;
 pub use error::HandlerError;
 
 use crate::event::{self, Event};
+use crate::invocation::Invocation;
 use crate::pipeline::Pipeline;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Instant;
 
-/// Does what `payload` asks for. Nothing new is started after `deadline`, and the answer is there
-/// soon after it.
+/// Does what `payload` asks for, as the work of an invocation. Nothing new is started after `deadline`,
+/// and the answer is there soon after it. An error is told here, once.
 pub async fn handle(
     pipeline: &Pipeline,
+    invocation: Invocation,
     payload: &str,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
-    let started = Instant::now();
-    let answer = answer(pipeline, payload, deadline).await;
-    pipeline.metrics().write(started.elapsed(), answer.is_err());
+    let (started, invocation) = (Instant::now(), Arc::new(invocation));
+    let work = async {
+        let answer = answer(pipeline, payload, deadline).await;
+        if let Err(error) = &answer {
+            tracing::error!(error_type = error.name(), error = %error, "invocation failed");
+        }
+        answer
+    };
+    let answer = Arc::clone(&invocation).scope(work).await;
+    pipeline.end(&invocation, started.elapsed(), answer.is_err());
     answer
 }
 
-/// The same without a line of metrics, for callers that are no function.
+/// The same as the work of no invocation, for callers that are no function.
 pub async fn answer(
     pipeline: &Pipeline,
     payload: &str,

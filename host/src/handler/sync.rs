@@ -25,6 +25,7 @@
 use super::error::HandlerError;
 use crate::event::SyncRequest;
 use crate::full_sync::{self, Mode, Span, Summary};
+use crate::invocation;
 use crate::pipeline::{Pipeline, Rerun};
 use crate::report::Outcome;
 use serde::Serialize;
@@ -91,7 +92,7 @@ async fn run(pipeline: &Pipeline, request: SyncRequest, deadline: Instant) -> En
     let is_complete = summary.is_success();
     let next = next(pipeline, &request, &mut summary).await;
     if !request.dry_run {
-        pipeline.metrics().count_sync(is_complete);
+        invocation::count_sync(is_complete);
     }
     tracing::info!(prefix = request.prefix, after = request.after, summary = %summary, "full sync ended");
     Ended { summary, next }

@@ -3,6 +3,7 @@
 use super::decide::Rerun;
 use super::error::ChangeError;
 use super::object::{Begun, Objects};
+use crate::invocation;
 use crate::report::ObjectReport;
 use crate::route::Resolution;
 use futures::StreamExt;
@@ -107,7 +108,7 @@ async fn sync_isolated(
         return late(&key, NOT_STARTED);
     }
     let name = key.clone();
-    let task = tokio::spawn(async move { objects.sync(&key, begun, rerun, deadline).await });
+    let task = invocation::spawn(async move { objects.sync(&key, begun, rerun, deadline).await });
     let abort = task.abort_handle();
     match tokio::time::timeout_at(deadline.into(), task).await {
         Ok(Ok(report)) => report,

@@ -37,8 +37,9 @@ pub(crate) use plugin_list::NO_PLUGINS;
 pub use trial::{Trial, Tried};
 
 use crate::budget::Budget;
+use crate::invocation::{self, Invocation};
 use crate::ledger::{Ledger, LedgerError, Record, Write};
-use crate::metrics::Metrics;
+use crate::metrics::{Ended, Metrics};
 use crate::plugin::{ArtifactStore, CompileLimits, Compiler, ModuleCache};
 use crate::queue::Queue;
 use crate::report::{ObjectReport, Outcome};
@@ -67,7 +68,10 @@ pub struct Pipeline {
     settings: Settings,
     store: Store,
     objects: Objects,
-    metrics: Metrics,
+    /// Makes the lines of its metrics.
+    metrics: Arc<Metrics>,
+    /// The memory that all work shares.
+    budget: Budget,
     /// Where more work goes than one invocation can do.
     queue: Option<Queue>,
 }
@@ -100,7 +104,12 @@ impl Pipeline {
         let sandbox = Arc::new(Sandbox::new(settings.concurrency)?);
         let store = Store::new(aws, &settings.bucket, settings.s3_force_path_style);
         let artifacts = ArtifactStore::new(&settings.artifacts, &sandbox, &store)?;
-        let metrics = Metrics::new(&settings.metrics_namespace, artifacts.refused());
+        let variable = |name| std::env::var(name).unwrap_or_default();
+        let metrics = Metrics::new(
+            &settings.metrics_namespace,
+            &variable("AWS_LAMBDA_FUNCTION_NAME"),
+            &variable("AWS_LAMBDA_LOG_LEVEL"),
+        );
         let limits = CompileLimits {
             memory_bytes: settings.memory.compile_bytes,
             processor: COMPILE_TIME,
@@ -113,7 +122,12 @@ impl Pipeline {
         let objects = Objects {
             ledger: Arc::new(Ledger::new(&settings.redis, &settings.bucket)?),
             plugin_lists: Arc::new(PluginLists::new(store.clone(), &settings.plugins_prefix)),
-            evaluator: Arc::new(Evaluator::new(store.clone(), transforms, budget, &settings)),
+            evaluator: Arc::new(Evaluator::new(
+                store.clone(),
+                transforms,
+                budget.clone(),
+                &settings,
+            )),
         };
         let queue = |url: &String| Queue::new(aws, url);
         Ok(Self {
@@ -121,7 +135,8 @@ impl Pipeline {
             settings,
             store,
             objects,
-            metrics,
+            metrics: Arc::new(metrics),
+            budget,
         })
     }
 
@@ -140,9 +155,25 @@ impl Pipeline {
         &self.objects.ledger
     }
 
-    /// What was counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+    /// An invocation that is to be worked on.
+    pub fn invocation(
+        &self,
+        request_id: &str,
+        trace_id: Option<String>,
+        is_cold_start: bool,
+    ) -> Invocation {
+        Invocation::new(&self.metrics, request_id, trace_id, is_cold_start)
+    }
+
+    /// Writes an invocation's metrics.
+    pub fn end(&self, invocation: &Invocation, duration: Duration, has_failed: bool) {
+        let permille = self.budget.take_peak().saturating_mul(1000) / self.budget.bytes().max(1);
+        let permille = u32::try_from(permille).unwrap_or(u32::MAX);
+        invocation.end(Ended {
+            duration,
+            has_failed,
+            memory_percent: f64::from(permille) / 10.0,
+        });
     }
 
     /// Where more work goes than one invocation can do.
@@ -161,7 +192,7 @@ impl Pipeline {
         let concurrency = self.settings.concurrency;
         let reports = many::sync(&self.objects, keys, rerun, concurrency, deadline).await;
         for report in &reports {
-            self.metrics.count(report.outcome, 1);
+            invocation::count(report.outcome.metric(), 1);
         }
         reports
     }

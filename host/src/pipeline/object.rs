@@ -10,7 +10,9 @@ use super::joint_commit::{self, Next};
 use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room, Turn, of_commit};
 use crate::budget::Held;
+use crate::invocation;
 use crate::ledger::{Ledger, LedgerError, Proposal, Ticket, Write};
+use crate::metrics::Count;
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -112,6 +114,7 @@ impl Objects {
                 }
                 Next::Again { place, rewrite } => {
                     let pause = pauses.next().ok_or(ChangeError::Contended)?;
+                    invocation::count(Count::CommitRetries, 1);
                     tokio::time::sleep(pause).await;
                     let changed = proposals.get_mut(place).ok_or(ChangeError::Contended)?;
                     let rerun = match place {

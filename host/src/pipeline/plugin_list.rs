@@ -2,6 +2,7 @@
 
 use super::error::ChangeError;
 use crate::budget::Account;
+use crate::invocation;
 use crate::route::{MANIFEST_NAME, Manifest, ManifestError, PluginList};
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
@@ -113,7 +114,7 @@ async fn parse(body: Bytes) -> Result<Manifest, ManifestError> {
         Ok(text) => Manifest::parse(text),
         Err(_) => Err(ManifestError::new("it is not UTF-8")),
     };
-    tokio::task::spawn_blocking(parse)
+    invocation::spawn_blocking(parse)
         .await
         .unwrap_or_else(|_| Err(ManifestError::new("it crashes its parser")))
 }

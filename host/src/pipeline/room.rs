@@ -5,7 +5,9 @@ use super::error::{ChangeError, TransformError};
 use super::transform::Transform;
 use crate::budget::{Account, Budget, Held};
 use crate::entry::footprint::to_u64;
+use crate::invocation;
 use crate::ledger::Proposal;
+use crate::metrics::Count;
 use crate::settings::{Limits, most_of_commit, most_of_object};
 use std::time::Instant;
 
@@ -95,6 +97,9 @@ impl Rooms {
             Turn::Wait => self.budget.open(most, 0, until).await.map(Some),
             Turn::Now => self.budget.try_open(most, 0, until),
         };
+        if !matches!(opened, Ok(Some(_))) {
+            invocation::count(Count::BudgetRefusals, 1);
+        }
         match opened {
             Ok(Some((account, _))) => Ok(account),
             Ok(None) => Err(ChangeError::Crowded),

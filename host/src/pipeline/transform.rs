@@ -3,6 +3,7 @@
 use super::error::{ChangeError, TransformError};
 use crate::budget::{Account, Held};
 use crate::entry::{Entry, Value};
+use crate::invocation;
 use crate::object::Object;
 use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache};
 use crate::route::{PluginList, Route};
@@ -282,7 +283,7 @@ async fn run_bounded<T: Send + 'static>(
 ) -> Option<T> {
     // The semaphore is never closed.
     let place = Arc::clone(places).acquire_owned().await;
-    let ran = tokio::task::spawn_blocking(move || {
+    let ran = invocation::spawn_blocking(move || {
         let _place = place;
         run()
     });

@@ -6,7 +6,8 @@ use super::component;
 use crate::budget::Account;
 use crate::entry::footprint::to_u64;
 use crate::fingerprint::{Fingerprint, sha256};
-use crate::metrics::Counter;
+use crate::invocation;
+use crate::metrics::Count;
 use crate::sandbox::{
     Identity, LoadError, Plugin, Sandbox, compile_portable, portable_engine_hash,
 };
@@ -21,8 +22,6 @@ use std::sync::Arc;
 pub struct ArtifactStore {
     folder: Option<Folder>,
     bucket: Option<Bucket>,
-    /// What was there and is not used.
-    refused: Counter,
 }
 
 /// A plugin, and where its machine code was.
@@ -101,13 +100,7 @@ impl ArtifactStore {
         Ok(Self {
             folder: settings.folder.as_ref().map(folder).transpose()?,
             bucket: None,
-            refused: Counter::default(),
         })
-    }
-
-    /// Counts what was there and is not used, since it does not verify or does not fit.
-    pub fn refused(&self) -> Counter {
-        self.refused.clone()
     }
 
     /// The plugin of the module with that digest, if it is kept and can be trusted.
@@ -118,13 +111,13 @@ impl ArtifactStore {
         account: &Account,
     ) -> Option<Found> {
         if let Some(folder) = &self.folder
-            && let Some(plugin) = folder.find(sandbox, module.digest, &self.refused)
+            && let Some(plugin) = folder.find(sandbox, module.digest)
         {
             let place = "COMPILED_DIR";
             return Some(Found { plugin, place });
         }
         let bucket = self.bucket.as_ref()?;
-        let plugin = bucket.find(sandbox, module, &self.refused, account);
+        let plugin = bucket.find(sandbox, module, account);
         let plugin = plugin.await?;
         let place = "COMPILED_PREFIX";
         Some(Found { plugin, place })
@@ -146,7 +139,7 @@ impl ArtifactStore {
 }
 
 impl Folder {
-    fn find(&self, sandbox: &Sandbox, module: &str, refused: &Counter) -> Option<Plugin> {
+    fn find(&self, sandbox: &Sandbox, module: &str) -> Option<Plugin> {
         let file = self.path.join(file_name(&self.host, module));
         if !file.exists() {
             return None;
@@ -154,7 +147,7 @@ impl Folder {
         sandbox
             .map(&file)
             .inspect_err(|error| {
-                refused.count();
+                invocation::count(Count::CompiledRefused, 1);
                 tracing::warn!(
                     file = %file.display(),
                     error = %error,
@@ -174,7 +167,6 @@ impl Bucket {
         &self,
         sandbox: &Arc<Sandbox>,
         module: KeptModule<'_>,
-        refused: &Counter,
         account: &Account,
     ) -> Option<Plugin> {
         let name = self.name(module.digest);
@@ -195,7 +187,7 @@ impl Bucket {
             .await
             .inspect_err(|error| {
                 if matches!(error, StoreError::TooLarge { .. }) {
-                    refused.count();
+                    invocation::count(Count::CompiledRefused, 1);
                 }
                 unused(error);
             })
@@ -210,12 +202,12 @@ impl Bucket {
                 sandbox.open(&artifact.body, &key, Identity { host, module })
             }
         };
-        tokio::task::spawn_blocking(open)
+        invocation::spawn_blocking(open)
             .await
             .inspect_err(|error| unused(error))
             .ok()?
             .inspect_err(|error| {
-                refused.count();
+                invocation::count(Count::CompiledRefused, 1);
                 unused(error);
             })
             .ok()
@@ -232,7 +224,7 @@ impl Bucket {
                 sandbox.seal(&plugin, &key, Identity { host, module })
             }
         };
-        let kept = match tokio::task::spawn_blocking(seal).await {
+        let kept = match invocation::spawn_blocking(seal).await {
             Ok(Ok(artifact)) if to_u64(artifact.len()) > most => {
                 let (artifact, bytes) = (name, artifact.len());
                 tracing::warn!(

@@ -7,6 +7,7 @@
 use super::PluginError;
 use super::compiling::{COMMAND, CompileLimits, MAX_ARTIFACT_BYTES, REFUSED};
 use crate::budget::Account;
+use crate::invocation;
 use crate::sandbox::{Plugin, Sandbox};
 use crate::text::clip;
 use bytes::Bytes;
@@ -81,7 +82,7 @@ impl Compiler {
             .map_err(|error| no_child(&error))?;
         self.explain(status, &words)?;
         let sandbox = Arc::clone(sandbox);
-        tokio::task::spawn_blocking(move || sandbox.map(&artifact.path))
+        invocation::spawn_blocking(move || sandbox.map(&artifact.path))
             .await
             .map_err(|_| PluginError::Crashed)?
             .map_err(|error| PluginError::invalid(error.to_string()))

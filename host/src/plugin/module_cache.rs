@@ -7,6 +7,8 @@ use super::error::PluginError;
 use crate::budget::{Account, Budget};
 use crate::entry::footprint::to_u64;
 use crate::fingerprint::sha256;
+use crate::invocation;
+use crate::metrics::{Count, Sample, milliseconds};
 use crate::sandbox::{Plugin, Sandbox};
 use bytes::Bytes;
 use moka::future::Cache;
@@ -161,7 +163,7 @@ impl ModuleCache {
     {
         let (modules, loader) = (self.modules.clone(), Arc::clone(&self.loader));
         let (fetched, key) = (Arc::clone(fetched), key.clone());
-        let reading = tokio::spawn(async move {
+        let reading = invocation::spawn(async move {
             let read = async {
                 fetched.store(true, Ordering::Relaxed);
                 let account = loader.open().await;
@@ -248,10 +250,13 @@ impl Loader {
         let digest: Arc<str> = digest(module.clone()).await?.into();
         let kept = self.kept(&digest, module_bytes);
         let (plugin, place) = match self.artifacts.find(&self.sandbox, kept, account).await {
-            Some(Found { plugin, place }) => (plugin, place),
+            Some(Found { plugin, place }) => {
+                invocation::count(Count::CompiledHits, 1);
+                (plugin, place)
+            }
             None => (self.compile(&digest, module, account).await?, "compiled"),
         };
-        let load_ms = started.elapsed().as_secs_f64() * 1000.0;
+        let load_ms = milliseconds(started.elapsed());
         tracing::info!(
             digest = &*digest,
             place,
@@ -276,7 +281,10 @@ impl Loader {
         if let Some(refusal) = self.refusals.get(digest) {
             return Err(refusal);
         }
+        let started = Instant::now();
         let compiled = self.compiler.compile(&self.sandbox, module, account).await;
+        let compile_ms = milliseconds(started.elapsed());
+        invocation::measure(&None, Sample::CompileTime, compile_ms);
         if let Err(refusal) = &compiled
             && !refusal.is_temporary()
         {
@@ -288,7 +296,7 @@ impl Loader {
 
 /// SHA-256 of a module, which may have megabytes, on a thread where that may take its time.
 async fn digest(module: Bytes) -> Result<String, PluginError> {
-    tokio::task::spawn_blocking(move || sha256(&module))
+    invocation::spawn_blocking(move || sha256(&module))
         .await
         .map_err(|_| PluginError::Crashed)
 }

@@ -2,6 +2,8 @@
 
 use crate::budget::{Account, Held};
 use crate::entry::footprint::to_u64;
+use crate::invocation;
+use crate::metrics::Count;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +56,11 @@ impl Room {
 
     /// Takes memory, and waits for it where others have it.
     pub(super) fn take(&self, bytes: u64) -> Result<Held, NoRoom> {
-        self.account.take_blocking(bytes).ok_or(NoRoom)
+        let taken = self.account.take_blocking(bytes);
+        if taken.is_none() {
+            invocation::count(Count::BudgetRefusals, 1);
+        }
+        taken.ok_or(NoRoom)
     }
 
     /// How long that has waited for others, which does not count as the run's own time.

@@ -46,6 +46,13 @@ impl Fingerprint {
     pub fn hex(self) -> String {
         hex(&self.bytes())
     }
+
+    /// The first half of it, for what is kept of every object in Redis: 128 bits.
+    pub fn short(self) -> String {
+        let mut digest = self.hex();
+        digest.truncate(32);
+        digest
+    }
 }
 
 /// SHA-256 of some bytes, in hexadecimal.

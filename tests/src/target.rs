@@ -62,11 +62,16 @@ impl Target {
         }
     }
 
-    /// What Redis Sync keeps in it for itself.
+    /// What Redis Sync keeps in it for itself, where data keys have no prefix.
     pub async fn bookkeeping(&self) -> Bookkeeping {
+        self.bookkeeping_of("").await
+    }
+
+    /// The same of the deployment with a prefix.
+    pub async fn bookkeeping_of(&self, prefix: &str) -> Bookkeeping {
         match self {
-            Self::Server(redis) => Bookkeeping::of_server(redis).await,
-            Self::Cluster(cluster) => Bookkeeping::of_cluster(cluster).await,
+            Self::Server(redis) => Bookkeeping::of_server(redis, prefix).await,
+            Self::Cluster(cluster) => Bookkeeping::of_cluster(cluster, prefix).await,
         }
     }
 }

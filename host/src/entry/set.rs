@@ -161,7 +161,7 @@ fn digest(entries: &[Entry]) -> String {
             }),
         }
     };
-    entries.iter().fold(Fingerprint::new(), add).hex()
+    entries.iter().fold(Fingerprint::new(), add).short()
 }
 
 fn check(entry: &Entry) -> Result<(), EntryError> {

@@ -76,7 +76,7 @@ fn data_key(pipeline: &Pipeline, key: &str) -> Result<String, HandlerError> {
 /// Releases what another bucket owns.
 async fn forget(pipeline: &Pipeline, request: ForgetRequest) -> Result<Value, HandlerError> {
     let ForgetRequest { bucket, dry_run } = request;
-    if bucket == pipeline.settings().bucket || bucket.is_empty() || bucket.contains('/') {
+    if pipeline.ledger().is_own(&bucket) || bucket.is_empty() || bucket.contains('/') {
         return Err(HandlerError::NotForgotten(clip(&bucket).to_owned()));
     }
     let Forgotten { keys, objects } = pipeline.ledger().forget(&bucket, dry_run).await?;

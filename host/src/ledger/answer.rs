@@ -53,6 +53,7 @@ fn taken_by(object: &str, names: &Names) -> TakenBy {
     match names.key_of(object) {
         Some(key) => TakenBy::Object(key.to_owned()),
         None if object.is_empty() => TakenBy::Stranger,
+        None if names.is_same_bucket(object) => TakenBy::OtherPrefix(object.to_owned()),
         None => TakenBy::OtherBucket(object.to_owned()),
     }
 }
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_known_is_an_error() {
-        let names = Names::new("config", false);
+        let names = Names::new("config", "", false);
         let read = |words: &[Word]| Answer::read(words, &names);
         let committed = Ok(Answer::Verdict(Verdict::Committed));
         assert_eq!(read(&[text("committed")]), committed);

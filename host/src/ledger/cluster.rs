@@ -24,7 +24,6 @@ use super::answer::Word;
 use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH};
 use super::commit::Attempt;
 use super::proposal::{Proposal, Verdict};
-use super::record::KEYS;
 use super::request::{Request, Share};
 use super::slot::Slot;
 use super::stage::AllStaged;
@@ -102,6 +101,7 @@ impl Ledger {
 
     fn requests<'a>(&self, slots: &BTreeSet<Slot>, proposals: &'a [Proposal]) -> Vec<Request<'a>> {
         let mut pieces: Vec<_> = proposals.iter().map(Pieces::of).collect();
+        let earlier = self.names.earlier();
         let request = |slot: &Slot| {
             let mut request = Request {
                 owners: self.names.owners(Some(*slot)),
@@ -113,6 +113,9 @@ impl Ledger {
                 request.shares.push(Share {
                     proposal,
                     record: self.names.part(*slot, &proposal.key),
+                    earlier: earlier
+                        .as_ref()
+                        .map(|names| names.part(*slot, &proposal.key)),
                     keys: pieces.keys.remove(slot).unwrap_or_default(),
                     entries: pieces.entries.remove(slot).unwrap_or_default(),
                 });
@@ -133,8 +136,9 @@ impl Ledger {
         let call = &self
             .at_home(Call::new(&ANNOUNCE), proposal)
             .argument(if proposal.writes() { "0" } else { "1" })
-            .argument(proposal.digest())
-            .argument(slots_json(proposal));
+            .argument(proposal.raw_digest())
+            .argument(slots_json(proposal))
+            .argument(self.names.prefix());
         let answer: Vec<Word> = self.call(call).await?;
         match answer.as_slice() {
             [Word::Text(name), slots @ ..] if name == "announced" => {
@@ -161,9 +165,9 @@ impl Ledger {
             .argument(if proposal.is_live() { "1" } else { "0" })
             .argument(self.tombstone.as_secs().to_string())
             .argument(slots_json(proposal))
-            .arguments(proposal.commit().encode())
-            .argument(KEYS)
-            .argument(serde_json::json!(keys).to_string());
+            .argument(self.names.prefix())
+            .argument(if proposal.writes() { "1" } else { "0" })
+            .arguments(proposal.commit().encode(&keys));
         let answer: Vec<Word> = self.call(call).await?;
         match answer.as_slice() {
             [Word::Text(name)] if name == "committed" => Ok(true),
@@ -176,9 +180,12 @@ impl Ledger {
 
     fn at_home(&self, call: Call, proposal: &Proposal) -> Call {
         let key = proposal.key.as_str();
-        call.key(self.names.record(key))
-            .key(self.names.index(key))
-            .argument(proposal.ticket.number.to_string())
+        let home = call.key(self.names.record(key)).key(self.names.index(key));
+        let home = match self.names.earlier() {
+            Some(earlier) => home.key(earlier.record(key)).key(earlier.index(key)),
+            None => home,
+        };
+        home.argument(proposal.ticket.number.to_string())
             .argument(key)
     }
 }

@@ -66,9 +66,11 @@ impl Ledger {
 
     /// Everything in one request.
     fn whole<'a>(&self, proposals: &'a [Proposal]) -> Request<'a> {
+        let earlier = self.names.earlier();
         let share = |proposal: &'a Proposal| Share {
             proposal,
             record: self.names.record(&proposal.key),
+            earlier: earlier.as_ref().map(|names| names.record(&proposal.key)),
             keys: proposal.keys().collect(),
             entries: proposal.entries().iter().collect(),
         };

@@ -1,6 +1,10 @@
 //! Forgetting another bucket: one that was renamed, or whose deployment is gone. Nobody would ever give its
 //! keys up.
 //!
+//! A bucket is forgotten with all prefixes that deployments of it had. `BUCKET@PREFIX`, as conflicts name it, is
+//! one of them alone, `BUCKET@` that without a prefix: so what is left of another deployment of one's own bucket
+//! can be forgotten too.
+//!
 //! Its keys stay as they are, and belong to nobody from then on: an object that yields one of them takes it
 //! over, unless `ADOPT_KEYS=false`. Its records and its index are removed. A deployment that is still at work
 //! on that bucket writes them again.
@@ -30,30 +34,64 @@ impl Ledger {
     /// Forgets a bucket, or only says what there is to forget. What was done before an error stays done;
     /// a repetition does the rest.
     pub async fn forget(&self, bucket: &str, dry_run: bool) -> Result<Forgotten, LedgerError> {
-        let names = Names::new(bucket, self.cluster);
+        let mut spaces = self.spaces_at_least(bucket);
         let mut forgotten = Forgotten::default();
         let mut scan = self.scan_owners();
         while let Some(owned) = self.next_owned(&mut scan).await? {
-            let of_bucket = owned.into_iter().filter_map(|(redis_key, owner)| {
-                let owner = Owner::parse(&owner)?;
-                names.key_of(&owner.object)?;
-                Some((redis_key, owner))
-            });
-            let of_bucket: Vec<(String, Owner)> = of_bucket.collect();
-            forgotten.keys += if dry_run {
-                u64::try_from(of_bucket.len()).unwrap_or(u64::MAX)
-            } else {
-                self.release(&names, &of_bucket).await?
-            };
+            let mut by_space: BTreeMap<String, Vec<(String, Owner)>> = BTreeMap::new();
+            for (redis_key, owner) in owned {
+                let Some(owner) = Owner::parse(&owner) else {
+                    continue;
+                };
+                let space = Names::space_in(bucket, &owner.object).or_else(|| {
+                    spaces
+                        .iter()
+                        .map(String::as_str)
+                        .find(|space| is_in(space, &owner))
+                });
+                if let Some(space) = space.map(str::to_owned) {
+                    by_space.entry(space).or_default().push((redis_key, owner));
+                }
+            }
+            for (space, owned) in by_space {
+                forgotten.keys += if dry_run {
+                    u64::try_from(owned.len()).unwrap_or(u64::MAX)
+                } else {
+                    self.release(&self.names.of_space(&space), &owned).await?
+                };
+                spaces.insert(space);
+            }
         }
-        for index in names.indexes() {
-            forgotten.objects += if dry_run {
-                self.ask::<u64>(redis::cmd("ZCARD").arg(index)).await?
-            } else {
-                self.forget_index(&names, &index).await?
-            };
+        for space in &spaces {
+            let names = self.names.of_space(space);
+            for index in names.indexes() {
+                forgotten.objects += if dry_run {
+                    self.ask::<u64>(redis::cmd("ZCARD").arg(index)).await?
+                } else {
+                    self.forget_index(&names, &index).await?
+                };
+            }
         }
         Ok(forgotten)
+    }
+
+    /// Whether what is named so, to be forgotten, is what this deployment works on.
+    pub fn is_own(&self, bucket: &str) -> bool {
+        let space = self.names.space();
+        Names::space_in(bucket, &self.names.object("")).is_some()
+            || bucket.strip_suffix('@').unwrap_or(bucket) == space
+    }
+
+    /// The spaces of what is to be forgotten, whether or not it owns anything: without a prefix, and with
+    /// that of this deployment; or the one that is named.
+    fn spaces_at_least(&self, bucket: &str) -> BTreeSet<String> {
+        let alone = bucket.strip_suffix('@').unwrap_or(bucket);
+        let mut spaces = BTreeSet::from([alone.to_owned()]);
+        if !bucket.contains('@') {
+            let same_prefix = Names::new(bucket, self.names.prefix(), self.cluster);
+            spaces.insert(same_prefix.space().to_owned());
+        }
+        spaces
     }
 
     /// Gives keys up, and what is recorded of their objects.
@@ -109,4 +147,9 @@ impl Ledger {
         let _: Vec<u64> = self.read_each(commands.collect()).await?;
         Ok(())
     }
+}
+
+fn is_in(space: &str, owner: &Owner) -> bool {
+    let rest = owner.object.strip_prefix(space);
+    rest.is_some_and(|rest| rest.starts_with('/'))
 }

@@ -1,7 +1,7 @@
 //! Whether Redis still holds what records say.
 
 use super::owner::Owner;
-use super::record::{KEYS, Record, list};
+use super::record::{KEY_FIELDS, KeyFields, Record, keys};
 use super::{Ledger, LedgerError};
 use redis::cmd;
 
@@ -61,20 +61,15 @@ impl Ledger {
 
     async fn checks(&self, records: &[(&str, &Record)]) -> Result<Vec<Check>, LedgerError> {
         let commands = records.iter().map(|(key, _)| {
-            let mut command = cmd("HGET");
-            command.arg(self.names.record(key)).arg(KEYS);
+            let mut command = cmd("HMGET");
+            command.arg(self.names.record(key)).arg(&KEY_FIELDS);
             command
         });
-        let lists: Vec<Option<String>> = self.read_each(commands.collect()).await?;
+        let lists: Vec<KeyFields> = self.read_each(commands.collect()).await?;
         let mut checks = Vec::new();
-        for (place, ((key, record), keys)) in records.iter().zip(lists).enumerate() {
-            let owner = Owner {
-                ticket: record.written,
-                object: self.names.object(key),
-            };
-            let owner = owner.to_string();
-            let keys = keys.as_deref().map(list).unwrap_or_default();
-            checks.extend(keys.into_iter().map(|redis_key| Check {
+        for (place, ((key, record), list)) in records.iter().zip(lists).enumerate() {
+            let owner = Owner::new(record.written, self.names.object(key)).to_string();
+            checks.extend(keys(list).into_iter().map(|redis_key| Check {
                 record: place,
                 redis_key,
                 owner: owner.clone(),

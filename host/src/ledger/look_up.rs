@@ -1,8 +1,11 @@
 //! Reading records without taking a ticket.
 
 use super::call::{Call, FAIL};
+use super::names::Names;
 use super::owner::Owner;
-use super::record::{FIELDS, Fields, KEYS, Record, list, milliseconds_now};
+use super::record::{
+    FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, Record, keys, milliseconds_now,
+};
 use super::{Ledger, LedgerError};
 use redis::cmd;
 use serde::Serialize;
@@ -42,8 +45,8 @@ impl Ledger {
             command
         });
         let sizes: Vec<usize> = self.read_each(sizes.collect()).await?;
-        let record = |(fields, keys_bytes)| Record {
-            keys_bytes,
+        let record = |(fields, first): (Fields, usize)| Record {
+            keys_bytes: first.max(KEYS_SPREAD),
             ..Record::decode(fields, None)
         };
         Ok(fields.into_iter().zip(sizes).map(record).collect())
@@ -51,9 +54,13 @@ impl Ledger {
 
     /// All Redis keys that the object's record lists.
     pub async fn written_keys(&self, key: &str) -> Result<Vec<String>, LedgerError> {
-        let record = self.names.record(key);
-        let keys: Option<String> = self.ask(cmd("HGET").arg(record).arg(KEYS)).await?;
-        Ok(keys.as_deref().map(list).unwrap_or_default())
+        self.keys_listed(&self.names.record(key)).await
+    }
+
+    /// The same by the record's name.
+    pub(super) async fn keys_listed(&self, record: &str) -> Result<Vec<String>, LedgerError> {
+        let fields: KeyFields = self.ask(cmd("HMGET").arg(record).arg(&KEY_FIELDS)).await?;
+        Ok(keys(fields))
     }
 
     /// Who wrote a Redis key; `None` where Redis Sync did not.
@@ -68,7 +75,7 @@ impl Ledger {
         let record = Record::decode(fields, None);
         Ok(Some(Explanation {
             key: redis_key.to_owned(),
-            object,
+            object: Names::told(&object),
             etag: record.etag,
             version_id: record.version_id,
             plugins: record.plugins,

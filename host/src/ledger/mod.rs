@@ -10,9 +10,18 @@
 //! | key | type | what |
 //! | --- | --- | --- |
 //! | `redis-sync:object:<bucket>/<key>` | hash | the object's record: last ticket issued, last ticket committed, what was committed, its Redis keys, the last error |
-//! | `redis-sync:owners` | hash | data key -> its owner: the ticket it was written under, a space, `<bucket>/<key>` of the object |
+//! | `redis-sync:owners` | hash | data key -> its owner: the ticket it was written under, in digits of six bits, a space, `<bucket>/<key>` of the object |
 //! | `redis-sync:index:<bucket>` | sorted set | keys of the objects that have a record, in byte order |
 //! | `redis-sync:stage:<number>` | any | a value too large for a commit, until it is renamed; see [`stage`] |
+//!
+//! With `REDIS_KEY_PREFIX`, `<bucket>@<prefix>` stands wherever `<bucket>` does (`/` and `%` in the prefix as `%2F`
+//! and `%25`), and `@<prefix>` follows the number of a staged value: deployments of one bucket with different
+//! prefixes share nothing but the table of owners, so that no two of them write one data key. See [`names`].
+//!
+//! A record is small: fields of 64 bytes at the most, which Redis keeps in one piece of memory. See [`record`].
+//!
+//! Without a prefix the names are those of all versions before; their records are understood, and rewritten
+//! by the next commit.
 //!
 //! On a cluster a hash tag follows the first colon, and there are 16 indexes, owners for every hash
 //! slot, and `redis-sync:{<tag>}:part:<bucket>/<key>`: what an object has in one slot. See [`cluster`].
@@ -87,7 +96,7 @@ impl Ledger {
         Ok(Self {
             link: Link::new(settings)?,
             cluster: settings.cluster,
-            names: Names::new(bucket, settings.cluster),
+            names: Names::new(bucket, &settings.key_prefix, settings.cluster),
             adopt_keys: settings.adopt_keys,
             changes_channel: settings.changes_channel.clone(),
             tombstone: settings.tombstone,

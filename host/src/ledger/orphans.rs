@@ -6,7 +6,7 @@
 
 use super::call::{Call, REMOVE_ORPHANS};
 use super::owner::Owner;
-use super::record::{FIELDS, Fields, KEYS, Record};
+use super::record::{FIELDS, Fields, Record};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use std::collections::{BTreeMap, HashSet};
@@ -33,8 +33,8 @@ pub struct OrphanCandidates {
     pub object: String,
     /// Whether it is not in the index, though it should be: who goes by that does not meet it.
     pub is_lost: bool,
-    /// Its keys that were not written by its last commit, with the tickets they were written under.
-    keys: Vec<(String, u64)>,
+    /// Its keys that were not written by its last commit, with their owners as they are noted.
+    keys: Vec<(String, Owner)>,
 }
 
 impl OrphanCandidates {
@@ -61,14 +61,14 @@ impl Ledger {
         let Some(all) = self.next_owned(scan).await? else {
             return Ok(None);
         };
-        let mut owned: BTreeMap<String, Vec<(String, u64)>> = BTreeMap::new();
+        let mut owned: BTreeMap<String, Vec<(String, Owner)>> = BTreeMap::new();
         for (redis_key, owner) in all {
             let Some(owner) = Owner::parse(&owner) else {
                 continue;
             };
-            if let Some(object) = self.names.key_of(&owner.object) {
+            if let Some(object) = self.names.key_of_owner(&owner, &redis_key) {
                 let keys = owned.entry(object.to_owned()).or_default();
-                keys.push((redis_key, owner.ticket));
+                keys.push((redis_key, owner));
             }
         }
         let (objects, keys): (Vec<String>, Vec<_>) = owned.into_iter().unzip();
@@ -78,7 +78,7 @@ impl Ledger {
         for (((object, mut keys), record), is_indexed) in
             objects.into_iter().zip(keys).zip(records).zip(indexed)
         {
-            keys.retain(|(_, ticket)| *ticket != record.written);
+            keys.retain(|(_, owner)| owner.ticket != record.written);
             // An object that was deleted leaves a record without an entity tag, outside of the index.
             let was_deleted = record.etag.as_deref() == Some("");
             let is_lost = !is_indexed && !was_deleted;
@@ -142,13 +142,19 @@ impl Ledger {
         let mut fields = redis::cmd("HMGET");
         fields.arg(&record).arg(&FIELDS);
         let fields: Fields = self.ask(&fields).await?;
-        let keys: Option<String> = self.ask(redis::cmd("HGET").arg(&record).arg(KEYS)).await?;
-        let record = Record::decode(fields, keys.as_deref());
-        let listed: HashSet<&str> = record.keys.iter().flatten().map(String::as_str).collect();
-        let is_orphan = |(key, ticket): &&(String, u64)| {
+        let keys = self.written_keys(&candidates.object).await?;
+        let record = Record::decode(fields, Some(keys));
+        // What an earlier version has recorded is taken over by a commit, or is not ours.
+        let earlier = match self.names.earlier() {
+            Some(names) => self.keys_listed(&names.record(&candidates.object)).await?,
+            None => Vec::new(),
+        };
+        let listed = record.keys.iter().flatten().chain(&earlier);
+        let listed: HashSet<&str> = listed.map(String::as_str).collect();
+        let is_orphan = |(key, owner): &&(String, Owner)| {
             record.committed != 0
                 && record.is_whole()
-                && *ticket != record.written
+                && owner.ticket != record.written
                 && !listed.contains(key.as_str())
         };
         Ok(Orphans {
@@ -159,7 +165,7 @@ impl Ledger {
 
     /// Removes them, unless somebody has written them meanwhile. Says how many it were.
     pub async fn remove_orphans(&self, orphans: &Orphans) -> Result<u64, LedgerError> {
-        let mut by_slot: BTreeMap<Option<Slot>, Vec<&(String, u64)>> = BTreeMap::new();
+        let mut by_slot: BTreeMap<Option<Slot>, Vec<&(String, Owner)>> = BTreeMap::new();
         for orphan in &orphans.keys {
             let slot = self.cluster.then(|| Slot::of(&orphan.0));
             by_slot.entry(slot).or_default().push(orphan);
@@ -172,7 +178,7 @@ impl Ledger {
         Ok(removed)
     }
 
-    fn removal(&self, orphans: &Orphans, slot: Option<Slot>, keys: &[&(String, u64)]) -> Call {
+    fn removal(&self, orphans: &Orphans, slot: Option<Slot>, keys: &[&(String, Owner)]) -> Call {
         let record = match slot {
             Some(slot) => self.names.part(slot, &orphans.object),
             None => self.names.record(&orphans.object),
@@ -182,22 +188,18 @@ impl Ledger {
             .key(record)
             .argument(self.tombstone.as_secs().to_string())
             .argument(self.changes_channel.as_deref().unwrap_or_default());
-        for (key, ticket) in keys {
-            let owner = Owner {
-                ticket: *ticket,
-                object: self.names.object(&orphans.object),
-            };
+        for (key, owner) in keys {
             call = call.key(key.as_str()).argument(owner.to_string());
         }
         call
     }
 }
 
-/// Redis keys that their object does not yield any more, with the tickets they were written under.
+/// Redis keys that their object does not yield any more, with their owners as they are noted.
 #[derive(Debug)]
 pub struct Orphans {
     object: String,
-    keys: Vec<(String, u64)>,
+    keys: Vec<(String, Owner)>,
 }
 
 impl Orphans {

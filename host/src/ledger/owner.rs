@@ -2,32 +2,85 @@
 
 use std::fmt;
 
+/// The digits of a ticket as owners have it, of which each stands for six bits.
+const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+
+/// Tickets with so many digits or more are those that earlier versions have written in decimal: digits of
+/// six bits would be more than a ticket has.
+const DECIMAL: usize = 12;
+
 /// The owner of a data key: the object that wrote it, and the ticket it was written under.
 ///
 /// The object's record has that ticket too, as `written`. Where the two differ, one of them is from
 /// before a loss (an eviction, a failover), and the key is not to be taken for what the record says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) ticket: u64,
-    /// `<bucket>/<key>` of the object.
+    /// The object's name, with its bucket and prefix.
     pub(super) object: String,
+    /// As it is noted in Redis.
+    text: String,
 }
 
 impl Owner {
-    /// Reads what a commit has written.
+    /// As a commit notes it.
+    pub(super) fn new(ticket: u64, object: String) -> Self {
+        let text = format!("{} {object}", mark(ticket));
+        Self {
+            ticket,
+            object,
+            text,
+        }
+    }
+
+    /// Reads what a commit has noted.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (ticket, object) = text.split_once(' ')?;
+        let (mark, object) = text.split_once(' ')?;
+        let ticket = if mark.len() < DECIMAL {
+            number(mark)?
+        } else {
+            mark.parse().ok()?
+        };
         Some(Self {
-            ticket: ticket.parse().ok()?,
+            ticket,
             object: object.to_owned(),
+            text: text.to_owned(),
         })
+    }
+
+    /// Whether an earlier version has noted it, which did not name the prefix of its deployment.
+    pub(super) fn is_earlier(&self) -> bool {
+        let mark = self.text.split(' ').next().unwrap_or_default();
+        mark.len() >= DECIMAL
     }
 }
 
 impl fmt::Display for Owner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.ticket, self.object)
+        formatter.write_str(&self.text)
     }
+}
+
+/// A ticket in nine digits, until the year 2540; the scripts write it so too.
+fn mark(ticket: u64) -> String {
+    let mut digits = Vec::new();
+    let mut rest = ticket;
+    while rest > 0 || digits.is_empty() {
+        let digit = usize::try_from(rest % 64).unwrap_or_default();
+        digits.extend(DIGITS.get(digit).copied().map(char::from));
+        rest /= 64;
+    }
+    digits.into_iter().rev().collect()
+}
+
+fn number(mark: &str) -> Option<u64> {
+    let mut number: u64 = 0;
+    for byte in mark.bytes() {
+        let digit = DIGITS.iter().position(|digit| *digit == byte)?;
+        number = number.checked_mul(64)?;
+        number = number.checked_add(u64::try_from(digit).ok()?)?;
+    }
+    Some(number)
 }
 
 #[cfg(test)]
@@ -36,11 +89,21 @@ mod tests {
 
     #[test]
     fn an_owner_reads_back_whatever_the_object_is_called() {
-        let owner = Owner {
-            ticket: 1_763_868_000_000_000,
-            object: "config/a b\nc".into(),
-        };
-        assert_eq!(Owner::parse(&owner.to_string()), Some(owner));
-        assert_eq!(Owner::parse("config/a"), None);
+        let owner = Owner::new(1_763_868_000_000_000, "config/a b\nc".into());
+        assert_eq!(owner.to_string(), "6H3g5aXW0 config/a b\nc");
+        assert_eq!(Owner::parse(&owner.to_string()), Some(owner.clone()));
+        assert!(!owner.is_earlier());
+        for broken in ["config/a", "+ config/a", "99999999999999999999999 config/a"] {
+            assert_eq!(Owner::parse(broken), None, "{broken}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_has_noted_is_read_and_stays_as_it_is() {
+        let noted = "1763868000000000 config/a";
+        let owner = Owner::parse(noted).unwrap();
+        assert!(owner.is_earlier());
+        assert_eq!(owner.ticket, 1_763_868_000_000_000);
+        assert_eq!(owner.to_string(), noted);
     }
 }

@@ -9,7 +9,7 @@ const MAX_ELEMENTS: usize = 1000;
 /// The same in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Entries in one argument: each part after its length.
+/// Records and entries in one argument: each part after its length.
 #[derive(Default)]
 pub(super) struct Packed(pub(super) Vec<u8>);
 
@@ -27,6 +27,14 @@ impl Packed {
         self.part(elements.len().to_string().as_bytes());
         for element in &elements {
             self.part(element);
+        }
+    }
+
+    /// A digest, and some fields.
+    pub(super) fn parts(&mut self, digest: &[u8], fields: &[Vec<u8>]) {
+        self.part(digest);
+        for field in fields {
+            self.part(field);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is to be committed, and what became of it.
 
 use super::packed::{is_large, largest_element};
-use super::record::{Commit, Record, Source};
+use super::record::{Commit, Record, Source, raw};
 use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, EntrySet};
 
@@ -68,6 +68,8 @@ pub enum TakenBy {
     Object(String),
     /// An object of another bucket, as `bucket/key`.
     OtherBucket(String),
+    /// An object of this bucket, of a deployment with another prefix, as `bucket@prefix/key`.
+    OtherPrefix(String),
     /// Somebody else than Redis Sync.
     Stranger,
 }
@@ -104,6 +106,11 @@ impl Proposal {
         }
     }
 
+    /// The same as a record has it.
+    pub(super) fn raw_digest(&self) -> Vec<u8> {
+        raw(self.digest())
+    }
+
     /// The bytes of keys and content that are on their way at a time, at the most: all that is sent
     /// with the commit, and the largest element that is sent before.
     pub fn sent_bytes(&self) -> u64 {
@@ -131,9 +138,7 @@ impl Proposal {
     /// What its commit records.
     pub(super) fn commit(&self) -> Commit<'_> {
         Commit {
-            ticket: self.ticket.number,
             digest: self.digest(),
-            writes: self.writes(),
             source: &self.source,
         }
     }

@@ -1,33 +1,13 @@
-//! The record of an object: its fields, how they are written and how they are read.
+//! The record of an object: what is in it, and what a commit writes to it.
+//!
+//! How its fields are written is in [`fields`].
+
+mod fields;
+
+pub(super) use fields::{FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, keys, raw};
 
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// The fields of a record's hash that are read together, in this order.
-pub(super) const FIELDS: [&str; 16] = [
-    "issued",
-    "ticket",
-    "announced",
-    "written",
-    "slots",
-    "fingerprint",
-    "basis",
-    "digest",
-    "etag",
-    "version_id",
-    "last_modified",
-    "plugins",
-    "written_at",
-    "error",
-    "error_at",
-    "error_basis",
-];
-
-/// The field that lists the Redis keys. It is read apart, since it may be long.
-pub(super) const KEYS: &str = "keys";
-
-/// The values of [`FIELDS`], as Redis has them.
-pub(super) type Fields = [Option<String>; FIELDS.len()];
 
 /// What is recorded of an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,61 +59,6 @@ pub struct PluginUsed {
 }
 
 impl Record {
-    /// Reads a record. Where a commit to a cluster was announced and has not finished, Redis may hold
-    /// some of the old entries and some of the new ones: then nothing says what it holds.
-    pub(super) fn decode(fields: Fields, keys: Option<&str>) -> Self {
-        let [
-            issued,
-            ticket,
-            announced,
-            written,
-            _slots,
-            fingerprint,
-            basis,
-            digest,
-            etag,
-            version_id,
-            last_modified,
-            plugins,
-            written_at,
-            error,
-            error_at,
-            error_basis,
-        ] = fields;
-        let record = Self {
-            issued: number(issued),
-            committed: number(ticket),
-            announced: number(announced),
-            written: number(written),
-            fingerprint,
-            basis,
-            digest,
-            etag,
-            version_id: version_id.filter(|version| !version.is_empty()),
-            last_modified: number(last_modified),
-            plugins: plugins
-                .and_then(|plugins| serde_json::from_str(&plugins).ok())
-                .unwrap_or_default(),
-            written_at: written_at.and_then(|time| time.parse().ok()),
-            error,
-            error_at: error_at.and_then(|time| time.parse().ok()),
-            error_basis: error_basis.filter(|basis| !basis.is_empty()),
-            keys: keys.map(list),
-            keys_bytes: 0,
-        };
-        if record.is_whole() {
-            record
-        } else {
-            Self {
-                fingerprint: None,
-                basis: None,
-                digest: None,
-                keys: None,
-                ..record
-            }
-        }
-    }
-
     /// Whether no ticket is outstanding: the last one issued is the last one committed.
     pub fn is_settled(&self) -> bool {
         self.committed != 0 && self.issued == self.committed
@@ -148,15 +73,6 @@ impl Record {
     pub(super) fn is_whole(&self) -> bool {
         self.announced <= self.committed
     }
-}
-
-fn number(text: Option<String>) -> u64 {
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
-}
-
-/// A list of keys as a commit records it.
-pub(super) fn list(json: &str) -> Vec<String> {
-    serde_json::from_str(json).unwrap_or_default()
 }
 
 /// What entries are made from.
@@ -183,75 +99,9 @@ pub enum Source {
 
 /// What a commit records, besides the keys.
 pub(super) struct Commit<'a> {
-    pub(super) ticket: u64,
     /// Digest of the entries.
     pub(super) digest: &'a str,
-    /// Whether entries are written, and not only found unchanged.
-    pub(super) writes: bool,
     pub(super) source: &'a Source,
-}
-
-impl Commit<'_> {
-    /// The fields of the record, name and value in turn.
-    pub(super) fn encode(&self) -> Vec<String> {
-        let source = match self.source {
-            Source::Gone => [const { String::new() }; 5],
-            Source::Object {
-                etag,
-                version_id,
-                last_modified,
-                fingerprint,
-                basis,
-                ..
-            } => [
-                fingerprint.clone(),
-                basis.clone(),
-                etag.clone(),
-                version_id.clone().unwrap_or_default(),
-                last_modified.to_string(),
-            ],
-        };
-        let [fingerprint, basis, etag, version_id, last_modified] = source;
-        let mut pairs = self.encode_part();
-        for (name, value) in [
-            ("fingerprint", fingerprint),
-            ("basis", basis),
-            ("etag", etag),
-            ("version_id", version_id),
-            ("last_modified", last_modified),
-            ("plugins", plugins(self.source)),
-            ("written_at", milliseconds_now().to_string()),
-        ] {
-            pairs.extend([name.to_owned(), value]);
-        }
-        pairs
-    }
-
-    /// The same for the part of a record that is in one hash slot of a cluster.
-    pub(super) fn encode_part(&self) -> Vec<String> {
-        let ticket = self.ticket.to_string();
-        let mut pairs = vec![
-            "ticket".to_owned(),
-            ticket.clone(),
-            "digest".to_owned(),
-            self.digest.to_owned(),
-        ];
-        if self.writes {
-            pairs.extend(["written".to_owned(), ticket]);
-        }
-        pairs
-    }
-}
-
-fn plugins(source: &Source) -> String {
-    let Source::Object { plugins, .. } = source else {
-        return "[]".to_owned();
-    };
-    let used = plugins.iter().map(|(name, digest)| PluginUsed {
-        name: name.clone(),
-        sha256: digest.clone(),
-    });
-    serde_json::json!(used.collect::<Vec<_>>()).to_string()
 }
 
 pub(super) fn milliseconds_now() -> u64 {

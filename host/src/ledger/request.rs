@@ -27,6 +27,8 @@ pub(super) struct Share<'a> {
     pub(super) proposal: &'a Proposal,
     /// Its record, or the part of it that is here.
     pub(super) record: String,
+    /// The same of versions before that called it otherwise.
+    pub(super) earlier: Option<String>,
     pub(super) keys: Vec<&'a str>,
     /// What is to be written to those keys; nothing where they stay as they are.
     pub(super) entries: Vec<&'a Entry>,
@@ -58,11 +60,23 @@ impl Request<'_> {
         if let Some(index) = &self.index {
             call = call.key(index.as_str());
         }
+        let earlier = names.earlier();
+        if let (Some(_), Some(earlier)) = (&self.index, &earlier) {
+            call = call.key(earlier.index(""));
+        }
         let mut objects = Vec::with_capacity(self.shares.len());
+        let mut packed = Packed::default();
         for share in &self.shares {
             let first = call.keys() + 1;
             call = share.keys.iter().fold(call, |call, key| call.key(*key));
-            objects.push(share.json(names, first, call.keys(), self.index.is_some()));
+            let last = call.keys();
+            call = share
+                .earlier
+                .iter()
+                .fold(call, |call, key| call.key(key.as_str()));
+            let fields = share.fields(self.index.is_some());
+            objects.push(share.json(names, first, last, fields.len()));
+            packed.parts(&share.proposal.raw_digest(), &fields);
         }
         for key in self.known_only() {
             call = call.key(key);
@@ -80,9 +94,13 @@ impl Request<'_> {
             "tombstone": options.tombstone.as_secs(),
             "staged": places.values().collect::<Vec<_>>(),
             "commands": self.commands(&places),
+            "earlier": earlier.as_ref().map(|earlier| serde_json::json!({
+                "prefix": names.prefix(),
+                "from": earlier.object(""),
+                "to": names.object(""),
+            })),
             "objects": objects,
         });
-        let mut packed = Packed::default();
         for entry in self.entries() {
             packed.entry(entry, places.get(entry.key.as_str()).copied());
         }
@@ -128,23 +146,28 @@ impl Request<'_> {
 
 impl Share<'_> {
     /// What the script is told of the object, whose keys are in these places.
-    fn json(&self, names: &Names, first: usize, last: usize, whole: bool) -> serde_json::Value {
-        let fields = if whole {
-            self.proposal.commit().encode()
-        } else {
-            self.proposal.commit().encode_part()
-        };
+    fn json(&self, names: &Names, first: usize, last: usize, fields: usize) -> serde_json::Value {
         serde_json::json!({
             "name": names.object(&self.proposal.key),
             "member": self.proposal.key,
             "ticket": self.proposal.ticket.number.to_string(),
             "live": self.proposal.is_live(),
             "write": self.proposal.writes(),
-            "digest": self.proposal.digest(),
             "first": first,
             "last": last,
+            "earlier": self.earlier.as_ref().map(|_| last + 1),
             "fields": fields,
         })
+    }
+
+    /// What is recorded, name and value in turn.
+    fn fields(&self, whole: bool) -> Vec<Vec<u8>> {
+        let commit = self.proposal.commit();
+        if whole {
+            commit.encode(&self.keys)
+        } else {
+            commit.encode_part(&self.keys)
+        }
     }
 }
 
@@ -181,6 +204,7 @@ mod tests {
             shares: vec![Share {
                 proposal: &proposal,
                 record: "record".into(),
+                earlier: None,
                 keys: proposal.keys().collect(),
                 entries: proposal.entries().iter().collect(),
             }],
@@ -191,7 +215,7 @@ mod tests {
             channel: None,
             tombstone: Duration::from_secs(1),
         };
-        let names = Names::new("config", false);
+        let names = Names::new("config", "", false);
         let call = request.call(&COMMIT, &names, &options, &BTreeMap::new());
         let arguments = call.command().args_iter().count();
         assert!((3990..MAX_ARGUMENTS).contains(&arguments), "{arguments}");

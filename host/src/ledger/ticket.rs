@@ -2,7 +2,7 @@
 
 use super::call::{self, Call, TICKET};
 use super::proposal::Ticket;
-use super::record::{FIELDS, Fields, Record};
+use super::record::{FIELDS, Fields, KEY_FIELDS, Record, keys};
 use super::{Ledger, LedgerError};
 
 /// Tickets taken in one round trip.
@@ -12,8 +12,8 @@ const TICKETS_AT_ONCE: usize = 500;
 /// fetched when it is needed.
 const KEYS_WITH_TICKET: usize = 16 * 1024;
 
-/// Number; the record's fields; its keys.
-type Answer = (u64, Fields, Option<String>);
+/// Number; the record's fields; its list of keys in one piece.
+type Answer = (u64, Fields, Option<Vec<u8>>);
 
 impl Ledger {
     /// Takes a ticket for each object, in their order. Whatever decides the result must be read after
@@ -43,9 +43,14 @@ impl Ledger {
     }
 }
 
-fn ticket((number, fields, keys): Answer) -> Ticket {
+fn ticket((number, fields, packed): Answer) -> Ticket {
+    let list = |packed| {
+        let mut fields = [const { None }; KEY_FIELDS.len()];
+        fields[1] = Some(packed);
+        keys(fields)
+    };
     Ticket {
         number,
-        record: Record::decode(fields, keys.as_deref()),
+        record: Record::decode(fields, packed.map(list)),
     }
 }

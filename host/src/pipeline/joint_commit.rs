@@ -105,6 +105,10 @@ impl Conflict {
             TakenBy::OtherBucket(object) => format!(
                 "the Redis key `{redis_key}` belongs to the object `{object}` of another bucket"
             ),
+            TakenBy::OtherPrefix(object) => format!(
+                "the Redis key `{redis_key}` belongs to the object `{object}` of a deployment with \
+                 another REDIS_KEY_PREFIX"
+            ),
             TakenBy::Stranger => format!(
                 "the Redis key `{redis_key}` was not written by Redis Sync (ADOPT_KEYS=false)"
             ),
@@ -194,7 +198,11 @@ mod tests {
             error.to_string(),
             "the Redis key `k` belongs to the object `b`"
         );
-        for taken_by in [TakenBy::Stranger, TakenBy::OtherBucket("x/b".into())] {
+        for taken_by in [
+            TakenBy::Stranger,
+            TakenBy::OtherBucket("x/b".into()),
+            TakenBy::OtherPrefix("config@p/b".into()),
+        ] {
             assert!(next(conflict(0, taken_by), &proposals(&["a"])).is_err());
         }
     }

@@ -1,6 +1,6 @@
 //! Comparing the bookkeeping with what the bucket means.
 
-use super::{Bookkeeping, Meaning, Record, Yields, name};
+use super::{Bookkeeping, Meaning, Record, Yields};
 use std::collections::BTreeSet;
 
 impl Bookkeeping {
@@ -37,7 +37,7 @@ impl Bookkeeping {
         let mut found = Vec::new();
         for (object, record) in &self.records {
             let [issued, committed, announced] =
-                ["issued", "ticket", "announced"].map(|field| record.number(field));
+                ["issued", "ticket", "announced"].map(|field| record.ticket(field));
             if issued != committed {
                 let tickets = format!("ticket {issued} was issued, {committed} committed");
                 found.push(format!("`{object}`: {tickets}"));
@@ -54,8 +54,8 @@ impl Bookkeeping {
             let committed = self
                 .records
                 .get(object)
-                .map(|record| record.number("ticket"));
-            if !part.keys().is_empty() && Some(part.number("ticket")) != committed {
+                .map(|record| record.ticket("ticket"));
+            if !part.keys().is_empty() && Some(part.ticket("ticket")) != committed {
                 let ticket = part.text("ticket");
                 let what = format!("`{object}`: ticket {ticket} in slot {slot}");
                 found.push(format!("{what}, {committed:?} in its record"));
@@ -71,8 +71,8 @@ impl Bookkeeping {
         if keys != yields.keys || keys.len() != listed.len() {
             differs(format!("lists {listed:?}, not {:?}", yields.keys));
         }
-        if record.text("etag") != yields.etag {
-            let etag = record.text("etag");
+        if record.etag() != yields.etag {
+            let etag = record.etag();
             differs(format!(
                 "has the entity tag `{etag}`, not `{}`",
                 yields.etag
@@ -80,6 +80,9 @@ impl Bookkeeping {
         }
         if record.expires {
             differs("expires, though the object is there".to_owned());
+        }
+        if !record.earlier().is_empty() {
+            differs(format!("still has {:?}", record.earlier()));
         }
         if self
             .indexed
@@ -89,7 +92,7 @@ impl Bookkeeping {
             differs("is in another slot than the index that has it".to_owned());
         }
         if let Some(slots) = self.slots_of(&yields.keys) {
-            let listed: Vec<u64> = serde_json::from_str(record.text("slots")).unwrap_or_default();
+            let listed: Vec<u64> = serde_json::from_str(&record.text("slots")).unwrap_or_default();
             if listed.iter().copied().collect::<BTreeSet<_>>() != slots {
                 differs(format!("lists the slots {listed:?}, not {slots:?}"));
             }
@@ -104,13 +107,13 @@ impl Bookkeeping {
         if !listed.is_empty() {
             differs(&format!("lists {listed:?}"));
         }
-        if !record.text("etag").is_empty() {
-            differs(&format!("has the entity tag `{}`", record.text("etag")));
+        if !record.etag().is_empty() {
+            differs(&format!("has the entity tag `{}`", record.etag()));
         }
         if !record.expires {
             differs("stays for ever");
         }
-        if self.slots.is_some() && !["", "[]"].contains(&record.text("slots")) {
+        if self.slots.is_some() && !["", "[]"].contains(&record.text("slots").as_str()) {
             differs(&format!("lists the slots {}", record.text("slots")));
         }
     }
@@ -119,8 +122,8 @@ impl Bookkeeping {
     fn compare_owners(&self, meaning: &Meaning, found: &mut Vec<String>) {
         let mut owned = BTreeSet::new();
         for (object, yields) in &meaning.0 {
-            let written = self.records.get(object).map_or("", |it| it.text("written"));
-            let owner = format!("{written} {}", name(object));
+            let mark = self.records.get(object).map(Record::mark);
+            let owner = format!("{} {}/{object}", mark.unwrap_or_default(), self.space);
             for key in &yields.keys {
                 owned.insert(key);
                 let noted = self.owners.get(key);

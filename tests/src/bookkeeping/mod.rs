@@ -3,23 +3,28 @@
 //!
 //! On one server, for the bucket `config`:
 //!
-//! - `redis-sync:owners`: a hash; of each Redis key `<ticket> config/<object>`, who wrote it;
+//! - `redis-sync:owners`: a hash; of each Redis key `<mark> config/<object>`, who wrote it under which ticket;
 //! - `redis-sync:object:config/<object>`: a hash, the object's record;
 //! - `redis-sync:index:config`: a sorted set of the objects that are in the bucket;
 //! - `redis-sync:stage:<number>`: a large value that waits for its commit.
+//!
+//! Where data keys have a prefix, `config@<prefix>` stands for `config`.
 //!
 //! On a cluster each name has a hash tag after `redis-sync:`; there are 16 indexes, owners for each
 //! hash slot, and `redis-sync:{tag}:part:config/<object>`, the record of what an object has in a slot.
 
 mod compare;
 mod read;
+mod record;
 
 use redis_sync_local::{BUCKET, S3};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All bookkeeping of the bucket [`BUCKET`].
+/// All bookkeeping of the bucket [`BUCKET`], of the deployment with one prefix.
 #[derive(Debug, Default)]
 pub struct Bookkeeping {
+    /// The bucket, with `@` and the prefix where there is one.
+    space: String,
     /// The records, by object.
     records: BTreeMap<String, Record>,
     /// On a cluster: what is recorded of an object in a hash slot.
@@ -40,7 +45,7 @@ pub struct Bookkeeping {
 #[derive(Debug, Default)]
 struct Record {
     /// All its fields.
-    fields: BTreeMap<String, String>,
+    fields: BTreeMap<String, Vec<u8>>,
     /// Whether Redis drops it some day.
     expires: bool,
     /// The hash slot of its name; 0 on one server.
@@ -80,22 +85,10 @@ impl Meaning {
     }
 }
 
-impl Record {
-    fn text(&self, field: &str) -> &str {
-        self.fields.get(field).map_or("", String::as_str)
+/// The bucket, with the prefix where there is one.
+fn space(prefix: &str) -> String {
+    match prefix {
+        "" => BUCKET.to_owned(),
+        prefix => format!("{BUCKET}@{prefix}"),
     }
-
-    fn number(&self, field: &str) -> u64 {
-        self.text(field).parse().unwrap_or(0)
-    }
-
-    /// The list of Redis keys.
-    fn keys(&self) -> Vec<String> {
-        serde_json::from_str(self.text("keys")).unwrap_or_default()
-    }
-}
-
-/// The name of an object of the bucket, as owners are noted.
-fn name(object: &str) -> String {
-    format!("{BUCKET}/{object}")
 }

@@ -1,20 +1,23 @@
 //! Reading the bookkeeping.
 
-use super::{Bookkeeping, Record};
+use super::{Bookkeeping, Record, space};
 use crate::connection::connect;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, cmd};
-use redis_sync_local::{BUCKET, Redis, RedisCluster};
+use redis_sync_local::{Redis, RedisCluster};
 use std::collections::BTreeMap;
 
 impl Bookkeeping {
-    /// All that a server has.
+    /// All that a server has, of the deployment with this prefix. What is of others is left behind.
     ///
     /// # Panics
     ///
     /// Where Redis does not answer.
-    pub async fn of_server(redis: &Redis) -> Self {
-        let mut all = Self::default();
+    pub async fn of_server(redis: &Redis, prefix: &str) -> Self {
+        let mut all = Self {
+            space: space(prefix),
+            ..Self::default()
+        };
         all.read(redis).await.expect("Redis reads its keys");
         all
     }
@@ -24,8 +27,9 @@ impl Bookkeeping {
     /// # Panics
     ///
     /// As [`of_server`](Self::of_server).
-    pub async fn of_cluster(cluster: &RedisCluster) -> Self {
+    pub async fn of_cluster(cluster: &RedisCluster, prefix: &str) -> Self {
         let mut all = Self {
+            space: space(prefix),
             slots: Some(BTreeMap::new()),
             ..Self::default()
         };
@@ -40,12 +44,12 @@ impl Bookkeeping {
         let names: Vec<String> = ask(&mut link, "KEYS", "redis-sync:*").await?;
         for name in names {
             let slot = self.slot(&mut link, &name).await?;
-            match split(&name) {
+            match split(&name, &self.space) {
                 ("owners", "") => {
                     let owners: BTreeMap<String, String> = ask(&mut link, "HGETALL", &name).await?;
                     self.add_owners(&mut link, &name, slot, owners).await?;
                 }
-                ("index", BUCKET) => {
+                ("index", of) if of == self.space => {
                     let command = cmd("ZRANGE").arg(&name).arg(0).arg(-1).to_owned();
                     let objects: Vec<String> = command.query_async(&mut link).await?;
                     let objects = objects.into_iter().map(|object| (object, slot));
@@ -104,15 +108,20 @@ impl Bookkeeping {
 
 /// The kind of bookkeeping that a key is by its name, and what of: an object's key, without the
 /// bucket, where there is one.
-fn split(name: &str) -> (&str, &str) {
+fn split<'a>(name: &'a str, space: &str) -> (&'a str, &'a str) {
     let rest = name.strip_prefix("redis-sync:").unwrap_or_default();
     let tagged = rest
         .strip_prefix('{')
         .and_then(|rest| rest.split_once("}:"));
     let rest = tagged.map_or(rest, |(_, rest)| rest);
     let (kind, of) = rest.split_once(':').unwrap_or((rest, ""));
-    let object = of.strip_prefix(BUCKET).and_then(|of| of.strip_prefix('/'));
-    (kind, object.unwrap_or(of))
+    let object = of.strip_prefix(space).and_then(|of| of.strip_prefix('/'));
+    match object {
+        Some(object) => (kind, object),
+        // Of another deployment.
+        None if ["object", "part"].contains(&kind) => ("", of),
+        None => (kind, of),
+    }
 }
 
 async fn record(link: &mut MultiplexedConnection, name: &str, slot: u64) -> RedisResult<Record> {

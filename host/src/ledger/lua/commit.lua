@@ -1,6 +1,7 @@
 -- Commits what one or several objects yield, all of it or nothing, on one server.
 --
--- KEYS and ARGV are those of commit_prelude.lua, with the index after the records.
+-- KEYS and ARGV are those of commit_prelude.lua, with the index after the records; with a prefix, what
+-- earlier versions called it follows.
 --
 -- Answers  {'committed'}
 --          {'superseded', i}         a later ticket of object i (from 0) has committed
@@ -26,6 +27,9 @@ end
 
 local function record(object)
   write_record(object, object.live)
+  if object.is_taken_over then
+    redis.call('ZREM', KEYS[3 + #objects], object.member)
+  end
   if object.live then
     redis.call('ZADD', index, 0, object.member)
   else

@@ -1,28 +1,50 @@
 -- Shared by the scripts that commit, or look whether they could: commit, check and apply.
 --
--- KEYS     the owners, the record of each object, every data key concerned, every staged key
---          (commit: the index after the records)
+-- KEYS     the owners, the record of each object, every data key concerned, what earlier versions called the
+--          records, every staged key (commit: the index after the records)
 -- ARGV[1]  the request, as JSON:
 --            adopt      whether keys that nobody owns are taken over
 --            channel    where changed keys are published, if anywhere
 --            tombstone  seconds that the record of an object without keys is kept
 --            staged     places of staged keys in KEYS
 --            commands   names of the commands that write the entries
+--            earlier    with a prefix: that, how names of objects began with earlier versions and begin now
 --            objects    for each object: name (bucket/key), member (key), ticket, live (whether it
 --                       exists), write (whether its entries follow, or are those already there),
---                       digest (of its entries), first and last (its keys, as places in KEYS),
---                       fields (of the record, name and value in turn)
--- ARGV[2]  for each key of each object that is written: kind, time to live in seconds or '', number
+--                       first and last (its keys, as places in KEYS), earlier (the place of what
+--                       earlier versions called the record), fields (how many parts those are)
+-- ARGV[2]  of each object: the digest of its entries, the fields of its record, name and value in turn;
+--          then for each key of each object that is written: kind, time to live in seconds or '', number
 --          of elements, elements; of kind 'staged', the one element is a place in KEYS. All are in
 --          one argument, each after its length (4 bytes, the lowest first): a request may have no
 --          more than 3999 arguments on ElastiCache Serverless, and the keys need them.
 --
--- An owner is '<ticket> <name>', with the ticket its key was written under. The record has that
--- ticket as `written`: where they differ, the one or the other was lost.
+-- An owner is '<mark> <name>', the mark being the ticket its key was written under. The record has that
+-- ticket as `written`, or as its own: where they differ, the one or the other was lost.
 
 local owners = KEYS[1]
 local request = cjson.decode(ARGV[1])
 local objects = request.objects
+
+local position = 1
+
+-- The next part of ARGV[2].
+local function next_part()
+  local part
+  part, position = struct.unpack('<I4c0', ARGV[2], position)
+  return part
+end
+
+local function next_parts(count)
+  local parts = {}
+  for i = 1, count do
+    parts[i] = next_part()
+  end
+  return parts
+end
+
+-- Names of objects whose earlier record is of a deployment with another prefix.
+local others = {}
 
 -- What `visit` first answers of the objects, which it gets with their places, counted from 0.
 local function first_of(visit)
@@ -34,17 +56,34 @@ local function first_of(visit)
   end
 end
 
+-- What an earlier version has recorded of an object becomes this deployment's, if it is that.
+local function take_over(object)
+  local keys, is_there = keys_taken_over(KEYS[object.earlier], request.earlier.prefix)
+  object.is_taken_over = keys ~= nil
+  if is_there and not keys then
+    others[request.earlier.from .. object.member] = true
+  end
+  for _, key in ipairs(keys or {}) do
+    object.old[#object.old + 1] = key
+  end
+end
+
 -- Reads the record of each object, and what it is to have.
 local function load_objects()
   local pending = false
   for i, object in ipairs(objects) do
     object.record = KEYS[1 + i]
-    local seen = redis.call('HMGET', object.record, 'ticket', 'issued', 'keys', 'written', 'digest')
-    object.committed, object.issued = number(seen[1]), number(seen[2])
-    object.written, object.recorded_digest = seen[4], seen[5]
+    object.digest, object.fields = next_part(), next_parts(object.fields)
+    local seen = redis.call('HMGET', object.record, 'ticket', 'issued', 'written', 's')
+    object.committed = number(seen[1])
+    object.issued = math.max(number(seen[2]), object.committed)
+    object.written, object.recorded_digest = seen[3] or seen[1], digest_in(seen[4])
     object.number = tonumber(object.ticket)
     object.done = object.committed == object.number
-    object.old, object.had, object.new = seen[3] and cjson.decode(seen[3]) or {}, {}, {}
+    object.old, object.had, object.new = keys_in(object.record), {}, {}
+    if request.earlier ~= cjson.null then
+      take_over(object)
+    end
     for _, key in ipairs(object.old) do
       object.had[key] = true
     end
@@ -82,9 +121,16 @@ local function forbidden()
   end
 end
 
--- The name of the object that has a key, of its owner.
+-- The name of the object that has a key, of its owner. Earlier versions have written tickets in decimal, and
+-- had one name for all prefixes.
 local function name_in(owner)
-  return owner and string.match(owner, '^%d+ (.*)$')
+  local ticket, name = string.match(owner or '', '^(%S+) (.*)$')
+  local earlier = request.earlier
+  if name and #ticket > 11 and earlier ~= cjson.null and not others[name]
+      and string.sub(name, 1, #earlier.from) == earlier.from then
+    return earlier.to .. string.sub(name, #earlier.from + 1)
+  end
+  return name
 end
 
 -- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.
@@ -116,7 +162,7 @@ local function changed(object, i)
     return nil
   end
   local answer = {'changed', i}
-  if object.recorded_digest ~= object.digest then
+  if not object.written or object.recorded_digest ~= object.digest then
     return answer
   end
   for _, key in ipairs(object.old) do
@@ -124,7 +170,7 @@ local function changed(object, i)
       return answer
     end
   end
-  local owner = (object.written or '') .. ' ' .. object.name
+  local owner = mark(object.written) .. ' ' .. object.name
   return with_owners(object, function(from, to, found)
     for place = from, to do
       if found[place - from + 1] ~= owner then

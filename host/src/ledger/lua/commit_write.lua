@@ -13,12 +13,10 @@ end
 
 -- Records what the object has now. `keep` says whether the record is to stay.
 local function write_record(object, keep)
-  local keys = {}
-  for place = object.first, object.last do
-    keys[#keys + 1] = KEYS[place]
+  write_fields(object.record, object.ticket, object.write, object.fields)
+  if object.is_taken_over then
+    redis.call('UNLINK', KEYS[object.earlier])
   end
-  redis.call('HSET', object.record, 'keys', json_list(keys), unpack(object.fields))
-  redis.call('HDEL', object.record, 'error', 'error_at', 'error_basis')
   if keep then
     redis.call('PERSIST', object.record)
   else
@@ -52,22 +50,6 @@ local function remove_old(object)
 end
 
 local push = {hash = 'HSET', list = 'RPUSH', set = 'SADD', sorted_set = 'ZADD'}
-local position = 1
-
--- The next part of ARGV[2].
-local function next_part()
-  local part
-  part, position = struct.unpack('<I4c0', ARGV[2], position)
-  return part
-end
-
-local function next_parts(count)
-  local parts = {}
-  for i = 1, count do
-    parts[i] = next_part()
-  end
-  return parts
-end
 
 -- Writes to a key that is free; plain strings are put on the list `strings` instead.
 local function write_entry(key, strings)
@@ -100,10 +82,11 @@ end
 -- Writes what the object yields, and owns it.
 local function write_entries(object)
   local keys, owned, strings = {}, {}, {}
+  local owner = mark(object.ticket) .. ' ' .. object.name
   for place = object.first, object.last do
     keys[#keys + 1] = KEYS[place]
     owned[#owned + 1] = KEYS[place]
-    owned[#owned + 1] = object.ticket .. ' ' .. object.name
+    owned[#owned + 1] = owner
   end
   call_with(keys, 'UNLINK')
   call_with(owned, 'HSET', owners)

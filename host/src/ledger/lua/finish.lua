@@ -1,9 +1,9 @@
 -- Records a commit to a cluster, after the last hash slot was touched.
 --
--- KEYS     the object's record, the index
+-- KEYS     the object's record, the index; with a prefix, what earlier versions called both
 -- ARGV     ticket, member (the object's key), '1' where the object exists, seconds that the record
---          of one that does not is kept, hash slots of its keys as JSON, then the record's fields,
---          name and value in turn
+--          of one that does not is kept, hash slots of its keys as JSON, the prefix, '1' where entries
+--          were written, then the record's fields, name and value in turn
 --
 -- Answers  {'committed'}
 --          {'stale'}   the ticket was not issued, as far as the record knows: it was lost. What was
@@ -16,8 +16,11 @@ if number(seen[1]) >= ticket then
 elseif number(seen[3]) < ticket then
   return {'stale'}
 end
-redis.call('HDEL', record, 'error', 'error_at', 'error_basis')
-redis.call('HSET', record, unpack(ARGV, 6))
+write_fields(record, ARGV[1], ARGV[7] == '1', {unpack(ARGV, 8)})
+if KEYS[3] and keys_taken_over(KEYS[3], ARGV[6]) then
+  redis.call('UNLINK', KEYS[3])
+  redis.call('ZREM', KEYS[4], ARGV[2])
+end
 -- A later commit that was announced meanwhile has not finished: it may be in every slot it knows.
 if number(seen[2]) > ticket then
   return {'committed'}

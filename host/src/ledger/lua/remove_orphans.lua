@@ -25,16 +25,19 @@ end)
 call_with(orphans, 'UNLINK')
 call_with(orphans, 'HDEL', owners)
 
-local listed = redis.call('HGET', record, 'keys')
-if listed then
-  local left, before = {}, cjson.decode(listed)
+local before = keys_in(record)
+if #before > 0 then
+  local left = {}
   for _, key in ipairs(before) do
     if not is_orphan[key] then
       left[#left + 1] = key
     end
   end
   if #left < #before then
-    redis.call('HSET', record, 'keys', json_list(left))
+    local packed = pack_keys(left)
+    -- In one piece: the next commit of the object writes it in several.
+    redis.call('HSET', record, PIECES[1], packed)
+    redis.call('HDEL', record, 'keys', unpack(PIECES, 2))
     if #left == 0 then
       redis.call('EXPIRE', record, tombstone)
     end

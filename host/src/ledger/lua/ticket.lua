@@ -4,7 +4,7 @@
 -- ARGV     seconds that a record is kept which nothing is committed to, size up to which the list of
 --          its keys is handed out, the fields that are handed out
 --
--- Answers  the ticket, the fields, the list of keys as JSON where it is short enough
+-- Answers  the ticket, the fields, the packed list of keys where it is short enough
 --
 -- A ticket is the larger of the last one plus 1 and the server's clock in microseconds, so that it
 -- still grows where the record was lost. The last one is the last that the record knows of: after a
@@ -23,7 +23,8 @@ if last == 0 then
   redis.call('EXPIRE', record, ARGV[1])
 end
 local keys = false
-if redis.call('HSTRLEN', record, 'keys') <= tonumber(ARGV[2]) then
-  keys = redis.call('HGET', record, 'keys')
+if number(seen[2]) > 0 and redis.call('HEXISTS', record, 'keys') == 0
+    and redis.call('HSTRLEN', record, PIECES[1]) <= tonumber(ARGV[2]) then
+  keys = packed_in(record)
 end
 return {ticket, redis.call('HMGET', record, unpack(ARGV, 3)), keys}

@@ -9,7 +9,7 @@ use super::call::Call;
 use super::connection::Connection;
 use super::names::Names;
 use super::proposal::{Proposal, Ticket, Write};
-use super::record::{FIELDS, Record, Source};
+use super::record::{FIELDS, KEY_FIELDS, Record, Source, keys};
 use super::request::{CommitOptions, Request, Share};
 use super::stage::Staged;
 use crate::entry::{Entry, EntrySet, Value as EntryValue};
@@ -20,15 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Fields of a record that say nothing about the protocol.
-const DESCRIPTIONS: [&str; 7] = [
-    "fingerprint",
-    "basis",
-    "etag",
-    "version_id",
-    "last_modified",
-    "plugins",
-    "written_at",
-];
+const DESCRIPTIONS: [&str; 5] = ["s", "e", "p", "q", "r"];
 
 /// A Redis server, and a connection to it.
 struct Server {
@@ -70,11 +62,13 @@ impl Server {
         for key in keys {
             let kind: String = self.ask(&["TYPE", &key]).await;
             let value = match kind.as_str() {
-                "hash" => {
-                    let mut fields: BTreeMap<String, String> = self.ask(&["HGETALL", &key]).await;
-                    fields.retain(|name, _| !DESCRIPTIONS.contains(&name.as_str()));
-                    json!(fields)
+                "hash" if is_record(&key) => {
+                    json!(readable(self.ask(&["HGETALL", &key]).await))
                 }
+                "hash" => json!(
+                    self.ask::<BTreeMap<String, String>>(&["HGETALL", &key])
+                        .await
+                ),
                 "zset" => json!(self.ask::<Vec<String>>(&["ZRANGE", &key, "0", "-1"]).await),
                 "list" => json!(self.ask::<Vec<String>>(&["LRANGE", &key, "0", "-1"]).await),
                 "set" => json!(self.ask::<BTreeSet<String>>(&["SMEMBERS", &key]).await),
@@ -93,9 +87,30 @@ impl Server {
     }
 }
 
-/// `~` stands for a space within a word.
+fn is_record(key: &str) -> bool {
+    ["record", "part:", "redis-sync:object:"]
+        .iter()
+        .any(|name| key.starts_with(name))
+}
+
+/// The fields of a record without descriptions. Of the packed list of keys, those are shown.
+fn readable(fields: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Value> {
+    let packed = KEY_FIELDS.map(|name| fields.get(name).cloned());
+    let mut shown: BTreeMap<String, Value> = fields
+        .into_iter()
+        .filter(|(name, _)| !DESCRIPTIONS.contains(&name.as_str()))
+        .map(|(name, value)| (name, json!(String::from_utf8_lossy(&value))))
+        .collect();
+    if packed.iter().skip(1).any(Option::is_some) {
+        shown.retain(|name, _| !KEY_FIELDS.contains(&name.as_str()));
+        shown.insert("keys".to_owned(), json!(keys(packed)));
+    }
+    shown
+}
+
+/// `~` stands for a space within a word, `^` for what goes before a key of one letter in a packed list.
 fn unescaped(word: &str) -> String {
-    word.replace('~', " ")
+    word.replace('~', " ").replace('^', "\0\u{1}")
 }
 
 fn line(answer: &redis::Value) -> String {
@@ -170,11 +185,25 @@ const OPTIONS: CommitOptions<'static> = CommitOptions {
 
 /// A call of a commit script for one server: what is not in `known` is not declared.
 fn whole(proposals: &[Proposal], known: &[&str], options: &CommitOptions<'_>) -> Call {
-    let names = Names::new("b", false);
+    whole_of("", proposals, known, options)
+}
+
+/// The same of a deployment with a prefix.
+fn whole_of(
+    prefix: &str,
+    proposals: &[Proposal],
+    known: &[&str],
+    options: &CommitOptions<'_>,
+) -> Call {
+    let names = Names::new("b", prefix, false);
     let request = Request {
         owners: names.owners(None),
         index: Some(names.index("")),
-        shares: shares(proposals, |key| names.record(key)),
+        shares: shares(
+            proposals,
+            |key| names.record(key),
+            |key| Some(names.earlier()?.record(key)),
+        ),
         known: known.iter().map(|key| (*key).to_owned()).collect(),
     };
     request.call(&super::call::COMMIT, &names, options, &BTreeMap::new())
@@ -190,16 +219,21 @@ fn in_slot(
     let request = Request {
         owners: "owners".to_owned(),
         index: None,
-        shares: shares(proposals, |key| format!("part:{key}")),
+        shares: shares(proposals, |key| format!("part:{key}"), |_| None),
         known: known.iter().map(|key| (*key).to_owned()).collect(),
     };
-    request.call(script, &Names::new("b", true), &OPTIONS, staged)
+    request.call(script, &Names::new("b", "", true), &OPTIONS, staged)
 }
 
-fn shares(proposals: &[Proposal], record: impl Fn(&str) -> String) -> Vec<Share<'_>> {
+fn shares(
+    proposals: &[Proposal],
+    record: impl Fn(&str) -> String,
+    earlier: impl Fn(&str) -> Option<String>,
+) -> Vec<Share<'_>> {
     let share = |proposal| Share {
         proposal,
         record: record(&proposal.key),
+        earlier: earlier(&proposal.key),
         keys: proposal.keys().collect(),
         entries: proposal.entries().iter().collect(),
     };
@@ -216,9 +250,11 @@ fn the_scripts_name_no_field_that_a_record_does_not_have() {
         include_str!("../lua/fail.lua"),
         include_str!("../lua/finish.lua"),
         include_str!("../lua/remove_orphans.lua"),
+        include_str!("../lua/prelude.lua"),
         include_str!("../lua/ticket.lua"),
     ];
     let mut named = BTreeSet::new();
+    let others = ["slots", "ticket"];
     for line in scripts.iter().flat_map(|script| script.lines()) {
         let Some((_, arguments)) = line.split_once("record, '") else {
             continue;
@@ -228,7 +264,8 @@ fn the_scripts_name_no_field_that_a_record_does_not_have() {
     named.remove("");
     assert!(named.len() > 8, "{named:?}");
     for name in named {
-        let known = FIELDS.contains(&name.as_str()) || name == super::record::KEYS;
+        let name = name.as_str();
+        let known = FIELDS.contains(&name) || KEY_FIELDS.contains(&name) || others.contains(&name);
         assert!(known, "`{name}` is not a field of a record");
     }
 }

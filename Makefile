@@ -112,8 +112,20 @@ programs:
 	cargo build --profile guest --target wasm32-wasip1 --target-dir target/guests --package plain
 	cp target/guests/wasm32-wasip1/guest/plain.wasm $(PLAIN)-rust.wasm
 
+DEPLOY := target/deploy
+
+.PHONY: lint-template
+lint-template: $(DEPLOY)/.installed ## template.yaml, translated as AWS SAM does and asserted on; runbook, Dockerfile; installs linters (Python)
+	cd tests/deploy && PYTHONDONTWRITEBYTECODE=1 ../../$(DEPLOY)/bin/python -m unittest --quiet
+
+$(DEPLOY)/.installed: tests/deploy/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
+	python3 -m venv $(DEPLOY)
+	$(DEPLOY)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 .PHONY: check
-check: setup lean lint deny ## formatting, clippy, docs, the scripts, dependencies, tests; with test-moto and test-languages what CI runs
+check: setup lean lint lint-template deny ## formatting, clippy, docs, the scripts, the template, dependencies, tests; with test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items

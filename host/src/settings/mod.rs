@@ -191,4 +191,6 @@ fn check_prefixes(reader: &mut Reader<'_>, settings: &Settings) {
 }
 
 #[cfg(test)]
+mod template_tests;
+#[cfg(test)]
 mod tests;

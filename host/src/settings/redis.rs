@@ -69,6 +69,12 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RedisSettings {
     if settings.ca_file.is_some() && !settings.tls {
         reader.problem("REDIS_CA_FILE", "is of use only with REDIS_TLS=true");
     }
+    if settings.iam.as_ref().is_some_and(|iam| iam.serverless) && !settings.cluster {
+        reader.problem(
+            "REDIS_CLUSTER",
+            "must be true with REDIS_IAM_SERVERLESS: a serverless cache is always a cluster",
+        );
+    }
     if settings.iam.is_some() {
         if settings.username.is_none() {
             reader.problem(

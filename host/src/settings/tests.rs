@@ -71,6 +71,30 @@ fn a_ceiling_below_its_limit_is_a_problem() {
 }
 
 #[test]
+fn a_serverless_cache_is_always_a_cluster() {
+    let serverless = |cluster: &str| {
+        read(&[
+            ("CONFIG_BUCKET_NAME", "b"),
+            ("REDIS_HOST", "h"),
+            ("AWS_REGION", "eu-west-2"),
+            ("REDIS_TLS", "true"),
+            ("REDIS_USERNAME", "u"),
+            ("REDIS_IAM_CACHE_NAME", "cache"),
+            ("REDIS_IAM_SERVERLESS", "true"),
+            ("REDIS_CLUSTER", cluster),
+        ])
+    };
+    let SettingsError(problems) = serverless("false").unwrap_err();
+    assert_eq!(
+        problems,
+        [
+            "REDIS_CLUSTER must be true with REDIS_IAM_SERVERLESS: a serverless cache is always a cluster"
+        ]
+    );
+    assert!(serverless("true").is_ok());
+}
+
+#[test]
 fn a_password_is_never_printed() {
     let settings = read(&[
         ("CONFIG_BUCKET_NAME", "b"),

@@ -58,7 +58,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "REDIS_IAM_SERVERLESS",
         Some("false"),
-        "Whether that cache is a serverless one.",
+        "Whether that cache is a serverless one, which is always a cluster.",
     ),
     variable(
         "REDIS_CLUSTER",

@@ -124,8 +124,37 @@ $(DEPLOY)/.installed: tests/deploy/requirements.txt
 	$(DEPLOY)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+.PHONY: package-sdk
+package-sdk: setup ## the SDK and its macros as crates, built from what is in them: what `cargo publish` of both would upload
+	cargo package --quiet --locked --allow-dirty --target-dir target/sdk --package redis-sync-guest-macros --package redis-sync-guest
+
+PACKAGING := target/packaging
+PACKAGES := target/packages
+
+# Each architecture takes a quarter of an hour of processor time from nothing.
+.PHONY: package
+package: setup package-x86_64 package-arm64 ## zips for both architectures, looked at, with checksums and SBOMs, and the main job run on each
+	@# The template beside them takes a zip as it is, in place of building one.
+	sed -e '/^    Metadata:$$/,/^        Binary:/d' -e 's|CodeUri: \.$$|CodeUri: redis-sync-arm64.zip|' template.yaml > $(PACKAGES)/template.yaml
+
+package-%: $(PACKAGING)/.installed
+	PATH="$(abspath $(PACKAGING))/bin:$$PATH" cargo lambda build --release --locked --package redis-sync --bin bootstrap \
+	  --$(subst _,-,$*) --lambda-dir $(PACKAGING)/$*
+	$(PACKAGING)/bin/python tests/deploy/package.py pack $(PACKAGING)/$*/bootstrap/bootstrap $* $(PACKAGES)
+	$(BUILD)
+	$(PACKAGING)/bin/python tests/deploy/package.py run $(PACKAGING)/$*/bootstrap/bootstrap $* target/debug/main-job
+
+# qemu runs the other architecture's, with that one's C library.
+$(PACKAGING)/.installed: Makefile
+	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
+	python3 -m venv $(PACKAGING)
+	$(PACKAGING)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.15.2 zopfli==0.4.3
+	rustup target add x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
+	@[ "$$(uname -m)" = aarch64 ] || command -v qemu-aarch64-static >/dev/null || $(MAKE) --no-print-directory install PACKAGE="qemu-user-static libc6-arm64-cross"
+	@touch $@
+
 .PHONY: check
-check: setup lean lint lint-template deny ## formatting, clippy, docs, the scripts, the template, dependencies, tests; with test-moto and test-languages what CI runs
+check: setup lean lint lint-template package-sdk deny ## formatting, clippy, docs, the scripts, the template, dependencies, tests; with test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items

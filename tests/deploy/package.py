@@ -77,9 +77,9 @@ def bill(architecture, content):
     metadata = json.loads(subprocess.check_output(command, cwd=ROOT))
     packages = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    tree = ["cargo", "tree", "--locked", "--package", "redis-sync", "--edges", "normal", "--target", triple]
+    tree = ["cargo", "tree", "--locked", "--package", "redis-sync", "--edges", "normal,no-proc-macro", "--target", triple]
     lines = subprocess.check_output([*tree, "--prefix", "none", "--format", "{p}"], cwd=ROOT, text=True)
-    linked = {tuple(line.split()[:2]) for line in lines.splitlines() if line and "(proc-macro)" not in line}
+    linked = {tuple(line.split()[:2]) for line in lines.splitlines() if line}
     checksums = locked_checksums()
     chosen = {
         id: package

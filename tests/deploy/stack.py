@@ -20,8 +20,8 @@ PSEUDO = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
-    "AWS::StackId": "arn:aws:cloudformation:eu-west-2:123456789012:stack/config/0a1b2c3d-1-2-3-4e5f",
-    "AWS::StackName": "config",
+    "AWS::StackId": "arn:aws:cloudformation:eu-west-2:123456789012:stack/the-config-of-flags/0a1b2c3d-1-2-3-4e5f",
+    "AWS::StackName": "the-config-of-flags",
 }
 NOTHING = {"Ref": "AWS::NoValue"}
 

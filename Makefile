@@ -68,6 +68,10 @@ soak: setup ## what tests shorten, in full: 200 kills, then HISTORIES=100000 ran
 	cargo test --workspace --test e2e -- --ignored --nocapture killed_200_times
 	HISTORIES=$(HISTORIES) cargo test --workspace --test e2e -- --nocapture convergence::
 
+.PHONY: mutants
+mutants: setup ## careless variants of the ledger's rules, one at a time, and the test that notices each; MUTANTS=NAME... are some
+	tests/mutants/run $(MUTANTS)
+
 LANGUAGES := target/languages
 
 .PHONY: test-languages
@@ -164,13 +168,15 @@ check: setup lean lint lint-template package-sdk deny ## formatting, clippy, doc
 SCRIPTS := host/src/ledger/lua
 LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS ARGV --max-line-length 120 \
   --ignore 211/in_chunks 211/call_with 211/json_list 211/number 211/undeclared 211/changed 211/mark \
-  211/digest_in 211/pack_keys 211/packed_in 211/keys_in 211/keys_taken_over 211/write_fields --
+  211/digest_in 211/pack_keys 211/packed_in 211/keys_in 211/keys_taken_over 211/write_fields \
+  211/reservation 211/reserved 211/give_back 211/ticket_of 211/unreserved 211/unstaged 211/forbidden 211/names_at --
 
 .PHONY: lint
 lint: target/.luacheck ## the scripts of the ledger, each with its prelude
-	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans release; do \
+	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans release unreserve; do \
 	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
-	cd $(SCRIPTS) && cat prelude.lua commit_prelude.lua check.lua | $(LUACHECK) -
+	cd $(SCRIPTS) && for script in check reserve; do \
+	  cat prelude.lua commit_prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in commit apply; do \
 	  cat prelude.lua commit_prelude.lua commit_write.lua $$script.lua | $(LUACHECK) -; done
 

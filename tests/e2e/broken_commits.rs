@@ -16,9 +16,9 @@ const BEFORE: [&str; 3] = ["a", "b", "c"];
 /// What it is to yield when the commit is broken off: a key less, one that changes, one more.
 const NEW: [&str; 3] = ["b", "c", "d"];
 
-/// The scripts of a commit at the least: a ticket, three checks, an announcement, four hash slots,
-/// and the end.
-const STEPS: usize = 10;
+/// The scripts of a commit at the least: a ticket, three checks, an announcement, a key that is reserved, four
+/// hash slots, and the end.
+const STEPS: usize = 11;
 
 /// What happens to the object after its worker has died.
 #[derive(Clone, Copy, Debug)]
@@ -194,8 +194,8 @@ async fn a_commit_that_ends_after_a_later_one_was_broken_off_hides_nothing() {
     let (mut mirror, first_turnstile) = mirror().await;
     let second_turnstile = Turnstile::before(cluster(&mirror)).await.unwrap();
     // The first before its announcement, and before its end.
-    for first in [STEPS - 6, STEPS - 1] {
-        for second in STEPS - 6..STEPS - 1 {
+    for first in [STEPS - 7, STEPS - 1] {
+        for second in STEPS - 7..STEPS - 1 {
             first_turnstile.announce(cluster(&mirror)).await.unwrap();
             mirror.put(OBJECT, &NEW, "first");
             let held = begin(&mirror, &first_turnstile, first).await;
@@ -210,5 +210,49 @@ async fn a_commit_that_ends_after_a_later_one_was_broken_off_hides_nothing() {
             heal(&mut mirror, Then::Deleted, &what).await;
             restore(&mut mirror).await;
         }
+    }
+}
+
+/// Another object takes a key when the worker has found it free, wherever that is: either the one has all that it
+/// yields, or the other, and nothing of the one that fails is removed. Fails where keys are not reserved before
+/// the first hash slot is written to (`reserve.lua`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_taken_while_a_commit_is_on_its_way_leaves_no_half_of_it() {
+    const OTHER: &str = "flags/other";
+    let (mut mirror, turnstile) = mirror().await;
+    for scripts in 0.. {
+        mirror.put(OBJECT, &["d", "e"], "new");
+        let worker = begin(&mirror, &turnstile, scripts).await;
+        if !worker.is_held() {
+            assert!(scripts >= STEPS - 1, "only {scripts} scripts");
+            return;
+        }
+        mirror.put(OTHER, &["e"], "other");
+        let other = mirror.deliver(OTHER).await;
+        let outcome = worker.go_on().await.unwrap();
+        let what = format!("taken after {scripts} scripts, {other:?}, and then {outcome:?}");
+        assert_ne!(other.is_ok(), outcome.is_ok(), "{what}");
+        let expected = if other.is_ok() {
+            json!({"a": "before", "b": "before", "c": "before", "e": "other"})
+        } else {
+            json!({"d": "new", "e": "new"})
+        };
+        for again in 0..3 {
+            assert_eq!(
+                mirror.target.held().await,
+                expected,
+                "{what}, {again} times again"
+            );
+            let _ = mirror.deliver(OBJECT).await;
+        }
+        mirror.function.invoke(json!({"sync": {}})).await.unwrap();
+        assert_eq!(mirror.target.held().await, expected, "{what}, and a sync");
+        mirror.delete(OTHER);
+        mirror.deliver(OTHER).await.unwrap();
+        mirror.deliver(OBJECT).await.unwrap();
+        mirror
+            .assert_equal(&format!("{what}, and the other is gone"))
+            .await;
+        restore(&mut mirror).await;
     }
 }

@@ -16,7 +16,7 @@ fn play(cases: u32, kind: Kind, place: Place, target: impl Future<Output = Targe
         .enable_all()
         .build()
         .unwrap();
-    let player = runtime.block_on(async { Player::new(place, target.await).await });
+    let player = runtime.block_on(async { Player::new(kind, place, target.await).await });
     let player = RefCell::new(player);
     let config = Config {
         cases: number("HISTORIES").unwrap_or(cases),
@@ -53,6 +53,37 @@ fn any_history_on_several_processes_converges() {
 #[test]
 fn any_history_on_a_cluster_converges() {
     play(40, Kind::Plain, Place::Here, Target::cluster());
+}
+
+/// Fails where a conflict on a cluster is met when some hash slots have been written to.
+#[test]
+fn objects_that_claim_one_key_are_whole() {
+    play(20, Kind::Clashes, Place::Here, Target::server());
+}
+
+#[test]
+fn objects_that_claim_one_key_are_whole_on_a_cluster() {
+    play(40, Kind::Clashes, Place::Here, Target::cluster());
+}
+
+#[test]
+fn deployments_with_different_prefixes_converge() {
+    play(20, Kind::Prefixes, Place::Here, Target::server());
+}
+
+#[test]
+fn deployments_with_different_prefixes_converge_on_a_cluster() {
+    play(10, Kind::Prefixes, Place::Here, Target::cluster());
+}
+
+#[test]
+fn what_an_earlier_version_has_left_is_taken_over_by_the_next_sync() {
+    play(20, Kind::Upgrades, Place::Here, Target::server());
+}
+
+#[test]
+fn what_an_earlier_version_has_left_on_a_cluster_is_taken_over_by_the_next_sync() {
+    play(10, Kind::Upgrades, Place::Here, Target::cluster());
 }
 
 #[test]

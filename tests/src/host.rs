@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// The time that an invocation has, unless it is said otherwise.
 pub const LIMIT: Duration = Duration::from_secs(25);
 
+/// The time that a full sync has: on a cluster, each of 16,384 hash slots is looked at.
+const SYNC_LIMIT: Duration = Duration::from_secs(100);
+
 /// A host.
 #[derive(Clone)]
 pub struct Host(Arc<Pipeline>);
@@ -80,7 +83,7 @@ impl Host {
     ///
     /// What failed.
     pub async fn full_sync(&self) -> Result<(), String> {
-        let (mode, deadline) = (Mode::Write(Rerun::IfChanged), Instant::now() + LIMIT);
+        let (mode, deadline) = (Mode::Write(Rerun::IfChanged), Instant::now() + SYNC_LIMIT);
         let summary = full_sync::run(&self.0, &Span::under(""), mode, deadline).await;
         let message = format!("the sync: {summary}, {:?}", summary.failures);
         summary.is_success().then_some(()).ok_or(message)

@@ -12,6 +12,8 @@ pub(super) enum Answer {
     Undeclared(Vec<String>),
     /// Staged values are gone: their time was up.
     Unstaged,
+    /// Nothing is in the way, but keys have to be reserved.
+    Unreserved,
 }
 
 impl Answer {
@@ -20,6 +22,7 @@ impl Answer {
         let verdict = match words {
             [Word::Text(name)] if name == "committed" => Verdict::Committed,
             [Word::Text(name)] if name == "unstaged" => return Ok(Self::Unstaged),
+            [Word::Text(name)] if name == "unreserved" => return Ok(Self::Unreserved),
             [Word::Text(name), keys @ ..] if name == "undeclared" => {
                 return Ok(Self::Undeclared(keys.iter().map(Word::text).collect()));
             }

@@ -20,6 +20,8 @@ pub(super) static TICKET: LazyLock<Script> = script!("ticket.lua");
 pub(super) static COMMIT: LazyLock<Script> =
     script!("commit_prelude.lua", "commit_write.lua", "commit.lua");
 pub(super) static CHECK: LazyLock<Script> = script!("commit_prelude.lua", "check.lua");
+pub(super) static RESERVE: LazyLock<Script> = script!("commit_prelude.lua", "reserve.lua");
+pub(super) static UNRESERVE: LazyLock<Script> = script!("unreserve.lua");
 pub(super) static APPLY: LazyLock<Script> =
     script!("commit_prelude.lua", "commit_write.lua", "apply.lua");
 pub(super) static ANNOUNCE: LazyLock<Script> = script!("announce.lua");

@@ -6,13 +6,15 @@
 //! 1. looks for conflicts in every slot it is to write to, and writes nothing if there is one;
 //! 2. **announces** itself at home: an announced ticket keeps earlier ones from starting, and the
 //!    record learns every slot before it is touched;
-//! 3. calls the commit script in every slot that the object was ever in, also where nothing of it
+//! 3. **reserves** every key that is not the object's yet, in every slot it is to write to, and gives up where
+//!    one of them was taken since step 1: what it has reserved it gives back, and nothing has changed;
+//! 4. calls the commit script in every slot that the object was ever in, also where nothing of it
 //!    is left: a part with a later ticket is never overwritten, so that a straggler can do no harm;
-//! 4. **finishes** at home.
+//! 5. **finishes** at home.
 //!
 //! A worker that dies in between leaves a ticket announced and not committed. Then nobody takes the
 //! record for what Redis holds ([`Write::Unchanged`](super::Write::Unchanged) is refused), and the next
-//! delivery writes everything. The same heals the rare conflict that comes about after step 1. Nor
+//! delivery writes everything, or gives back what was reserved. Nothing is applied that is not reserved. Nor
 //! does anybody rely on a later ticket that has not finished ([`Verdict::Stale`]): its worker may
 //! have taken it on behalf of another object, and its event may never come again for this one.
 //!
@@ -21,7 +23,7 @@
 //! objects had and those they are to have taken together. It refuses more.
 
 use super::answer::Word;
-use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH};
+use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH, RESERVE, UNRESERVE};
 use super::commit::Attempt;
 use super::proposal::{Proposal, Verdict};
 use super::request::{Request, Share};
@@ -44,7 +46,7 @@ impl Ledger {
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
         let new: BTreeSet<Slot> = proposals.iter().flat_map(slots).collect();
-        let checked = self.decide_in(&new, &CHECK, proposals, staged).await?;
+        let (checked, to_reserve) = self.decide_in(&new, &CHECK, proposals, staged).await?;
         let Attempt::Verdict(Verdict::Committed) = checked else {
             return Ok(checked);
         };
@@ -55,7 +57,14 @@ impl Ledger {
                 Err(verdict) => return Ok(Attempt::Verdict(verdict)),
             }
         }
-        let applied = self
+        let (reserved, _) = self
+            .decide_in(&to_reserve, &RESERVE, proposals, staged)
+            .await?;
+        let Attempt::Verdict(Verdict::Committed) = reserved else {
+            self.unreserve(&to_reserve, proposals).await?;
+            return Ok(reserved);
+        };
+        let (applied, _) = self
             .decide_in(&concerned, &APPLY, proposals, staged)
             .await?;
         if let Attempt::Verdict(Verdict::Committed) = applied {
@@ -68,38 +77,72 @@ impl Ledger {
         Ok(applied)
     }
 
+    /// Gives back what was reserved for a commit that cannot be.
+    async fn unreserve(
+        &self,
+        slots: &BTreeSet<Slot>,
+        proposals: &[Proposal],
+    ) -> Result<(), LedgerError> {
+        let call = |(slot, proposal): (&Slot, &Proposal)| {
+            Call::new(&UNRESERVE)
+                .key(self.names.owners(Some(*slot)))
+                .key(self.names.part(*slot, &proposal.key))
+                .argument(proposal.ticket.number.to_string())
+                .argument(self.names.object(&proposal.key))
+        };
+        let pairs = proposals
+            .iter()
+            .flat_map(|proposal| slots.iter().map(move |slot| (slot, proposal)));
+        let calls: Vec<Call> = pairs.map(call).collect();
+        for calls in calls.chunks(SLOTS_AT_ONCE) {
+            try_join_all(calls.iter().map(|call| self.call::<u64>(call))).await?;
+        }
+        Ok(())
+    }
+
     /// Calls a commit script in these slots, many at a time, until one of them says no. That a staged
-    /// value is not there counts only where nothing else is in the way.
+    /// value is not there counts only where nothing else is in the way. Also says in which slots keys have to
+    /// be reserved.
     async fn decide_in(
         &self,
         slots: &BTreeSet<Slot>,
         script: &'static Script,
         proposals: &[Proposal],
         staged: &AllStaged,
-    ) -> Result<Attempt, LedgerError> {
+    ) -> Result<(Attempt, BTreeSet<Slot>), LedgerError> {
         let mut unstaged = false;
+        let mut unreserved = BTreeSet::new();
         let mut requests = self.requests(slots, proposals);
         while !requests.is_empty() {
             let now = requests.split_off(requests.len().saturating_sub(SLOTS_AT_ONCE));
-            let calls = now
-                .into_iter()
-                .map(|request| self.decide(script, request, staged));
-            for attempt in try_join_all(calls).await? {
+            let calls = now.into_iter().map(|(slot, request)| async move {
+                let attempt = self.decide(script, request, staged).await?;
+                Ok::<_, LedgerError>((slot, attempt))
+            });
+            for (slot, attempt) in try_join_all(calls).await? {
                 match attempt {
                     Attempt::Verdict(Verdict::Committed) => {}
-                    Attempt::Verdict(_) => return Ok(attempt),
+                    Attempt::Verdict(_) => return Ok((attempt, unreserved)),
                     Attempt::Unstaged => unstaged = true,
+                    Attempt::Unreserved => {
+                        unreserved.insert(slot);
+                    }
                 }
             }
         }
-        Ok(if unstaged {
+        let attempt = if unstaged {
             Attempt::Unstaged
         } else {
             Attempt::Verdict(Verdict::Committed)
-        })
+        };
+        Ok((attempt, unreserved))
     }
 
-    fn requests<'a>(&self, slots: &BTreeSet<Slot>, proposals: &'a [Proposal]) -> Vec<Request<'a>> {
+    fn requests<'a>(
+        &self,
+        slots: &BTreeSet<Slot>,
+        proposals: &'a [Proposal],
+    ) -> Vec<(Slot, Request<'a>)> {
         let mut pieces: Vec<_> = proposals.iter().map(Pieces::of).collect();
         let earlier = self.names.earlier();
         let request = |slot: &Slot| {
@@ -122,7 +165,7 @@ impl Ledger {
                 let recorded = pieces.recorded.remove(slot);
                 request.known.extend(recorded.unwrap_or_default());
             }
-            request
+            (*slot, request)
         };
         slots.iter().map(request).collect()
     }

@@ -13,6 +13,8 @@ pub(super) enum Attempt {
     Verdict(Verdict),
     /// Nothing is in the way but that staged values are not there.
     Unstaged,
+    /// On a cluster: nothing is in the way, but keys have to be reserved.
+    Unreserved,
 }
 
 impl Ledger {
@@ -31,12 +33,12 @@ impl Ledger {
             .await?
         {
             Attempt::Verdict(verdict) => return Ok(verdict),
-            Attempt::Unstaged => {}
+            Attempt::Unstaged | Attempt::Unreserved => {}
         }
         let staged = self.stage(proposals).await?;
         let verdict = match self.attempt(proposals, &staged).await? {
             Attempt::Verdict(verdict) => verdict,
-            Attempt::Unstaged => Verdict::Stale(0),
+            Attempt::Unstaged | Attempt::Unreserved => Verdict::Stale(0),
         };
         if verdict != Verdict::Committed {
             self.unstage(staged).await;
@@ -94,11 +96,13 @@ impl Ledger {
         match self.answer(script, &request, staged).await? {
             Answer::Verdict(verdict) => return Ok(Attempt::Verdict(verdict)),
             Answer::Unstaged => return Ok(Attempt::Unstaged),
+            Answer::Unreserved => return Ok(Attempt::Unreserved),
             Answer::Undeclared(more) => request.known.extend(more),
         }
         Ok(match self.answer(script, &request, staged).await? {
             Answer::Verdict(verdict) => Attempt::Verdict(verdict),
             Answer::Unstaged => Attempt::Unstaged,
+            Answer::Unreserved => Attempt::Unreserved,
             Answer::Undeclared(_) => Attempt::Verdict(Verdict::Stale(0)),
         })
     }

@@ -67,7 +67,7 @@ impl Ledger {
     pub async fn explain(&self, redis_key: &str) -> Result<Option<Explanation>, LedgerError> {
         let owners = self.names.owners_of(redis_key);
         let owner: Option<String> = self.ask(cmd("HGET").arg(owners).arg(redis_key)).await?;
-        let Some(Owner { object, .. }) = owner.as_deref().and_then(Owner::parse) else {
+        let Some(Owner { object, .. }) = owner.as_deref().and_then(Owner::of_value) else {
             return Ok(None);
         };
         let record = self.names.record_of(&object);

@@ -33,9 +33,13 @@ impl Owner {
         }
     }
 
-    /// Reads what a commit has noted.
+    /// Reads what a commit has noted, be it that it has reserved the key.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (mark, object) = text.split_once(' ')?;
+        let reserved = Reservation::parse(text);
+        let (mark, object) = match &reserved {
+            Some(reserved) => (reserved.mark, reserved.object),
+            None => text.split_once(' ')?,
+        };
         let ticket = if mark.len() < DECIMAL {
             number(mark)?
         } else {
@@ -48,10 +52,36 @@ impl Owner {
         })
     }
 
+    /// Reads who has written the key: not who has reserved it.
+    pub(super) fn of_value(text: &str) -> Option<Self> {
+        Self::parse(Reservation::parse(text).map_or(text, |reserved| reserved.before))
+    }
+
     /// Whether an earlier version has noted it, which did not name the prefix of its deployment.
     pub(super) fn is_earlier(&self) -> bool {
         let mark = self.text.split(' ').next().unwrap_or_default();
         mark.len() >= DECIMAL
+    }
+}
+
+/// A key of a cluster that an object is about to write.
+struct Reservation<'a> {
+    mark: &'a str,
+    object: &'a str,
+    /// Who has it until then.
+    before: &'a str,
+}
+
+impl<'a> Reservation<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (mark, rest) = text.strip_prefix('?')?.split_once(' ')?;
+        let (length, rest) = rest.split_once(' ')?;
+        let (object, before) = rest.split_at_checked(length.parse().ok()?)?;
+        Some(Self {
+            mark,
+            object,
+            before,
+        })
     }
 }
 
@@ -96,6 +126,17 @@ mod tests {
         for broken in ["config/a", "+ config/a", "99999999999999999999999 config/a"] {
             assert_eq!(Owner::parse(broken), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn a_reserved_key_is_still_of_whoever_has_written_it() {
+        let noted = "?9 8 config/a5 config/b c";
+        let owner = Owner::parse(noted).unwrap();
+        assert_eq!((owner.ticket, owner.object.as_str()), (9, "config/a"));
+        assert_eq!(owner.to_string(), noted);
+        assert_eq!(Owner::of_value(noted), Owner::parse("5 config/b c"));
+        assert_eq!(Owner::of_value("?9 8 config/a"), None);
+        assert_eq!(Owner::parse("?9 99 config/a"), None);
     }
 
     #[test]

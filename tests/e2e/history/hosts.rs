@@ -44,9 +44,9 @@ struct Worker {
 }
 
 impl Hosts {
-    /// Sets up so many hosts.
+    /// Sets up a host for each of these prefixes of data keys.
     pub(super) async fn start(
-        number: usize,
+        prefixes: &[&str],
         place: Place,
         gate: &mut Gate,
         s3: &S3,
@@ -54,11 +54,12 @@ impl Hosts {
         more: &[(String, String)],
     ) -> Self {
         let mut hosts = Vec::new();
-        for host in 0..number {
+        for (host, prefix) in prefixes.iter().enumerate() {
             let endpoint = gate.http(host, s3.endpoint()).await.unwrap();
             let port = gate.redis(host, target.nodes()).await.unwrap();
             let mut variables = target.variables(s3);
             variables.extend_from_slice(more);
+            variables.push(("REDIS_KEY_PREFIX".to_owned(), (*prefix).to_owned()));
             variables.push(("AWS_ENDPOINT_URL".to_owned(), endpoint.clone()));
             variables.push(("REDIS_PORT".to_owned(), port.to_string()));
             let runs = match place {
@@ -120,9 +121,9 @@ impl Hosts {
         });
     }
 
-    /// Has the first bring everything up to date, and waits for it.
-    pub(super) async fn synced(&self) -> Result<(), String> {
-        full_sync(&self.hosts[0].runs).await
+    /// Has one of them bring everything up to date, and waits for it.
+    pub(super) async fn synced(&self, host: usize) -> Result<(), String> {
+        full_sync(&self.hosts[host].runs).await
     }
 
     /// A host dies with all that it is at, and starts afresh; the objects of its events.
@@ -147,8 +148,8 @@ impl Hosts {
         died
     }
 
-    /// The objects whose events have failed.
-    pub(super) async fn failed(&mut self) -> Vec<Failure> {
+    /// The objects whose events have failed, each with the host.
+    pub(super) async fn failed(&mut self) -> Vec<(usize, Failure)> {
         let (done, at_work) = std::mem::take(&mut self.workers)
             .into_iter()
             .partition(|worker: &Worker| worker.task.is_finished());
@@ -156,7 +157,8 @@ impl Hosts {
         let done: Vec<Worker> = done;
         let mut failed = Vec::new();
         for worker in done {
-            failed.extend(worker.task.await.unwrap());
+            let failures = worker.task.await.unwrap();
+            failed.extend(failures.into_iter().map(|failure| (worker.host, failure)));
         }
         failed
     }

@@ -2,13 +2,17 @@
 
 use super::hosts::{Hosts, Place};
 use super::progress::Progress;
-use super::steps::{History, Loss, Step, letter, object};
+use super::steps::{Content, History, Kind, Loss, Step, letter, object};
 use proptest::sample::Index;
 use redis_sync_local::{BUCKET, Redis, S3};
+use redis_sync_tests::bookkeeping::make_earlier;
 use redis_sync_tests::gate::{Fate, Gate, Waiting};
+use redis_sync_tests::host::Failure;
 use redis_sync_tests::snapshot::Snapshot;
 use redis_sync_tests::target::Target;
 use redis_sync_tests::{compiled, guest};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// Where the plugin is.
@@ -17,8 +21,11 @@ const PLUGIN: &str = "plugins/flags.wasm";
 /// How often what failed is delivered again.
 const REDELIVERIES: usize = 10;
 
-/// Hosts of a history.
+/// Hosts of a history, of each deployment.
 const HOSTS: usize = 3;
+
+/// The same where there are two.
+const HOSTS_OF_TWO: usize = 2;
 
 /// A bucket, hosts, a gate before them, and what they keep equal to the bucket. It plays one history
 /// after the other.
@@ -27,21 +34,38 @@ pub(crate) struct Player {
     gate: Gate,
     s3: S3,
     target: Target,
+    /// The prefixes of the deployments, which take the hosts in turn.
+    prefixes: &'static [&'static str],
 }
 
 impl Player {
-    /// Hosts in a place, before a Redis.
-    pub(crate) async fn new(place: Place, target: Target) -> Self {
+    /// Hosts in a place, before a Redis, for histories of a kind.
+    pub(crate) async fn new(kind: Kind, place: Place, target: Target) -> Self {
+        let prefixes = kind.prefixes();
         let s3 = S3::start(BUCKET).await.unwrap();
         let mut gate = Gate::new();
         gate.open(true);
         let more = [compiled::variable()];
-        let hosts = Hosts::start(HOSTS, place, &mut gate, &s3, &target, &more).await;
+        let number = if prefixes.len() > 1 {
+            HOSTS_OF_TWO
+        } else {
+            HOSTS
+        };
+        let hosts = Hosts::start(
+            &prefixes.repeat(number),
+            place,
+            &mut gate,
+            &s3,
+            &target,
+            &more,
+        )
+        .await;
         Self {
             hosts,
             gate,
             s3,
             target,
+            prefixes,
         }
     }
 
@@ -53,16 +77,57 @@ impl Player {
             self.settled().await;
             self.step(&mut progress, history.objects, step).await;
         }
-        for number in progress.clashing() {
+        let clashing = progress.clashing();
+        if history.clashes && !clashing.is_empty() {
+            // As long as two objects claim one key, one of them fails, and is what it was before.
+            let _ = self.finish(&mut progress).await;
+            self.work_ends().await;
+            self.note_failures(&mut progress).await;
+            self.all_or_nothing(&progress).await?;
+        }
+        for number in clashing {
             self.step(&mut progress, history.objects, &Step::Delete(number))
                 .await;
         }
         self.finish(&mut progress).await?;
         self.gate.open(true);
         if progress.needs_sync {
-            self.hosts.synced().await?;
+            for deployment in 0..self.prefixes.len() {
+                self.hosts.synced(deployment).await?;
+            }
         }
         self.compare(&progress).await
+    }
+
+    /// An error says which object Redis holds a part of.
+    async fn all_or_nothing(&self, progress: &Progress) -> Result<(), String> {
+        let (held, kept) = (self.target.held().await, self.target.bookkeeping().await);
+        let keys = kept.keys_by_object();
+        for (number, versions) in &progress.versions {
+            let object = object(*number);
+            let has: BTreeMap<&str, &Value> = keys
+                .get(&object)
+                .into_iter()
+                .flatten()
+                .map(|key| (key.as_str(), &held[key]))
+                .collect();
+            let is_whole = |content: &Content| {
+                let (keys, text) = (content.keys(*number), json!(content.text()));
+                keys.len() == has.len()
+                    && keys.iter().all(|key| has.get(key.as_str()) == Some(&&text))
+            };
+            if !has.is_empty() && !versions.iter().any(is_whole) {
+                return Err(format!(
+                    "Redis holds {has:?} of `{object}`, a part of what it was"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The deployment of a host.
+    fn deployment(&self, host: usize) -> usize {
+        host % self.prefixes.len()
     }
 
     async fn step(&mut self, progress: &mut Progress, objects: usize, step: &Step) {
@@ -70,6 +135,11 @@ impl Player {
             Step::Put(number, content) => {
                 self.s3.put(&object(*number), content.body(*number));
                 progress.objects.insert(*number, content.clone());
+                progress
+                    .versions
+                    .entry(*number)
+                    .or_default()
+                    .push(content.clone());
                 progress.changes.push(vec![object(*number)]);
             }
             Step::Delete(number) => {
@@ -90,8 +160,10 @@ impl Player {
             Step::Deliver { change, host } => {
                 if !progress.changes.is_empty() {
                     let change = change.index(progress.changes.len());
-                    progress.delivered.insert(change);
-                    self.deliver(progress.changes[change].clone(), *host);
+                    let host = host.index(self.hosts.number());
+                    progress.delivered.insert((self.deployment(host), change));
+                    let objects = progress.changes[change].clone();
+                    self.hosts.deliver(host, objects, self.gate.nudge());
                 }
             }
             Step::Sync(host) => {
@@ -104,7 +176,9 @@ impl Player {
             Step::Die(host) => {
                 let host = host.index(self.hosts.number());
                 self.gate.cut(host);
-                progress.failed.extend(self.hosts.die(host).await);
+                let died = self.hosts.die(host).await.into_iter();
+                let deployment = self.deployment(host);
+                progress.failed.extend(died.map(|key| (deployment, key)));
             }
             Step::Again(place) => {
                 if self.gate.past() > 0 {
@@ -115,6 +189,12 @@ impl Player {
             Step::Lose(loss) => {
                 progress.needs_sync = true;
                 self.lose(*loss).await;
+            }
+            Step::Earlier => {
+                progress.needs_sync = true;
+                for node in self.target.nodes() {
+                    make_earlier(node, self.prefixes[0]).await;
+                }
             }
             Step::Lag(server) => {
                 let (place, redis) = self.server(*server);
@@ -156,37 +236,28 @@ impl Player {
         }
     }
 
-    fn deliver(&mut self, objects: Vec<String>, host: Index) {
-        let host = host.index(self.hosts.number());
-        self.hosts.deliver(host, objects, self.gate.nudge());
-    }
-
     /// Delivers what was not delivered, and again what failed, and lets everything through, the oldest
     /// connection's requests first.
     async fn finish(&mut self, progress: &mut Progress) -> Result<(), String> {
         for change in 0..progress.changes.len() {
-            if progress.delivered.insert(change) {
-                let host = change % self.hosts.number();
-                let objects = progress.changes[change].clone();
-                self.hosts.deliver(host, objects, self.gate.nudge());
+            for deployment in 0..self.prefixes.len() {
+                if progress.delivered.insert((deployment, change)) {
+                    let host = self.host_of(deployment, change);
+                    let objects = progress.changes[change].clone();
+                    self.hosts.deliver(host, objects, self.gate.nudge());
+                }
             }
         }
         let mut failed = Vec::new();
         for round in 0..REDELIVERIES {
-            while self.hosts.at_work() > 0 {
-                self.settled().await;
-                if let Some(first) = self.gate.waiting().first() {
-                    self.gate.decide(first, Fate::Pass);
-                }
-            }
-            failed = self.hosts.failed().await;
-            let keys = failed.iter().map(|(key, _)| key.clone());
-            progress.failed.extend(keys);
+            self.work_ends().await;
+            failed = self.note_failures(progress).await;
             if progress.failed.is_empty() {
                 return Ok(());
             }
-            for (place, key) in std::mem::take(&mut progress.failed).into_iter().enumerate() {
-                let host = (round + place) % self.hosts.number();
+            let again = std::mem::take(&mut progress.failed).into_iter().enumerate();
+            for (place, (deployment, key)) in again {
+                let host = self.host_of(deployment, round + place);
                 self.hosts.deliver(host, vec![key], self.gate.nudge());
             }
         }
@@ -195,16 +266,47 @@ impl Player {
         ))
     }
 
+    /// Lets everything through until no event is being worked on.
+    async fn work_ends(&self) {
+        while self.hosts.at_work() > 0 {
+            self.settled().await;
+            if let Some(first) = self.gate.waiting().first() {
+                self.gate.decide(first, Fate::Pass);
+            }
+        }
+    }
+
+    /// What has failed is to be delivered again.
+    async fn note_failures(&mut self, progress: &mut Progress) -> Vec<(usize, Failure)> {
+        let failed = self.hosts.failed().await;
+        for (host, (key, _)) in &failed {
+            let failure = (self.deployment(*host), key.clone());
+            progress.failed.insert(failure);
+        }
+        failed
+    }
+
+    /// One of the hosts of a deployment.
+    fn host_of(&self, deployment: usize, place: usize) -> usize {
+        let each = self.hosts.number() / self.prefixes.len();
+        deployment + place % each * self.prefixes.len()
+    }
+
     /// Compares what Redis holds, and what is kept there besides, with what the bucket means. Tickets
     /// may be outstanding: some workers have died.
     async fn compare(&self, progress: &Progress) -> Result<(), String> {
-        let (held, expected) = (self.target.held().await, progress.expected());
+        let (held, expected) = (self.target.held().await, progress.expected(self.prefixes));
         let mut found = Vec::new();
         if held != expected {
             found.push(format!("Redis holds {held}\nthe bucket means {expected}"));
         }
-        let kept = self.target.bookkeeping().await;
-        found.extend(kept.differences(&progress.meaning(&self.s3)));
+        for prefix in self.prefixes {
+            let mut kept = self.target.bookkeeping_of(prefix).await;
+            for other in self.prefixes.iter().filter(|other| *other != prefix) {
+                kept = kept.without(other);
+            }
+            found.extend(kept.differences(&progress.meaning(&self.s3, prefix)));
+        }
         found.is_empty().then_some(()).ok_or(found.join("\n"))
     }
 
@@ -212,8 +314,8 @@ impl Player {
         let pattern = match loss {
             Loss::Owners => "redis-sync:*owners".to_owned(),
             Loss::Index => "redis-sync:*index:*".to_owned(),
-            Loss::Record(number) => format!("redis-sync:*object:{BUCKET}/{}", object(number)),
-            Loss::Parts(number) => format!("redis-sync:*part:{BUCKET}/{}", object(number)),
+            Loss::Record(number) => format!("redis-sync:*object:{BUCKET}*/{}", object(number)),
+            Loss::Parts(number) => format!("redis-sync:*part:{BUCKET}*/{}", object(number)),
             Loss::Everything => return self.flush().await,
         };
         for node in self.target.nodes() {

@@ -16,10 +16,12 @@ pub(super) struct Progress {
     pub(super) plugin: Option<u8>,
     /// The keys that each change concerns.
     pub(super) changes: Vec<Vec<String>>,
-    /// The changes that an event has told of.
-    pub(super) delivered: BTreeSet<usize>,
-    /// Objects whose events have failed, or died with their host: they are delivered again.
-    pub(super) failed: BTreeSet<String>,
+    /// The changes that an event has told a deployment of.
+    pub(super) delivered: BTreeSet<(usize, usize)>,
+    /// Objects whose events have failed at a deployment, or died with its host: they are delivered again.
+    pub(super) failed: BTreeSet<(usize, String)>,
+    /// All that each object has been.
+    pub(super) versions: BTreeMap<usize, Vec<Content>>,
     /// What the replicas of Redis servers have, by the server's place, where that is not everything.
     pub(super) replicas: BTreeMap<usize, Snapshot>,
     /// Whether something was lost that only a sync brings back.
@@ -39,8 +41,15 @@ impl Progress {
         clashing.map(|(object, _)| *object).collect()
     }
 
-    /// The transforms of what is in the bucket: all that Redis should hold.
-    pub(super) fn expected(&self) -> Value {
+    /// The transforms of what is in the bucket: all that Redis should hold, of deployments with these prefixes.
+    pub(super) fn expected(&self, prefixes: &[&str]) -> Value {
+        let each = prefixes
+            .iter()
+            .flat_map(|prefix| self.expected_under(prefix));
+        Value::Object(each.collect())
+    }
+
+    fn expected_under(&self, prefix: &str) -> Map<String, Value> {
         let mut expected = Map::new();
         for (object, content) in &self.objects {
             let value = if self.removed_plugin() {
@@ -49,16 +58,20 @@ impl Progress {
                 content.text()
             };
             let keys = self.keys(*object, content).into_iter();
-            expected.extend(keys.map(|key| (key, json!(value))));
+            expected.extend(keys.map(|key| (format!("{prefix}{key}"), json!(value))));
         }
-        Value::Object(expected)
+        expected
     }
 
-    /// The same for what is kept besides.
-    pub(super) fn meaning(&self, s3: &S3) -> Meaning {
+    /// The same for what is kept besides by one of them.
+    pub(super) fn meaning(&self, s3: &S3, prefix: &str) -> Meaning {
         let objects = self.objects.iter();
         let yields: Vec<_> = objects
-            .map(|(number, content)| (object(*number), self.keys(*number, content)))
+            .map(|(number, content)| {
+                let keys = self.keys(*number, content).into_iter();
+                let keys: BTreeSet<String> = keys.map(|key| format!("{prefix}{key}")).collect();
+                (object(*number), keys)
+            })
             .collect();
         Meaning::of(
             s3,

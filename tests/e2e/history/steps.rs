@@ -10,6 +10,8 @@ use std::collections::BTreeSet;
 pub(crate) struct History {
     /// How many objects there are.
     pub(super) objects: usize,
+    /// Whether objects may go on claiming one key.
+    pub(super) clashes: bool,
     pub(super) steps: Vec<Step>,
 }
 
@@ -51,6 +53,8 @@ pub(super) enum Step {
     Again(Index),
     /// Redis loses something.
     Lose(Loss),
+    /// All that is kept was written by an earlier version.
+    Earlier,
     /// From here on nothing reaches the replica of a Redis server.
     Lag(Index),
     /// A Redis server fails, and its replica takes over, with what had reached it.
@@ -81,8 +85,33 @@ pub(crate) enum Kind {
     /// Redis loses either owners or records: a key that has lost both is like any that somebody else
     /// has written.
     Losses,
+    /// Objects that claim one key and go on so.
+    Clashes,
+    /// Two deployments whose data keys have different prefixes.
+    Prefixes,
+    /// An upgrade, with a prefix.
+    Upgrades,
     /// Replicas take over that have not all that was written, with clocks that are behind or ahead.
     Failovers,
+}
+
+impl Kind {
+    /// Whether something happens in it. A worker that dies when it has written to some hash slots of a cluster
+    /// leaves a part of what it was to write, until the object can be written whole again: where objects claim one
+    /// key, that may be never.
+    fn has(self, step: &Step) -> bool {
+        let breaks = matches!(step, Step::Die(_) | Step::Again(_) | Step::Plugin(_));
+        self != Self::Clashes || !breaks
+    }
+
+    /// The prefixes of data keys, one for each deployment.
+    pub(super) fn prefixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Prefixes => &["", "green:"],
+            Self::Upgrades => &["app:"],
+            _ => &[""],
+        }
+    }
 }
 
 /// The object of a number.
@@ -99,11 +128,18 @@ pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
         ];
         let steps = prop::collection::vec(step, 4..90);
         steps
-            .prop_map(move |steps| History { objects, steps })
+            .prop_map(move |steps| History {
+                objects,
+                clashes: kind == Kind::Clashes,
+                steps: steps.into_iter().filter(|step| kind.has(step)).collect(),
+            })
             .boxed()
     };
     match kind {
         Kind::Plain => of(4, step(4), 1),
+        Kind::Clashes => of(5, step(5), 1),
+        Kind::Prefixes => of(3, step(3), 1),
+        Kind::Upgrades => of(3, Just(Step::Earlier).boxed(), 1),
         Kind::Crowded => of(24, step(24), 1),
         Kind::Losses => {
             let lose = |loss: BoxedStrategy<Loss>| of(4, loss.prop_map(Step::Lose).boxed(), 2);

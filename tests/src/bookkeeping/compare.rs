@@ -1,7 +1,7 @@
 //! Comparing the bookkeeping with what the bucket means.
 
 use super::{Bookkeeping, Meaning, Record, Yields};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Bookkeeping {
     /// How it differs from what it is to be, a sentence each: who owns which Redis key, which keys a
@@ -64,6 +64,20 @@ impl Bookkeeping {
         found
     }
 
+    /// The Redis keys that each object has written.
+    #[must_use]
+    pub fn keys_by_object(&self) -> BTreeMap<String, Vec<String>> {
+        let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (key, owner) in &self.owners {
+            let object = owner.split_once(' ').map_or("", |(_, object)| object);
+            let object = object.strip_prefix(&self.space).unwrap_or_default();
+            if let Some(object) = object.strip_prefix('/') {
+                keys.entry(object.to_owned()).or_default().push(key.clone());
+            }
+        }
+        keys
+    }
+
     fn compare(&self, object: &str, record: &Record, yields: &Yields, found: &mut Vec<String>) {
         let mut differs = |what: String| found.push(format!("the record of `{object}` {what}"));
         let listed = record.keys();
@@ -80,6 +94,9 @@ impl Bookkeeping {
         }
         if record.expires {
             differs("expires, though the object is there".to_owned());
+        }
+        if !record.text("error").is_empty() {
+            differs(format!("says that it has failed: {}", record.text("error")));
         }
         if !record.earlier().is_empty() {
             differs(format!("still has {:?}", record.earlier()));

@@ -14,8 +14,11 @@
 //! hash slot, and `redis-sync:{tag}:part:config/<object>`, the record of what an object has in a slot.
 
 mod compare;
+mod earlier;
 mod read;
 mod record;
+
+pub use earlier::make_earlier;
 
 use redis_sync_local::{BUCKET, S3};
 use std::collections::{BTreeMap, BTreeSet};

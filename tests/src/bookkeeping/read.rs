@@ -39,10 +39,31 @@ impl Bookkeeping {
         all
     }
 
+    /// The same without what belongs to the deployment with another prefix.
+    #[must_use]
+    pub fn without(mut self, prefix: &str) -> Self {
+        let other = space(prefix);
+        let is_others = |object: &str| {
+            let rest = object.strip_prefix(&other);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.owners.retain(|_, owner| {
+            let object = owner.split_once(' ').map_or("", |(_, object)| object);
+            !is_others(object)
+        });
+        self.others.retain(|name| {
+            let of = name.rsplit_once(':').map_or("", |(_, of)| of);
+            // The prefix of the other may have a colon itself.
+            !is_others(of)
+                && !name.contains(&format!(":{other}/"))
+                && !name.ends_with(&format!(":{other}"))
+        });
+        self
+    }
+
     async fn read(&mut self, redis: &Redis) -> RedisResult<()> {
         let mut link = connect(redis).await;
-        let names: Vec<String> = ask(&mut link, "KEYS", "redis-sync:*").await?;
-        for name in names {
+        for name in names(&mut link).await? {
             let slot = self.slot(&mut link, &name).await?;
             match split(&name, &self.space) {
                 ("owners", "") => {
@@ -108,7 +129,7 @@ impl Bookkeeping {
 
 /// The kind of bookkeeping that a key is by its name, and what of: an object's key, without the
 /// bucket, where there is one.
-fn split<'a>(name: &'a str, space: &str) -> (&'a str, &'a str) {
+pub(super) fn split<'a>(name: &'a str, space: &str) -> (&'a str, &'a str) {
     let rest = name.strip_prefix("redis-sync:").unwrap_or_default();
     let tagged = rest
         .strip_prefix('{')
@@ -124,7 +145,11 @@ fn split<'a>(name: &'a str, space: &str) -> (&'a str, &'a str) {
     }
 }
 
-async fn record(link: &mut MultiplexedConnection, name: &str, slot: u64) -> RedisResult<Record> {
+pub(super) async fn record(
+    link: &mut MultiplexedConnection,
+    name: &str,
+    slot: u64,
+) -> RedisResult<Record> {
     let left: i64 = ask(link, "TTL", name).await?;
     Ok(Record {
         fields: ask(link, "HGETALL", name).await?,
@@ -133,7 +158,12 @@ async fn record(link: &mut MultiplexedConnection, name: &str, slot: u64) -> Redi
     })
 }
 
-async fn ask<T: FromRedisValue>(
+/// The names of all bookkeeping.
+pub(super) async fn names(link: &mut MultiplexedConnection) -> RedisResult<Vec<String>> {
+    ask(link, "KEYS", "redis-sync:*").await
+}
+
+pub(super) async fn ask<T: FromRedisValue>(
     link: &mut MultiplexedConnection,
     command: &str,
     key: &str,

@@ -8,6 +8,18 @@ const DIGITS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 /// Fields that list keys, in pieces.
 const PIECES: [&str; 8] = ["k", "k1", "k2", "k3", "k4", "k5", "k6", "k7"];
 
+/// The ticket that a mark stands for.
+pub(super) fn ticket_of(mark: &str) -> u64 {
+    let place = |digit| {
+        DIGITS
+            .find(digit)
+            .and_then(|place| u64::try_from(place).ok())
+    };
+    mark.chars()
+        .filter_map(place)
+        .fold(0, |ticket, digit| ticket * 64 + digit)
+}
+
 impl Record {
     pub(super) fn text(&self, field: &str) -> String {
         let value = self.fields.get(field).cloned().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! What is in a request.
 
+use super::mutant::Mutant;
 use std::collections::HashMap;
 
 /// Commands that set up a connection, or look at the cluster: they are no steps of a history.
@@ -13,9 +14,26 @@ const CLOCK: &str = "redis.call('TIME')";
 /// Bytes that a message shows of a request.
 const SHOWN: usize = 160;
 
-/// The scripts that servers were given, by digest.
-#[derive(Default)]
-pub(super) struct Scripts(HashMap<Vec<u8>, String>);
+/// The scripts that servers were given.
+pub(super) struct Scripts {
+    by_digest: HashMap<Vec<u8>, Script>,
+    mutant: Option<Mutant>,
+}
+
+/// A script, as it is to be carried out.
+struct Script {
+    text: String,
+    is_mutated: bool,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            by_digest: HashMap::new(),
+            mutant: Mutant::of_environment(),
+        }
+    }
+}
 
 impl Scripts {
     /// Notes a script, from the request that loads it and the answer to that.
@@ -23,21 +41,36 @@ impl Scripts {
         let digest = answer.split(|byte| *byte == b'\n').nth(1);
         if let ([_, _, body], Some(digest)) = (arguments(request).as_slice(), digest) {
             let body = String::from_utf8_lossy(body).into_owned();
-            self.0.insert(digest.trim_ascii_end().to_vec(), body);
+            let mutated = self
+                .mutant
+                .as_ref()
+                .and_then(|mutant| mutant.applied_to(&body));
+            let script = Script {
+                is_mutated: mutated.is_some(),
+                text: mutated.unwrap_or(body),
+            };
+            self.by_digest
+                .insert(digest.trim_ascii_end().to_vec(), script);
         }
     }
 
     /// The request as a server with another clock has it carried out: a call of a script that asks for
-    /// the time brings a script that adds so many seconds. Any other as it is.
-    pub(super) fn with_clock(&self, request: &[u8], ahead: i64) -> Option<Vec<u8>> {
+    /// the time brings a script that adds so many seconds. So does one of a script that is mutated bring that.
+    /// `None` where it stays as it is.
+    pub(super) fn as_played(&self, request: &[u8], ahead: i64) -> Option<Vec<u8>> {
         let mut arguments = arguments(request);
         let is_call = arguments.first()?.eq_ignore_ascii_case(b"EVALSHA");
-        let script = self.0.get(*arguments.get(1)?)?;
-        if ahead == 0 || !is_call || !script.contains(CLOCK) {
+        let script = self.by_digest.get(*arguments.get(1)?)?;
+        let is_late = ahead != 0 && script.text.contains(CLOCK);
+        if !is_call || !(is_late || script.is_mutated) {
             return None;
         }
-        let ahead = format!("(function() local t = {CLOCK} t[1] = t[1] + {ahead} return t end)()");
-        let script = script.replace(CLOCK, &ahead);
+        let mut script = script.text.clone();
+        if is_late {
+            let ahead =
+                format!("(function() local t = {CLOCK} t[1] = t[1] + {ahead} return t end)()");
+            script = script.replace(CLOCK, &ahead);
+        }
         *arguments.first_mut()? = b"EVAL";
         *arguments.get_mut(1)? = script.as_bytes();
         let mut whole = format!("*{}\r\n", arguments.len()).into_bytes();
@@ -109,8 +142,8 @@ mod tests {
         let load = b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$25\r\nreturn redis.call('TIME')\r\n";
         scripts.loaded(load, b"$3\r\nabc\r\n");
         let call = b"*3\r\n$7\r\nEVALSHA\r\n$3\r\nabc\r\n$1\r\n0\r\n";
-        assert_eq!(scripts.with_clock(call, 0), None);
-        let other = scripts.with_clock(call, -3).unwrap();
+        assert_eq!(scripts.as_played(call, 0), None);
+        let other = scripts.as_played(call, -3).unwrap();
         let parts = arguments(&other);
         assert_eq!((parts[0], parts[2]), (&b"EVAL"[..], &b"0"[..]));
         assert!(String::from_utf8_lossy(parts[1]).contains("t[1] + -3"));

@@ -166,7 +166,7 @@ impl State {
         let mut request = way.requests.pop_front()?;
         if let Server::Redis(port) = way.server {
             let ahead = self.clocks.get(&port).copied().unwrap_or_default();
-            if let Some(other) = self.scripts.with_clock(&request, ahead) {
+            if let Some(other) = self.scripts.as_played(&request, ahead) {
                 request = other;
             }
             self.past.push((port, request.clone()));

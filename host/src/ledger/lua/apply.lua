@@ -2,12 +2,14 @@
 --
 -- KEYS and ARGV are those of commit_prelude.lua; the records are parts: those of this slot.
 --
--- Answers  {'stale', i}   a later ticket of object i has been in this slot, and need not have finished
+-- Answers  {'stale', i}   a later ticket of object i has been in this slot, and need not have finished; or
+--                         keys of object i are not reserved any more
 --          and otherwise as commit
 --
 -- Repeating it is safe: a ticket that has been here is not applied again.
 local function outdated(object, i)
-  return object.committed > object.number and {'stale', i} or nil
+  local is_late = object.committed > object.number
+  return (is_late or (object.write and not object.done and unreserved(object))) and {'stale', i} or nil
 end
 
 local function record(object)

@@ -3,6 +3,7 @@
 -- KEYS and ARGV are those of commit_prelude.lua; the records are parts: those of this slot.
 --
 -- Answers  {'committed'}             nothing is in the way
+--          {'unreserved'}            nor that, but keys have to be reserved first
 --          {'stale', i}, {'conflict', i, key, by}, {'unstaged'}: as apply
 local function outdated(object, i)
   return object.committed > object.number and {'stale', i} or nil
@@ -13,4 +14,10 @@ local refusal = first_of(outdated)
 if refusal or not pending then
   return refusal or {'committed'}
 end
-return conflict() or unstaged() or forbidden() or {'committed'}
+refusal = conflict() or unstaged() or forbidden()
+if refusal then
+  return refusal
+end
+return first_of(function(object)
+  return unreserved(object, true) and {'unreserved'}
+end) or {'committed'}

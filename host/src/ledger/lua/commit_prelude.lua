@@ -81,6 +81,7 @@ local function load_objects()
     object.number = tonumber(object.ticket)
     object.done = object.committed == object.number
     object.old, object.had, object.new = keys_in(object.record), {}, {}
+    object.reserved = unpack_keys(redis.call('HGET', object.record, 'v') or '')
     if request.earlier ~= cjson.null then
       take_over(object)
     end
@@ -131,6 +132,16 @@ local function name_in(owner)
     return earlier.to .. string.sub(name, #earlier.from + 1)
   end
   return name
+end
+
+-- The names of the objects that are in the way of whoever wants a key: who has it or has reserved it, and who had
+-- it before. The last answer is whether it is reserved.
+local function names_at(owner)
+  local name, by, before = reservation(owner)
+  if by then
+    return name, name_in(before), true
+  end
+  return name_in(owner), nil, false
 end
 
 -- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.
@@ -190,7 +201,8 @@ local function conflict()
   return first_of(function(object, i)
     return with_owners(object, function(from, to, found)
       for place = from, to do
-        local key, owner = KEYS[place], name_in(found[place - from + 1])
+        local key = KEYS[place]
+        local owner, before = names_at(found[place - from + 1])
         if claimed[key] then
           return {'conflict', i, key, claimed[key]}
         end
@@ -198,11 +210,27 @@ local function conflict()
         if owner and not together[owner] then
           return {'conflict', i, key, owner}
         end
+        if before and not together[before] then
+          return {'conflict', i, key, before}
+        end
         if not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
           return {'conflict', i, key, ''}
         end
       end
     end)
+  end)
+end
+
+-- Whether the first of the keys that an object is to write is neither its own nor reserved for it; with
+-- `must_be_written`, a reserved one is not enough.
+local function unreserved(object, must_be_written)
+  return with_owners(object, function(from, to, found)
+    for place = from, to do
+      local name, _, is_reserved = names_at(found[place - from + 1])
+      if name ~= object.name or (must_be_written and is_reserved) then
+        return true
+      end
+    end
   end)
 end
 

@@ -29,7 +29,7 @@ local changed_keys = {}
 -- Removes what the object had and has no more, also where the owners were lost: whoever had taken
 -- a key over would have taken it off the object's record.
 local function remove_old(object)
-  local old, gone = {}, {}
+  local old, gone, reserved_by_others = {}, {}, {}
   for _, key in ipairs(object.old) do
     if not object.new[key] then
       old[#old + 1] = key
@@ -38,8 +38,13 @@ local function remove_old(object)
   in_chunks(1, #old, function(from, to)
     local found = redis.call('HMGET', owners, unpack(old, from, to))
     for place = from, to do
-      local owner = name_in(found[place - from + 1])
-      if not owner or owner == object.name then
+      local owner, before, is_reserved = names_at(found[place - from + 1])
+      if is_reserved then
+        -- Whoever has reserved the key has not written it: what it holds is still this object's, or nobody's.
+        if not before or before == object.name then
+          reserved_by_others[#reserved_by_others + 1] = old[place]
+        end
+      elseif not owner or owner == object.name then
         gone[#gone + 1] = old[place]
         changed_keys[#changed_keys + 1] = old[place]
       end
@@ -47,6 +52,28 @@ local function remove_old(object)
   end)
   call_with(gone, 'UNLINK')
   call_with(gone, 'HDEL', owners)
+  for _, key in ipairs(reserved_by_others) do
+    local name, by = reservation(redis.call('HGET', owners, key))
+    redis.call('UNLINK', key)
+    redis.call('HSET', owners, key, reserved(ticket_of(by), name, ''))
+    changed_keys[#changed_keys + 1] = key
+  end
+end
+
+-- Gives back what was reserved for the object under this ticket or an earlier one, and is not yielded any more.
+local function give_back_reserved(object)
+  local left = {}
+  for _, key in ipairs(object.reserved) do
+    local name, by, before = reservation(redis.call('HGET', owners, key))
+    if name == object.name and ticket_of(by) > object.number then
+      left[#left + 1] = key
+    elseif name == object.name then
+      give_back(owners, key, before)
+    end
+  end
+  if #left > 0 then
+    redis.call('HSET', object.record, 'v', pack_keys(left))
+  end
 end
 
 local push = {hash = 'HSET', list = 'RPUSH', set = 'SADD', sorted_set = 'ZADD'}
@@ -119,6 +146,11 @@ local function write_objects(record)
   for _, object in ipairs(objects) do
     if object.write then
       (object.done and skip_entries or write_entries)(object)
+    end
+  end
+  for _, object in ipairs(objects) do
+    if not object.done then
+      give_back_reserved(object)
     end
   end
   if request.channel ~= '' then

@@ -47,9 +47,43 @@ local function mark(ticket)
   return digits
 end
 
+-- The ticket that a mark stands for.
+local function ticket_of(text)
+  local ticket = 0
+  for digit in string.gmatch(text, '.') do
+    ticket = ticket * 64 + string.find(DIGITS, digit, 1, true) - 1
+  end
+  return ticket
+end
+
+-- A data key on a cluster that an object is about to write is reserved: its owner is '?<mark> <length of the
+-- name> <name><owner before>' until it is written. Answers name, mark and the owner before, '' where nobody was;
+-- nothing of an owner that has written the key.
+local function reservation(owner)
+  local by, length, rest = string.match(owner or '', '^%?(%S+) (%d+) (.*)$')
+  if by then
+    length = tonumber(length)
+    return string.sub(rest, 1, length), by, string.sub(rest, length + 1)
+  end
+end
+
+-- The owner of a key that an object reserves under a ticket.
+local function reserved(ticket, name, before)
+  return '?' .. mark(ticket) .. ' ' .. #name .. ' ' .. name .. before
+end
+
+-- Gives a key back to its owner before.
+local function give_back(owners, key, before)
+  if before == '' then
+    redis.call('HDEL', owners, key)
+  else
+    redis.call('HSET', owners, key, before)
+  end
+end
+
 -- Fields of a record that list its keys, in pieces, and other fields that a commit may leave out.
 local PIECES = {'k', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7'}
-local OPTIONAL = {'e', 'p', 'q', 'r', unpack(PIECES)}
+local OPTIONAL = {'e', 'p', 'q', 'r', 'v', unpack(PIECES)}
 
 -- Fields that only versions before this one have written.
 local EARLIER = {
@@ -98,7 +132,7 @@ end
 -- The keys that an earlier version has listed in a record; none where it was not the last to write there.
 local function keys_before(record)
   local list = redis.call('HGET', record, 'keys')
-  return list and cjson.decode(list)
+  return list and cjson.decode(list) or nil
 end
 
 -- All keys that a record lists.
@@ -126,7 +160,10 @@ end
 -- this one, fields that the commit leaves out.
 local function write_fields(record, ticket, writes, fields)
   local seen = redis.call('HMGET', record, 'ticket', 'written', 'issued', 'announced', 'keys')
-  local is_table = seen[5] or redis.call('HSTRLEN', record, 'error') > 64
+  local is_table = seen[5] or math.max(
+    redis.call('HSTRLEN', record, 'error'),
+    redis.call('HSTRLEN', record, 'v')
+  ) > 64
   redis.call('HSET', record, 'ticket', ticket, unpack(fields))
   local given, gone = {}, {'error', 'error_at', 'error_basis'}
   for i = 1, #fields, 2 do

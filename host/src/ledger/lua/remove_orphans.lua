@@ -16,7 +16,12 @@ local orphans, is_orphan = {}, {}
 in_chunks(3, #KEYS, function(from, to)
   local found = redis.call('HMGET', owners, unpack(KEYS, from, to))
   for place = from, to do
-    if found[place - from + 1] == ARGV[place] then
+    local owner = found[place - from + 1]
+    local _, by, before = reservation(owner)
+    if owner == ARGV[place] and by then
+      -- It was never written.
+      give_back(owners, KEYS[place], before)
+    elseif owner == ARGV[place] then
       orphans[#orphans + 1] = KEYS[place]
       is_orphan[KEYS[place]] = true
     end

@@ -11,6 +11,7 @@
 //! | `e` | entity tag and version: `h`, the tag in 16 bytes, the version; or `t`, the tag, a zero, the version |
 //! | `p`, `q`, `r` | the plugins, in pieces: SHA-256 in 32 bytes, the length of the name in two, the name |
 //! | `k`, `k1` … `k7` | the Redis keys, in pieces: see [`pack_keys`] |
+//! | `v` | of a part: keys that are reserved for the object, packed likewise |
 //! | `error`, `error_at`, `error_basis` | why the last attempt failed, if it did |
 //!
 //! Versions before had a text each: `fingerprint`, `basis`, `digest`, `etag`, `version_id`, `last_modified`,

@@ -1,7 +1,7 @@
 //! The scripts of a cluster: check and apply in a hash slot, announce and finish at home.
 
 use super::*;
-use crate::ledger::call::{ANNOUNCE, APPLY, CHECK, FINISH};
+use crate::ledger::call::{ANNOUNCE, APPLY, CHECK, FINISH, RESERVE, UNRESERVE};
 
 fn no_staged() -> BTreeMap<String, Staged> {
     BTreeMap::new()
@@ -15,10 +15,11 @@ async fn a_check_says_what_is_in_the_way_and_writes_nothing() {
         HSET owners k 5~b/o m 5~b/p
         MSET k old m theirs";
     for (keys, ticket, answer) in [
-        (&["k", "n"][..], 9, "committed"),
+        (&["k", "n"][..], 9, "unreserved"),
         (&["m"], 9, "conflict 0 m b/p"),
         (&["k"], 4, "stale 0"),
         (&["other"], 5, "committed"),
+        (&["k"], 5, "committed"),
     ] {
         server.set(owned).await;
         let before = server.state().await;
@@ -108,8 +109,11 @@ async fn a_staged_value_becomes_the_keys_own() {
     )]);
     let proposals = [object("o", 9, texts(&["k"]))];
     for (state, answer) in [
-        ("SET stage large EX 900\n SET k old", "committed"),
-        ("SET k old", "unstaged"),
+        (
+            "SET stage large EX 900\n SET k old\n HSET owners k 5~b/o",
+            "committed",
+        ),
+        ("SET k old\n HSET owners k 5~b/o", "unstaged"),
     ] {
         server.set(state).await;
         let call = in_slot(&APPLY, &proposals, &[], &staged);
@@ -255,4 +259,136 @@ async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
         assert_eq!(server.answer(&call(ticket, live)).await, answer, "{name}");
         assert_eq!(server.state().await, after.unwrap_or(before), "{name}");
     }
+}
+
+fn reserve(proposals: &[Proposal]) -> Call {
+    in_slot(&RESERVE, proposals, &[], &no_staged())
+}
+
+fn unreserve(ticket: &str) -> Call {
+    Call::new(&UNRESERVE)
+        .key("owners")
+        .key("part:o")
+        .arguments([ticket, "b/o"])
+}
+
+/// Kills: a key reserved that another object has or has reserved, some reserved where others cannot be, an owner
+/// before that is forgotten, an earlier ticket that reserves over a later one, or after it.
+#[tokio::test]
+async fn keys_are_reserved_all_or_none_and_nothing_is_written() {
+    let mut server = Server::start().await;
+    let o = |ticket, keys: &[&str]| object("o", ticket, texts(keys));
+    let state = "HSET part:o ticket 5 k ^k
+        HSET owners k 5~b/o m 5~b/p n ?6~3~b/q r ?6~3~b/o s ?12~3~b/o5~b/p
+        MSET k old m theirs";
+    let none = None::<(&str, &str)>;
+    for (name, proposals, answer, reserved) in [
+        ("its own", vec![o(9, &["k"])], "committed", none),
+        (
+            "free",
+            vec![o(9, &["x"])],
+            "committed",
+            Some(("x", "?9 3 b/o")),
+        ),
+        (
+            "another's",
+            vec![o(9, &["x", "m"])],
+            "conflict 0 m b/p",
+            none,
+        ),
+        (
+            "reserved by another",
+            vec![o(9, &["x", "n"])],
+            "conflict 0 n b/q",
+            none,
+        ),
+        (
+            "reserved before",
+            vec![o(9, &["r"])],
+            "committed",
+            Some(("r", "?9 3 b/o")),
+        ),
+        (
+            "reserved later, over another's",
+            vec![o(9, &["s"])],
+            "conflict 0 s b/p",
+            none,
+        ),
+        (
+            "given up",
+            vec![o(9, &["m"]), gone("p", 9)],
+            "committed",
+            Some(("m", "?9 3 b/o5 b/p")),
+        ),
+        ("a straggler", vec![o(4, &["x"])], "stale 0", none),
+        ("a repetition", vec![o(5, &["x"])], "committed", none),
+    ] {
+        server.set(state).await;
+        let before = server.state().await;
+        assert_eq!(server.answer(&reserve(&proposals)).await, answer, "{name}");
+        let after = server.state().await;
+        match reserved {
+            None => assert_eq!(after, before, "{name}"),
+            Some((key, owner)) => {
+                assert_eq!(after["owners"][key], owner, "{name}");
+                for other in ["k", "m", "r"].iter().filter(|other| **other != key) {
+                    assert_eq!(after["owners"][other], before["owners"][other], "{name}");
+                }
+                assert_eq!(
+                    (&after["k"], &after["m"]),
+                    (&before["k"], &before["m"]),
+                    "{name}"
+                );
+                assert_eq!(
+                    server.answer(&unreserve("8")).await,
+                    "0",
+                    "{name}: another ticket"
+                );
+                assert_eq!(server.answer(&unreserve("9")).await, "1", "{name}");
+                let mut restored = server.state().await;
+                if key == "r" {
+                    restored["owners"]["r"] = before["owners"]["r"].clone();
+                }
+                assert_eq!(restored, before, "{name}: given back");
+            }
+        }
+    }
+}
+
+/// Kills: keys written that nobody has reserved, what was reserved in vain and stays, a later ticket's that goes, the
+/// value of an owner before that stays or is taken from it.
+#[tokio::test]
+async fn only_reserved_keys_are_written_and_the_others_are_given_back() {
+    let mut server = Server::start().await;
+    let apply =
+        |proposals: &[Proposal], known: &[&str]| in_slot(&APPLY, proposals, known, &no_staged());
+    let state = "HSET part:o ticket 5 k ^k v ^x^y^z
+        HSET part:p ticket 5 k ^z
+        HSET owners k 5~b/o x ?9~3~b/o y ?12~3~b/o z ?9~3~b/o5~b/p
+        MSET k old z theirs";
+    server.set(state).await;
+    let before = server.state().await;
+    let free = apply(&[object("o", 9, texts(&["w"]))], &["k"]);
+    assert_eq!(server.answer(&free).await, "stale 0");
+    assert_eq!(server.state().await, before);
+
+    let call = apply(&[object("o", 9, texts(&["x"]))], &["k"]);
+    assert_eq!(server.answer(&call).await, "committed");
+    let after = server.state().await;
+    assert_eq!(
+        after["owners"],
+        json!({"x": "9 b/o", "y": "?12 3 b/o", "z": "5 b/p"})
+    );
+    assert_eq!((&after["x"], &after["z"]), (&json!("v"), &json!("theirs")));
+    assert_eq!(after["k"], Value::Null);
+    assert_eq!(after["part:o"]["v"], "\0\u{1}y");
+
+    server.set(state).await;
+    let given_up = apply(&[gone("p", 9)], &["z"]);
+    assert_eq!(server.answer(&given_up).await, "committed");
+    let after = server.state().await;
+    assert_eq!(
+        (&after["z"], &after["owners"]["z"]),
+        (&Value::Null, &json!("?9 3 b/o"))
+    );
 }

@@ -335,6 +335,16 @@ async fn what_an_earlier_version_has_recorded_goes_to_the_prefix_of_its_keys() {
         before["redis-sync:owners"]["p:l"]
     );
 
+    // What a deployment without a prefix has written in this version.
+    let now = "HSET redis-sync:object:b/o ticket 5 s D
+        ZADD redis-sync:index:b 0 o
+        HSET redis-sync:object:b@p:/o issued 9";
+    server.set(now).await;
+    assert_eq!(server.answer(&call(&["p:n"])).await, "committed");
+    let after = server.state().await;
+    assert_eq!(after["redis-sync:index:b"], json!(["o"]));
+    assert_eq!(after["redis-sync:object:b/o"], json!({"ticket": "5"}));
+
     // Another object of the same prefix, whose keys were not taken over yet.
     server.set(&state("[\"p:k\",\"p:l\"]", "p:k")).await;
     let other = [object("other", 9, texts(&["p:k"]))];

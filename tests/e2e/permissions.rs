@@ -76,3 +76,48 @@ async fn a_command_that_is_missing_is_missed_before_the_old_entries_go() {
     environment.upload("flags/a", &list).await.unwrap();
     assert_held(&environment, json!({"k": ["a", "b"]})).await;
 }
+
+/// The rules that template.yaml gives to the user that the function signs in as.
+fn of_the_template() -> Vec<&'static str> {
+    let template = include_str!("../../template.yaml");
+    let (_, user) = template.split_once("\n  CacheWriter:").unwrap();
+    let (_, rules) = user.split_once("AccessString: ").unwrap();
+    rules.lines().next().unwrap().split(' ').collect()
+}
+
+/// Values of every kind, small ones and such as are staged, a deletion, a full sync, and what operators ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_user_of_the_template_may_do_all_that_is_done() {
+    let rules = [&["reset", ">secret"][..], &of_the_template()].concat();
+    assert!(!rules.contains(&"+@all"), "{rules:?}");
+    let environment = function(&rules, &[("CHANGES_CHANNEL", "changes")]).await;
+    let large: serde_json::Map<_, _> = (0..1500).map(|n| (format!("f{n}"), json!("v"))).collect();
+    let kinds = yields(&json!({
+        "bytes": {"bytes": "v"}, "hash": {"hash": {"f": "v"}}, "list": {"list": ["a"]},
+        "set": {"set": ["a"]}, "large": {"hash": large},
+        "long": {"bytes": "v".repeat(300_000)},
+    }));
+    environment.upload("flags/a", &kinds).await.unwrap();
+    environment
+        .upload("flags/b", &yields(&json!({"b": {"bytes": "v"}})))
+        .await
+        .unwrap();
+    environment.remove("flags/b").await.unwrap();
+    for operation in [
+        json!({"sync": {"force": true, "strict": true}}),
+        json!({"read": "hash"}),
+        json!({"read": "list"}),
+        json!({"read": "set"}),
+        json!({"read": "bytes"}),
+        json!({"explain": "hash"}),
+        json!({"status": {}}),
+        json!({"forget": {"bucket": "another"}}),
+    ] {
+        let answer = environment.function.invoke(operation.clone()).await;
+        assert!(answer.is_ok(), "{operation}: {answer:?}");
+    }
+    assert_eq!(
+        environment.redis.command(&["EXISTS", "b"]).await.unwrap(),
+        "0"
+    );
+}

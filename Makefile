@@ -210,8 +210,18 @@ lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links
 	  ! grep --extended-regexp '$(HARNESS)' <<< "$$tree" || { echo "is linked into the Lambda by a plain cargo build"; exit 1; }
 
 .PHONY: bench
-bench: setup ## one object through the sandbox beside the same code native, and loading plugins
-	cargo bench --package redis-sync-tests
+bench: setup target/peers/.installed ## a table of figures, each beside its floor and its peer: events, full syncs, the sandbox, loading plugins
+	cargo build --profile bench --package redis-sync --package redis-sync-tests --bin bootstrap
+	PEER=$(abspath target/peers/handler) cargo bench --package redis-sync-tests
+
+# A handler in Python to measure events against, as a program that a function can be.
+target/peers/.installed: tests/peers/handler/requirements.txt
+	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
+	python3 -m venv target/peers/venv
+	target/peers/venv/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	printf '#!/bin/sh\nexec "%s" "%s"\n' "$(abspath target/peers)/venv/bin/python" "$(abspath tests/peers/handler/handler.py)" > target/peers/handler
+	chmod +x target/peers/handler
+	@touch $@
 
 .PHONY: setup
 setup: target/.tools ## installs what is missing: the toolchain, the WebAssembly target, redis-server

@@ -1,7 +1,7 @@
 //! Command plugins: plain WASI programs.
 
 use crate::answers::message;
-use crate::environment::{assert_held, environment};
+use crate::environment::{assert_held, change_plugins, environment};
 use redis_sync_tests::guest;
 use serde_json::json;
 
@@ -17,10 +17,8 @@ async fn a_command_plugin_stores_its_stdout_or_an_entries_document() {
         .unwrap();
     assert_held(&environment, json!({"command/value": "hello"})).await;
 
-    environment.s3.put(
-        "plugins/routes.toml",
-        "[[route]]\nprefix = \"\"\nplugin = \"command.wasm\"\noutput = \"entries\"\n",
-    );
+    let route = "[[route]]\nprefix = \"\"\nplugin = \"command.wasm\"\noutput = \"entries\"\n";
+    change_plugins(&environment, "plugins/routes.toml", Some(route.as_bytes())).await;
     let document = r#"[{"key": "h", "type": "hash", "value": {"f": "v"}}]"#;
     environment
         .upload("command/value", format!("echo\n{document}"))

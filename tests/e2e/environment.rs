@@ -50,6 +50,19 @@ pub(crate) async fn upload_all(
     environment.function.invoke(event::batch(events)).await
 }
 
+/// Puts what is under the plugins' prefix, or deletes it, and has all read the plugin list again, as
+/// whoever handles its event does before anything is synced for it.
+pub(crate) async fn change_plugins(environment: &Environment, key: &str, body: Option<&[u8]>) {
+    match body {
+        Some(body) => {
+            environment.s3.put(key, body);
+        }
+        None => environment.s3.delete(key),
+    }
+    let raise = ["INCR", "redis-sync:generation:config"];
+    environment.redis.command(&raise).await.unwrap();
+}
+
 /// The report of a full sync.
 pub(crate) async fn sync(environment: &Environment, request: Value) -> Value {
     let request = json!({"sync": request});

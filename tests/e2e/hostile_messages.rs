@@ -2,7 +2,7 @@
 //! objects they name.
 
 use crate::answers::{message, outcome};
-use crate::environment::{assert_held, environment};
+use crate::environment::{assert_held, change_plugins, environment};
 use crate::objects::one;
 use redis_sync_local::{Environment, event};
 use serde_json::{Value, json};
@@ -118,14 +118,19 @@ async fn a_manifest_of_braces_fails_what_it_routes_and_ends_nothing() {
     let alternatives = format!("{route}[{}]", "\"{a,b,c,d,e,f,g,h}*\",".repeat(15_000));
     let deep = format!("{route}{}{}", "[".repeat(20_000), "]".repeat(20_000));
     for manifest in [braces, alternatives, deep] {
-        environment.s3.put("plugins/routes.toml", &manifest);
+        change_plugins(
+            &environment,
+            "plugins/routes.toml",
+            Some(manifest.as_bytes()),
+        )
+        .await;
         let started = std::time::Instant::now();
         let why = message(environment.upload("flags/x", one("x")).await);
         assert!(why.contains("`routes.toml` is not valid"), "{why}");
         assert!(started.elapsed() < Duration::from_secs(10), "{why}");
     }
     assert_held(&environment, json!({"before": "v"})).await;
-    environment.s3.delete("plugins/routes.toml");
+    change_plugins(&environment, "plugins/routes.toml", None).await;
     assert_healthy(&environment, "after").await;
 }
 
@@ -146,13 +151,15 @@ async fn a_route_does_not_raise_its_limits_above_the_ceilings() {
         let manifest = |value: &str| {
             format!("[[route]]\nprefix = \"\"\nplugin = \"flags.wasm\"\n{limit} = {value}\n")
         };
-        environment.s3.put("plugins/routes.toml", manifest(refused));
+        let route = manifest(refused);
+        change_plugins(&environment, "plugins/routes.toml", Some(route.as_bytes())).await;
         let why = message(environment.upload("flags/x", one("x")).await);
         assert!(
             why.contains(&format!("its route has {limit} = {refused}, more than")),
             "{why}"
         );
-        environment.s3.put("plugins/routes.toml", manifest(allowed));
+        let route = manifest(allowed);
+        change_plugins(&environment, "plugins/routes.toml", Some(route.as_bytes())).await;
         assert_healthy(&environment, "x").await;
         environment.remove("flags/x").await.unwrap();
     }

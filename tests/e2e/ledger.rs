@@ -25,8 +25,8 @@ async fn ledger() -> (Redis, Ledger) {
 }
 
 async fn ticket(ledger: &Ledger) -> Ticket {
-    let mut tickets = ledger.take_tickets(&["o".to_owned()]).await.unwrap();
-    tickets.pop().unwrap()
+    let mut taken = ledger.take_tickets(&["o".to_owned()]).await.unwrap();
+    taken.tickets.pop().unwrap()
 }
 
 fn proposal(ticket: &Ticket, write: Write) -> Proposal {

@@ -22,6 +22,7 @@ mod forget;
 mod history;
 mod hostile;
 mod hostile_messages;
+mod kept_plugin_list;
 mod large;
 mod late_workers;
 mod ledger;

@@ -1,7 +1,7 @@
 //! A plugin or the manifest changes, and the objects it affects follow.
 
 use crate::answers::{message, outcome};
-use crate::environment::{assert_held, environment};
+use crate::environment::{assert_held, change_plugins, environment};
 use crate::objects::one;
 use redis_sync_local::{Environment, Function, Operation, Queue, event};
 use redis_sync_tests::compiled;
@@ -143,9 +143,8 @@ async fn what_does_not_fit_fails_the_event_and_the_retry_goes_on() {
     for key in ["flags/a.json", "flags/b.json"] {
         environment.upload(key, one(key)).await.unwrap();
     }
-    environment
-        .s3
-        .put("plugins/flags.wasm", compiled::variant("2"));
+    let replaced = compiled::variant("2");
+    change_plugins(&environment, "plugins/flags.wasm", Some(&replaced)).await;
     // Compiles the plugin, which would use up the time below.
     environment.upload("flags/c.json", one("c")).await.unwrap();
     let changed = event::created("config", "plugins/flags.wasm");

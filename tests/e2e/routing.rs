@@ -1,7 +1,7 @@
 //! Which plugin takes an object, and what happens where none can.
 
 use crate::answers::{message, outcome};
-use crate::environment::{assert_held, environment};
+use crate::environment::{assert_held, change_plugins, environment};
 use crate::objects::yields;
 use redis_sync_tests::{compiled, guest};
 use serde_json::json;
@@ -86,10 +86,8 @@ async fn a_manifest_wins_over_convention() {
 async fn a_manifest_that_is_not_valid_lets_nothing_through() {
     let environment = environment(&[]).await;
     environment.upload("flags/x.json", object()).await.unwrap();
-    environment.s3.put(
-        "plugins/routes.toml",
-        "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nfule = 1\n",
-    );
+    let route = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nfule = 1\n";
+    change_plugins(&environment, "plugins/routes.toml", Some(route.as_bytes())).await;
     let failed = message(
         environment
             .upload("flags/x.json", yields(&json!({"other": {"bytes": "2"}})))
@@ -154,7 +152,7 @@ async fn a_module_that_cannot_be_loaded_is_refused_with_the_reason() {
             "an import that is not offered: component imports function `launch`",
         ),
     ] {
-        environment.s3.put("plugins/flags.wasm", module);
+        change_plugins(&environment, "plugins/flags.wasm", Some(&module)).await;
         let failed = message(
             environment
                 .upload("flags/x.json", yields(&json!({"other": {"bytes": "2"}})))
@@ -180,9 +178,13 @@ async fn a_route_pins_its_module_and_bounds_its_keys() {
     );
     let failed = message(environment.upload("flags/x.json", object()).await);
     assert!(failed.contains("not the one its route names"), "{failed}");
-    environment
-        .s3
-        .put("plugins/routes.toml", route("keys = [\"flags:*\"]"));
+    let bounded = route("keys = [\"flags:*\"]");
+    change_plugins(
+        &environment,
+        "plugins/routes.toml",
+        Some(bounded.as_bytes()),
+    )
+    .await;
     let failed = message(environment.upload("flags/x.json", object()).await);
     assert!(
         failed.contains("does not let it write the key `k`"),
@@ -209,10 +211,8 @@ async fn plugins_of_a_chain_feed_one_another() {
     assert_eq!(report["objects"][0]["plugin"], "command.wasm,command.wasm");
     assert_held(&environment, json!({"x": "HELLO"})).await;
 
-    environment.s3.put(
-        "plugins/routes.toml",
-        "[[route]]\nprefix = \"\"\nplugin = [\"flags.wasm\", \"command.wasm\"]\n",
-    );
+    let route = "[[route]]\nprefix = \"\"\nplugin = [\"flags.wasm\", \"command.wasm\"]\n";
+    change_plugins(&environment, "plugins/routes.toml", Some(route.as_bytes())).await;
     let failed = message(
         environment
             .upload(

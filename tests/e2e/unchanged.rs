@@ -1,7 +1,7 @@
 //! What is unchanged is neither run nor written again; whatever can change the result, is.
 
 use crate::answers::outcome;
-use crate::environment::{environment, upload};
+use crate::environment::{change_plugins, environment, upload};
 use crate::objects::yields;
 use redis_sync_local::{BUCKET, Environment, event};
 use redis_sync_tests::compiled;
@@ -40,7 +40,6 @@ async fn an_unchanged_object_is_neither_run_nor_written() {
 async fn another_module_setting_or_limit_runs_it_again() {
     let environment = environment(&[]).await;
     upload(&environment, "flags/a", &[("k", "1")]).await;
-    let s3 = &environment.s3;
     let route = "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\n";
     let changes: [(&str, Vec<u8>); 5] = [
         ("plugins/flags.wasm", compiled::variant("A")),
@@ -62,7 +61,7 @@ async fn another_module_setting_or_limit_runs_it_again() {
         ),
     ];
     for (key, body) in changes {
-        s3.put(key, body);
+        change_plugins(&environment, key, Some(&body)).await;
         let report = deliver(&environment).await;
         assert!(report["objects"][0]["fuel"].is_number(), "{key}: {report}");
         assert_eq!(outcome(&deliver(&environment).await), "unchanged");

@@ -6,6 +6,7 @@ use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::handler;
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
@@ -44,10 +45,12 @@ impl Host {
         Self(host_at(endpoint, variables).expect("the host is set up"))
     }
 
-    /// Delivers an event of these objects, and has them brought up to date within a time; what failed.
+    /// Delivers an event of these objects, plugins among them or not, and has them brought up to date
+    /// within a time; what failed.
     pub async fn deliver(&self, objects: Vec<String>, limit: Duration) -> Vec<Failure> {
         let deadline = Instant::now() + limit;
-        let reports = self.0.sync(objects, Rerun::IfChanged, deadline).await;
+        let keys = objects.iter().map(String::as_str).collect();
+        let reports = handler::sync_changed(&self.0, keys, deadline).await;
         let failure = |report: &redis_sync::report::ObjectReport| {
             Some((report.key.clone(), report.failure()?.to_owned()))
         };
@@ -84,7 +87,8 @@ impl Host {
     /// What failed.
     pub async fn full_sync(&self) -> Result<(), String> {
         let (mode, deadline) = (Mode::Write(Rerun::IfChanged), Instant::now() + SYNC_LIMIT);
-        let summary = full_sync::run(&self.0, &Span::under(""), mode, deadline).await;
+        let span = Span::under("");
+        let summary = Box::pin(full_sync::run(&self.0, &span, mode, deadline)).await;
         let message = format!("the sync: {summary}, {:?}", summary.failures);
         summary.is_success().then_some(()).ok_or(message)
     }

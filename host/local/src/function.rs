@@ -172,6 +172,24 @@ impl Function {
         self.process.peak_memory_mib()
     }
 
+    /// The time of a processor that the function has had so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`peak_memory_mib`](Self::peak_memory_mib).
+    pub fn processor_time(&self) -> Result<Duration> {
+        self.process.processor_time()
+    }
+
+    /// How often threads of the function were switched to others so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`peak_memory_mib`](Self::peak_memory_mib).
+    pub fn switches(&self) -> Result<u64> {
+        self.process.switches()
+    }
+
     /// Repeats the function's output on standard error, from its start on.
     pub fn echo(&self) {
         self.process.output().echo();

@@ -28,6 +28,9 @@ const LINES_KEPT: usize = 20_000;
 /// How long to read on for output once the process has ended: its own children may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// What `/proc` counts the time of processors in: `USER_HZ` of Linux on x86-64 and arm64.
+const TICK: Duration = Duration::from_millis(10);
+
 /// A running, stopped or ended child process.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -94,6 +97,31 @@ impl Process {
             .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"))
             .with_context(|| format!("process {id} has ended"))?;
         Ok(kib.trim().parse::<u64>()? / 1024)
+    }
+
+    /// The time of a processor that it has had so far, with that of its children that have ended.
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let id = self.child.lock().id();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // The name, in brackets, may have spaces.
+        let (_, rest) = stat.rsplit_once(')').context("it has a name")?;
+        let ticks = rest.split_whitespace().skip(11).take(4);
+        let ticks: Vec<u32> = ticks.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(TICK * ticks.iter().sum::<u32>())
+    }
+
+    /// How often its threads were switched to another, by themselves or not.
+    pub(crate) fn switches(&self) -> Result<u64> {
+        let id = self.child.lock().id();
+        let mut switches = 0;
+        for task in std::fs::read_dir(format!("/proc/{id}/task"))? {
+            let status = std::fs::read_to_string(task?.path().join("status"))?;
+            let counts = status.lines().filter(|line| line.contains("ctxt_switches"));
+            for count in counts.filter_map(|line| line.split_whitespace().last()) {
+                switches += count.parse::<u64>()?;
+            }
+        }
+        Ok(switches)
     }
 
     /// Sends it a signal, unless it has ended.

@@ -1,5 +1,8 @@
 //! The Lambda: telemetry, settings, clients, run.
 
+// The future of an invocation has in it those of everything that may be done for one.
+#![recursion_limit = "256"]
+
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use redis_sync::handler::{self, HandlerError};
 use redis_sync::pipeline::Pipeline;
@@ -12,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::{Builder, Runtime};
 
 /// Native stack of a thread, in bytes: a guest may use a quarter of it.
 const THREAD_STACK: usize = 4 << 20;
@@ -28,11 +32,7 @@ fn main() -> ExitCode {
         return status;
     }
     telemetry::init();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(THREAD_STACK)
-        .build();
-    let ended = match runtime {
+    let ended = match runtime() {
         Ok(runtime) => runtime.block_on(serve()),
         Err(error) => Err(error.into()),
     };
@@ -43,6 +43,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// One worker where there is one invocation at a time, which is not handed from thread to thread then:
+/// its work is waiting, and guests run on threads of their own.
+fn runtime() -> std::io::Result<Runtime> {
+    let several = std::env::var_os("AWS_LAMBDA_MAX_CONCURRENCY").is_some();
+    let mut builder = if several {
+        Builder::new_multi_thread()
+    } else {
+        Builder::new_current_thread()
+    };
+    builder.enable_all().thread_stack_size(THREAD_STACK).build()
 }
 
 async fn serve() -> Result<(), Error> {

@@ -15,7 +15,7 @@ mod summary;
 mod up_to_date;
 
 pub use objects::Mode;
-pub use plugin_change::plugins_changed;
+pub(crate) use plugin_change::PluginChange;
 pub use span::Span;
 pub use summary::Summary;
 
@@ -39,21 +39,4 @@ pub async fn run(pipeline: &Pipeline, span: &Span, mode: Mode<'_>, deadline: Ins
     }
     sync.end_with_last().await;
     sync.summary
-}
-
-/// The same without a look for orphans: for the objects that a changed plugin affects.
-async fn run_objects(
-    pipeline: &Pipeline,
-    span: &Span,
-    mode: Mode<'_>,
-    deadline: Instant,
-) -> Summary {
-    match FullSync::begin(pipeline, span, mode, deadline).await {
-        Ok(mut sync) => {
-            sync.objects().await;
-            sync.end_with_last().await;
-            sync.summary
-        }
-        Err(summary) => summary,
-    }
 }

@@ -62,24 +62,42 @@ pub(super) struct FullSync<'a> {
 
 impl<'a> FullSync<'a> {
     /// Reads the plugin list, once: an object that is compared with an older list than the present
-    /// one at worst takes the way of the changed, which reads the list again.
+    /// one at worst takes the way of the changed. Unless it is a preview, nobody uses an older one from
+    /// now on: what a lost event did not tell, a full sync does.
     pub(super) async fn begin(
         pipeline: &'a Pipeline,
         span: &'a Span,
         mode: Mode<'a>,
         deadline: Instant,
     ) -> Result<Self, Summary> {
-        match before(deadline, pipeline.plugin_list()).await {
-            Ok(plugins) => Ok(Self {
-                pipeline,
-                span,
-                mode,
-                deadline,
-                plugins,
-                last: Vec::new(),
-                summary: Summary::default(),
-            }),
+        let plugins = async {
+            match mode {
+                Mode::Preview(_) => pipeline.plugin_list().await,
+                Mode::Write(_) | Mode::Dispatch(_) => pipeline.renewed_plugin_list().await,
+            }
+        };
+        match before(deadline, Box::pin(plugins)).await {
+            Ok(plugins) => Ok(Self::new(pipeline, span, mode, deadline, plugins)),
             Err(why) => Err(Summary::stopped(format!("not started: {why}"))),
+        }
+    }
+
+    /// One that compares with this plugin list.
+    pub(super) fn new(
+        pipeline: &'a Pipeline,
+        span: &'a Span,
+        mode: Mode<'a>,
+        deadline: Instant,
+        plugins: Arc<PluginList>,
+    ) -> Self {
+        Self {
+            pipeline,
+            span,
+            mode,
+            deadline,
+            plugins,
+            last: Vec::new(),
+            summary: Summary::default(),
         }
     }
 

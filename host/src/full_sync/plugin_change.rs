@@ -4,47 +4,80 @@
 //! afterwards is an event of its own, and a change of the manifest, after which the old table is
 //! not known any more, affects everything.
 
+use super::objects::FullSync;
 use super::{Mode, Span, Summary};
 use crate::pipeline::{NO_PLUGINS, Pipeline, Rerun};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::{MANIFEST_NAME, PluginList};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Failures that a message spells out; the log has all of them.
 const FAILURES_IN_MESSAGE: usize = 20;
 
-/// Syncs whatever changes of these keys under the plugins' prefix affect, or hands it to the queue.
-/// One report a key: `failed` where any of the objects failed or was not reached.
-pub async fn plugins_changed(
-    pipeline: &Pipeline,
-    keys: &[&str],
-    deadline: Instant,
-) -> Vec<ObjectReport> {
-    if keys.is_empty() {
-        return Vec::new();
+/// Changes of keys under the plugins' prefix that all hosts have been told of.
+pub(crate) struct PluginChange<'a> {
+    keys: &'a [&'a str],
+    /// The table as it was read then; none where nothing has changed.
+    plugins: Option<Arc<PluginList>>,
+}
+
+impl<'a> PluginChange<'a> {
+    /// Tells all hosts that they are not to use what they keep of the plugin list. This comes before
+    /// any ticket that is taken for the change, also before those of other objects whose events came
+    /// with it. The keys' reports where that fails.
+    pub(crate) async fn begin(
+        pipeline: &Pipeline,
+        keys: &'a [&'a str],
+        deadline: Instant,
+    ) -> Result<Self, Vec<ObjectReport>> {
+        if keys.is_empty() {
+            return Ok(Self {
+                keys,
+                plugins: None,
+            });
+        }
+        let renewed = pipeline.renewed_plugin_list();
+        match tokio::time::timeout_at(deadline.into(), renewed).await {
+            Ok(Ok(plugins)) => Ok(Self {
+                keys,
+                plugins: Some(plugins),
+            }),
+            Ok(Err(error)) => Err(keys.iter().map(|key| error.report(*key)).collect()),
+            Err(_) => Err(late(keys)),
+        }
     }
-    let plugins = match tokio::time::timeout_at(deadline.into(), pipeline.plugin_list()).await {
-        Ok(Ok(plugins)) => plugins,
-        Ok(Err(error)) => return keys.iter().map(|key| error.report(*key)).collect(),
-        Err(_) => return late(keys),
-    };
-    let prefix = &pipeline.settings().plugins_prefix;
-    let spans = |key: &str| affected(key.strip_prefix(prefix).unwrap_or_default(), &plugins);
-    let summaries = sync_widest(pipeline, keys.iter().flat_map(|key| spans(key)), deadline).await;
-    let of_key = |key: &&str| {
-        let spans = spans(key);
-        let covering = summaries
-            .iter()
-            .filter(|(wide, _)| spans.iter().any(|span| wide.covers(span)))
-            .map(|(_, summary)| summary);
-        report(key, covering)
-    };
-    keys.iter().map(of_key).collect()
+
+    /// Syncs whatever the changes affect, or hands it to the queue. One report a key: `failed` where
+    /// any of the objects failed or was not reached.
+    pub(crate) async fn sync(self, pipeline: &Pipeline, deadline: Instant) -> Vec<ObjectReport> {
+        let Self {
+            keys,
+            plugins: Some(plugins),
+        } = self
+        else {
+            return Vec::new();
+        };
+        let prefix = &pipeline.settings().plugins_prefix;
+        let spans = |key: &str| affected(key.strip_prefix(prefix).unwrap_or_default(), &plugins);
+        let all = keys.iter().flat_map(|key| spans(key));
+        let summaries = sync_widest(pipeline, &plugins, all, deadline).await;
+        let of_key = |key: &&str| {
+            let spans = spans(key);
+            let covering = summaries
+                .iter()
+                .filter(|(wide, _)| spans.iter().any(|span| wide.covers(span)))
+                .map(|(_, summary)| summary);
+            report(key, covering)
+        };
+        keys.iter().map(of_key).collect()
+    }
 }
 
 /// Syncs each of these spans that does not lie within another one.
 async fn sync_widest(
     pipeline: &Pipeline,
+    plugins: &Arc<PluginList>,
     spans: impl Iterator<Item = Span>,
     deadline: Instant,
 ) -> Vec<(Span, Summary)> {
@@ -58,7 +91,10 @@ async fn sync_widest(
     let mut done: Vec<(Span, Summary)> = Vec::new();
     for span in spans {
         if !done.iter().any(|(wider, _)| wider.covers(&span)) {
-            let summary = super::run_objects(pipeline, &span, mode, deadline).await;
+            let mut sync = FullSync::new(pipeline, &span, mode, deadline, Arc::clone(plugins));
+            sync.objects().await;
+            sync.end_with_last().await;
+            let summary = sync.summary;
             done.push((span, summary));
         }
     }

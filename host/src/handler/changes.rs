@@ -1,7 +1,7 @@
 //! What all channels have in common: changes in, what became of each of them out.
 
 use crate::event::Change;
-use crate::full_sync;
+use crate::full_sync::PluginChange;
 use crate::pipeline::{Pipeline, Rerun};
 use crate::report::ObjectReport;
 use std::collections::{BTreeSet, HashMap};
@@ -40,7 +40,7 @@ pub(super) async fn apply<'a>(
     let (ours, foreign): (Vec<&Change>, Vec<&Change>) =
         changes.into_iter().partition(|change| is_ours(change));
     let keys: BTreeSet<&str> = ours.iter().map(|change| change.key.as_str()).collect();
-    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, deadline)
+    let reports: HashMap<String, ObjectReport> = sync_changed(pipeline, keys, deadline)
         .await
         .into_iter()
         .map(|report| (report.key.clone(), report))
@@ -54,18 +54,28 @@ pub(super) async fn apply<'a>(
     Outcomes(of_ours.chain(of_foreign).collect())
 }
 
-/// Config objects first, then the objects that changed plugins affect.
-async fn sync(pipeline: &Pipeline, keys: BTreeSet<&str>, deadline: Instant) -> Vec<ObjectReport> {
+/// Carries out changes of these keys of the bucket: config objects first, then the objects that changed
+/// plugins affect. A report a key, but for those that are of no concern.
+pub async fn sync_changed(
+    pipeline: &Pipeline,
+    keys: BTreeSet<&str>,
+    deadline: Instant,
+) -> Vec<ObjectReport> {
     let settings = pipeline.settings();
     let (objects, others): (Vec<&str>, Vec<&str>) =
         keys.into_iter().partition(|key| settings.is_config(key));
-    let objects = objects.into_iter().map(str::to_owned).collect();
-    let mut reports = pipeline.sync(objects, Rerun::IfChanged, deadline).await;
     let plugins: Vec<&str> = others
         .into_iter()
         .filter(|key| key.starts_with(&settings.plugins_prefix))
         .collect();
-    reports.extend(full_sync::plugins_changed(pipeline, &plugins, deadline).await);
+    let change = PluginChange::begin(pipeline, &plugins, deadline).await;
+    let objects = objects.into_iter().map(str::to_owned).collect();
+    let mut reports = pipeline.sync(objects, Rerun::IfChanged, deadline).await;
+    match change {
+        // Seldom: it is not to make the future of every event larger.
+        Ok(change) => reports.extend(Box::pin(change.sync(pipeline, deadline)).await),
+        Err(failed) => reports.extend(failed),
+    }
     reports
 }
 

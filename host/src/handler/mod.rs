@@ -16,6 +16,7 @@ mod operation;
 mod queue;
 mod sync;
 
+pub use changes::sync_changed;
 pub use error::HandlerError;
 
 use crate::event::{self, Event};

@@ -45,7 +45,7 @@ pub(super) async fn answer(
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
     if let Operation::Sync(request) = operation {
-        return sync::answer(pipeline, request, deadline).await;
+        return Box::pin(sync::answer(pipeline, request, deadline)).await;
     }
     let looked_up = look_up(pipeline, operation);
     let in_time = tokio::time::timeout_at(deadline.into(), looked_up).await;

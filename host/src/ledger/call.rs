@@ -16,7 +16,9 @@ macro_rules! script {
     };
 }
 
-pub(super) static TICKET: LazyLock<Script> = script!("ticket.lua");
+pub(super) static TICKET: LazyLock<Script> = script!("generation_prelude.lua", "ticket.lua");
+pub(super) static GENERATION: LazyLock<Script> =
+    script!("generation_prelude.lua", "generation.lua");
 pub(super) static COMMIT: LazyLock<Script> =
     script!("commit_prelude.lua", "commit_write.lua", "commit.lua");
 pub(super) static CHECK: LazyLock<Script> = script!("commit_prelude.lua", "check.lua");

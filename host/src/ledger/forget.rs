@@ -72,6 +72,10 @@ impl Ledger {
                 };
             }
         }
+        if !dry_run {
+            let generation = self.names.of_space(bucket).generation();
+            self.ask::<()>(redis::cmd("UNLINK").arg(generation)).await?;
+        }
         Ok(forgotten)
     }
 

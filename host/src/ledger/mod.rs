@@ -12,6 +12,7 @@
 //! | `redis-sync:object:<bucket>/<key>` | hash | the object's record: last ticket issued, last ticket committed, what was committed, its Redis keys, the last error |
 //! | `redis-sync:owners` | hash | data key -> its owner: the ticket it was written under, in digits of six bits, a space, `<bucket>/<key>` of the object |
 //! | `redis-sync:index:<bucket>` | sorted set | keys of the objects that have a record, in byte order |
+//! | `redis-sync:generation:<bucket>` | text | a number that is raised for every change of a plugin; see [`generation`] |
 //! | `redis-sync:stage:<number>` | any | a value too large for a commit, until it is renamed; see [`stage`] |
 //!
 //! With `REDIS_KEY_PREFIX`, `<bucket>@<prefix>` stands wherever `<bucket>` does (`/` and `%` in the prefix as `%2F`
@@ -38,6 +39,7 @@ mod commit;
 mod connection;
 mod error;
 mod forget;
+mod generation;
 mod iam;
 mod index;
 mod intact;
@@ -60,6 +62,7 @@ mod ticket;
 
 pub use error::LedgerError;
 pub use forget::Forgotten;
+pub use generation::Generation;
 pub use index::Start;
 pub use look_up::Explanation;
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
@@ -67,6 +70,7 @@ pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
 pub use read::Reading;
 pub use record::{PluginUsed, Record, Source};
 pub use server::Server;
+pub use ticket::Taken;
 
 use crate::settings::RedisSettings;
 use call::Call;

@@ -158,6 +158,17 @@ impl Names {
         format!("redis-sync:{{{home}}}:index:{}", self.space)
     }
 
+    /// Where the generation of the bucket's plugin list is: one for all prefixes, since whoever
+    /// handles a plugin's event does so for all.
+    pub(super) fn generation(&self) -> String {
+        if self.cluster {
+            let home = home(&self.bucket);
+            format!("redis-sync:{{{home}}}:generation:{}", self.bucket)
+        } else {
+            format!("redis-sync:generation:{}", self.bucket)
+        }
+    }
+
     /// Where the owners of data keys are, those of a hash slot on a cluster.
     pub(super) fn owners(&self, slot: Option<Slot>) -> String {
         match slot {

@@ -1,6 +1,7 @@
 //! Taking tickets.
 
 use super::call::{self, Call, TICKET};
+use super::generation::Generation;
 use super::proposal::Ticket;
 use super::record::{FIELDS, Fields, KEY_FIELDS, Record, keys};
 use super::{Ledger, LedgerError};
@@ -12,14 +13,27 @@ const TICKETS_AT_ONCE: usize = 500;
 /// fetched when it is needed.
 const KEYS_WITH_TICKET: usize = 16 * 1024;
 
-/// Number; the record's fields; its list of keys in one piece.
-type Answer = (u64, Fields, Option<Vec<u8>>);
+/// Tickets that were taken together.
+#[derive(Debug)]
+pub struct Taken {
+    /// One an object, in their order.
+    pub tickets: Vec<Ticket>,
+    /// The generation that the plugin list had when the last of them was taken, or later.
+    pub generation: Generation,
+    /// Whether all of them came with that one.
+    pub is_one_generation: bool,
+}
+
+/// Number; the record's fields; its list of keys in one piece; on one server, the generation of the
+/// plugin list.
+type Answer = (u64, Fields, Option<Vec<u8>>, Option<Generation>);
 
 impl Ledger {
-    /// Takes a ticket for each object, in their order. Whatever decides the result must be read after
-    /// this.
-    pub async fn take_tickets(&self, keys: &[String]) -> Result<Vec<Ticket>, LedgerError> {
+    /// Takes a ticket for each object. Whatever decides the result must be read after this, but for a
+    /// plugin list that is kept for the generation that all of them came with.
+    pub async fn take_tickets(&self, keys: &[String]) -> Result<Taken, LedgerError> {
         let mut tickets = Vec::with_capacity(keys.len());
+        let mut generations = Vec::new();
         for keys in keys.chunks(TICKETS_AT_ONCE) {
             let calls: Vec<Call> = keys.iter().map(|key| self.ticket_call(key)).collect();
             let calls = &calls;
@@ -29,21 +43,35 @@ impl Ledger {
                     call::invoke_all::<Answer>(calls, &mut connection).await
                 })
                 .await?;
-            tickets.extend(answers.into_iter().map(ticket));
+            for (number, fields, keys, generation) in answers {
+                tickets.push(ticket(number, fields, keys));
+                generations.extend(generation);
+            }
         }
-        Ok(tickets)
+        // Never before the tickets: what was raised in between would be missed.
+        if self.cluster || generations.is_empty() {
+            generations = vec![Box::pin(self.generation()).await?];
+        }
+        let generation = generations.last().copied().unwrap_or_default();
+        Ok(Taken {
+            tickets,
+            is_one_generation: generations.iter().all(|each| *each == generation),
+            generation,
+        })
     }
 
     fn ticket_call(&self, key: &str) -> Call {
-        Call::new(&TICKET)
-            .key(self.names.record(key))
-            .argument(self.tombstone.as_secs().to_string())
+        let mut call = Call::new(&TICKET).key(self.names.record(key));
+        if !self.cluster {
+            call = call.key(self.names.generation());
+        }
+        call.argument(self.tombstone.as_secs().to_string())
             .argument(KEYS_WITH_TICKET.to_string())
             .arguments(FIELDS)
     }
 }
 
-fn ticket((number, fields, packed): Answer) -> Ticket {
+fn ticket(number: u64, fields: Fields, packed: Option<Vec<u8>>) -> Ticket {
     let list = |packed| {
         let mut fields = [const { None }; KEY_FIELDS.len()];
         fields[1] = Some(packed);

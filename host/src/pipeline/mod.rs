@@ -197,6 +197,14 @@ impl Pipeline {
         reports
     }
 
+    /// The plugin list as it is now, after all hosts have been told not to use what they keep of it.
+    ///
+    /// Whoever handles a change under the plugins' prefix calls this before anything is synced for it,
+    /// and fails where it fails.
+    pub async fn renewed_plugin_list(&self) -> Result<Arc<PluginList>, ChangeError> {
+        self.objects.renew_plugins().await
+    }
+
     /// The plugin list as it is now.
     pub async fn plugin_list(&self) -> Result<Arc<PluginList>, ChangeError> {
         self.objects.plugin_lists.read().await

@@ -1,7 +1,12 @@
 //! One object, from ticket to commit.
 //!
-//! Whatever decides the result is read after the ticket: the plugin list, the object. So whoever
-//! holds a later ticket has read a state at least as new, and its commit wins.
+//! Whatever decides the result is read after the ticket: the object, and the plugin list unless it is
+//! kept for the ticket's generation. So whoever holds a later ticket has read a state at least as new,
+//! and its commit wins.
+//!
+//! On a kept list an object is only synced, never refused: one that no route of it takes, or that fails,
+//! is decided on the list as it is now. A plugin uploaded a moment ago then takes its objects, whether
+//! or not its own event has been handled.
 
 use super::decide::Rerun;
 use super::error::ChangeError;
@@ -11,7 +16,7 @@ use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room, Turn, of_commit};
 use crate::budget::Held;
 use crate::invocation;
-use crate::ledger::{Ledger, LedgerError, Proposal, Ticket, Write};
+use crate::ledger::{Generation, Ledger, LedgerError, Proposal, Ticket, Write};
 use crate::metrics::Count;
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
@@ -36,25 +41,57 @@ pub(super) struct Objects {
     pub(super) evaluator: Arc<Evaluator>,
 }
 
-/// What an object is evaluated under: a ticket, and the plugin list as it was read after that.
+/// What an object is evaluated under: a ticket, and a plugin list that may be used under it.
 pub(super) struct Begun {
     pub(super) ticket: Ticket,
     pub(super) plugins: Arc<PluginList>,
+    /// Of a list that was read before the ticket: what one that is read after it is kept for.
+    kept: Option<After>,
+}
+
+/// From when on a list is as new as a ticket, and the generation that was seen by then.
+#[derive(Clone, Copy)]
+struct After {
+    since: Instant,
+    generation: Generation,
 }
 
 /// What an evaluation came to: what is proposed, what is to be reported of that, and its memory.
 type Evaluated = (Proposal, Foreseen, Option<Room>);
 
 impl Objects {
-    /// Takes tickets for these objects, and only then reads the plugin list.
+    /// Takes tickets for these objects, and only then reads the plugin list, unless one is kept that
+    /// has a route for each of them.
     pub(super) async fn begin(&self, keys: &[String]) -> Result<Vec<Begun>, ChangeError> {
-        let tickets = self.ledger.take_tickets(keys).await?;
-        let plugins = self.plugin_lists.read().await?;
-        let begun = tickets.into_iter().map(|ticket| Begun {
+        let taken = self.ledger.take_tickets(keys).await?;
+        let after = After {
+            since: Instant::now(),
+            generation: taken.generation,
+        };
+        let kept = self.plugin_lists.kept_for(&taken);
+        let (plugins, kept) = match kept.filter(|list| keys.iter().all(|key| list.routes(key))) {
+            Some(list) => (list, Some(after)),
+            None => (self.read_plugins(after).await?, None),
+        };
+        let begun = taken.tickets.into_iter().map(|ticket| Begun {
             ticket,
             plugins: Arc::clone(&plugins),
+            kept,
         });
         Ok(begun.collect())
+    }
+
+    async fn read_plugins(&self, after: After) -> Result<Arc<PluginList>, ChangeError> {
+        let After { since, generation } = after;
+        // Seldom needed: it is not to make each object's future larger.
+        Box::pin(self.plugin_lists.read_after(since, generation)).await
+    }
+
+    /// The plugin list as it is now, after others have been told to read it again.
+    pub(super) async fn renew_plugins(&self) -> Result<Arc<PluginList>, ChangeError> {
+        let generation = self.ledger.raise_generation().await?;
+        let since = Instant::now();
+        self.read_plugins(After { since, generation }).await
     }
 
     /// Brings an object up to date, and logs what became of it.
@@ -152,10 +189,22 @@ impl Objects {
         begun: Begun,
         conditions: Conditions,
     ) -> Result<Evaluated, ChangeError> {
-        let Begun { ticket, plugins } = begun;
+        let Begun {
+            ticket,
+            mut plugins,
+            kept,
+        } = begun;
         let evaluator = &self.evaluator;
-        let evaluated = evaluator.evaluate(key, &ticket.record, &plugins, conditions);
-        let evaluation = match evaluated.await {
+        let record = &ticket.record;
+        let mut evaluated = evaluator.evaluate(key, record, &plugins, conditions).await;
+        if let (Err(_), Some(after)) = (&evaluated, kept) {
+            let now = self.read_plugins(after).await?;
+            if !Arc::ptr_eq(&now, &plugins) {
+                plugins = now;
+                evaluated = evaluator.evaluate(key, record, &plugins, conditions).await;
+            }
+        }
+        let evaluation = match evaluated {
             Ok(evaluation) => evaluation,
             Err(error) => {
                 // A plugin that fails on every object need not be compiled for each function as well.

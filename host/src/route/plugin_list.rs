@@ -37,6 +37,11 @@ impl PluginList {
         }
     }
 
+    /// Whether a route takes the object, and can.
+    pub fn routes(&self, key: &str) -> bool {
+        matches!(self.resolve(key), Resolution::Route(_))
+    }
+
     fn by_convention(&self, key: &str) -> Resolution<'_> {
         let ends = key.rmatch_indices('/').map(|(end, _)| end);
         let candidates = std::iter::once(key.len())

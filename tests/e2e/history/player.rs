@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// Where the plugin is.
-const PLUGIN: &str = "plugins/flags.wasm";
+pub(super) const PLUGIN: &str = "plugins/flags.wasm";
 
 /// How often what failed is delivered again.
 const REDELIVERIES: usize = 10;
@@ -75,7 +75,7 @@ impl Player {
         let mut progress = Progress::default();
         for step in &history.steps {
             self.settled().await;
-            self.step(&mut progress, history.objects, step).await;
+            self.step(&mut progress, step).await;
         }
         let clashing = progress.clashing();
         if history.clashes && !clashing.is_empty() {
@@ -86,8 +86,7 @@ impl Player {
             self.all_or_nothing(&progress).await?;
         }
         for number in clashing {
-            self.step(&mut progress, history.objects, &Step::Delete(number))
-                .await;
+            self.step(&mut progress, &Step::Delete(number)).await;
         }
         self.finish(&mut progress).await?;
         self.gate.open(true);
@@ -130,7 +129,7 @@ impl Player {
         host % self.prefixes.len()
     }
 
-    async fn step(&mut self, progress: &mut Progress, objects: usize, step: &Step) {
+    async fn step(&mut self, progress: &mut Progress, step: &Step) {
         match step {
             Step::Put(number, content) => {
                 self.s3.put(&object(*number), content.body(*number));
@@ -155,7 +154,7 @@ impl Player {
                     None => self.s3.delete(PLUGIN),
                 }
                 progress.plugin = *variant;
-                progress.changes.push((0..objects).map(object).collect());
+                progress.changes.push(vec![PLUGIN.to_owned()]);
             }
             Step::Deliver { change, host } => {
                 if !progress.changes.is_empty() {
@@ -313,6 +312,7 @@ impl Player {
     async fn lose(&self, loss: Loss) {
         let pattern = match loss {
             Loss::Owners => "redis-sync:*owners".to_owned(),
+            Loss::Generation => "redis-sync:*generation:*".to_owned(),
             Loss::Index => "redis-sync:*index:*".to_owned(),
             Loss::Record(number) => format!("redis-sync:*object:{BUCKET}*/{}", object(number)),
             Loss::Parts(number) => format!("redis-sync:*part:{BUCKET}*/{}", object(number)),

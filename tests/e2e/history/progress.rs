@@ -1,5 +1,6 @@
 //! How far a history has been played, and what the bucket means by then.
 
+use super::player::PLUGIN;
 use super::steps::{Content, letter, object};
 use redis_sync_local::S3;
 use redis_sync_tests::bookkeeping::Meaning;
@@ -93,6 +94,6 @@ impl Progress {
 
     /// Whether the plugin that is there at the start has been removed, and none uploaded since.
     fn removed_plugin(&self) -> bool {
-        self.plugin.is_none() && self.changes.iter().any(|keys| keys.len() > 1)
+        self.plugin.is_none() && self.changes.iter().any(|keys| keys == &[PLUGIN])
     }
 }

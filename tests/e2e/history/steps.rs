@@ -8,8 +8,6 @@ use std::collections::BTreeSet;
 /// What happens, in order.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
-    /// How many objects there are.
-    pub(super) objects: usize,
     /// Whether objects may go on claiming one key.
     pub(super) clashes: bool,
     pub(super) steps: Vec<Step>,
@@ -68,6 +66,8 @@ pub(super) enum Step {
 pub(super) enum Loss {
     Owners,
     Index,
+    /// For what hosts keep the plugin list.
+    Generation,
     /// The record of one object.
     Record(usize),
     /// What is recorded of one object in the hash slots of a cluster.
@@ -129,7 +129,6 @@ pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
         let steps = prop::collection::vec(step, 4..90);
         steps
             .prop_map(move |steps| History {
-                objects,
                 clashes: kind == Kind::Clashes,
                 steps: steps.into_iter().filter(|step| kind.has(step)).collect(),
             })
@@ -150,12 +149,18 @@ pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
 }
 
 fn lost_owners() -> BoxedStrategy<Loss> {
-    prop_oneof![4 => Just(Loss::Owners), 1 => Just(Loss::Everything)].boxed()
+    prop_oneof![
+        4 => Just(Loss::Owners),
+        2 => Just(Loss::Generation),
+        1 => Just(Loss::Everything),
+    ]
+    .boxed()
 }
 
 fn lost_records(objects: usize) -> BoxedStrategy<Loss> {
     prop_oneof![
         2 => Just(Loss::Index),
+        2 => Just(Loss::Generation),
         4 => (0..objects).prop_map(Loss::Record),
         2 => (0..objects).prop_map(Loss::Parts),
         1 => Just(Loss::Everything),

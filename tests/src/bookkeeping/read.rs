@@ -4,7 +4,7 @@ use super::{Bookkeeping, Record, space};
 use crate::connection::connect;
 use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, cmd};
-use redis_sync_local::{Redis, RedisCluster};
+use redis_sync_local::{BUCKET, Redis, RedisCluster};
 use std::collections::BTreeMap;
 
 impl Bookkeeping {
@@ -76,6 +76,8 @@ impl Bookkeeping {
                     let objects = objects.into_iter().map(|object| (object, slot));
                     self.indexed.extend(objects);
                 }
+                // It means nothing to the state of any object.
+                ("generation", BUCKET) => {}
                 ("object", object) => {
                     let record = record(&mut link, &name, slot).await?;
                     self.records.insert(object.to_owned(), record);

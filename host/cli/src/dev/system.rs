@@ -9,6 +9,7 @@ use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::handler;
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
 use redis_sync::settings::Settings;
@@ -124,17 +125,8 @@ impl System {
         guest_log::take();
         let started = Instant::now();
         let deadline = started + INVOCATION;
-        let settings = self.pipeline.settings();
-        let (objects, others): (Vec<String>, Vec<String>) =
-            keys.into_iter().partition(|key| settings.is_config(key));
-        let mut reports = self
-            .pipeline
-            .sync(objects, Rerun::IfChanged, deadline)
-            .await;
-        let plugins = others.iter().map(String::as_str);
-        let plugins = plugins.filter(|key| key.starts_with(&settings.plugins_prefix));
-        let plugins: Vec<&str> = plugins.collect();
-        reports.extend(full_sync::plugins_changed(&self.pipeline, &plugins, deadline).await);
+        let keys = keys.iter().map(String::as_str).collect();
+        let reports = handler::sync_changed(&self.pipeline, keys, deadline).await;
         self.told(reports, None, started.elapsed()).await
     }
 

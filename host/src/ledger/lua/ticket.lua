@@ -1,10 +1,11 @@
 -- Hands out a ticket for one object, and says what is recorded of it.
 --
 -- KEYS[1]  the object's record
+-- KEYS[2]  the generation of the plugin list; not given on a cluster, where it is not in this slot
 -- ARGV     seconds that a record is kept which nothing is committed to, size up to which the list of
 --          its keys is handed out, the fields that are handed out
 --
--- Answers  the ticket, the fields, the packed list of keys where it is short enough
+-- Answers  the ticket, the fields, the packed list of keys where it is short enough, the generation
 --
 -- A ticket is the larger of the last one plus 1 and the server's clock in microseconds, so that it
 -- still grows where the record was lost. The last one is the last that the record knows of: after a
@@ -27,4 +28,4 @@ if number(seen[2]) > 0 and redis.call('HEXISTS', record, 'keys') == 0
     and redis.call('HSTRLEN', record, PIECES[1]) <= tonumber(ARGV[2]) then
   keys = packed_in(record)
 end
-return {ticket, redis.call('HMGET', record, unpack(ARGV, 3)), keys}
+return {ticket, redis.call('HMGET', record, unpack(ARGV, 3)), keys, KEYS[2] and generation(KEYS[2]) or false}

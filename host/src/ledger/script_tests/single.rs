@@ -1,7 +1,7 @@
 //! Tickets, failures and orphans.
 
 use super::*;
-use crate::ledger::call::{FAIL, RELEASE, REMOVE_ORPHANS, TICKET};
+use crate::ledger::call::{FAIL, GENERATION, RELEASE, REMOVE_ORPHANS, TICKET};
 
 fn ticket(keys: &str) -> Call {
     Call::new(&TICKET)
@@ -24,7 +24,7 @@ async fn a_ticket_is_later_than_the_last_one_and_the_clock() {
         microseconds(&first) >= now[0] * 1_000_000 + now[1],
         "{first}"
     );
-    assert!(first.ends_with(" nil nil nil"), "{first}");
+    assert!(first.ends_with(" nil nil nil nil"), "{first}");
     assert_eq!(server.ask::<i64>(&["TTL", "record"]).await, 100);
     let second = server.answer(&ticket("100")).await;
     assert!(microseconds(&second) > microseconds(&first));
@@ -33,7 +33,7 @@ async fn a_ticket_is_later_than_the_last_one_and_the_clock() {
         .set("HSET record issued 9000000000000000 ticket 5 s D k ^k^l")
         .await;
     let ahead = server.answer(&ticket("6")).await;
-    assert_eq!(ahead, "9000000000000001 5 D \0\u{1}k\0\u{1}l");
+    assert_eq!(ahead, "9000000000000001 5 D \0\u{1}k\0\u{1}l nil");
     assert_eq!(server.ask::<i64>(&["TTL", "record"]).await, -1);
     for known in ["ticket", "announced"] {
         let lost = format!("HSET record issued 5 {known} 9000000000000000");
@@ -45,7 +45,41 @@ async fn a_ticket_is_later_than_the_last_one_and_the_clock() {
         .set("HSET record issued 9000000000000001 ticket 5 s D k ^k^l")
         .await;
     let long = server.answer(&ticket("5")).await;
-    assert_eq!(long, "9000000000000002 5 D nil");
+    assert_eq!(long, "9000000000000002 5 D nil nil");
+}
+
+/// Kills: a generation that stays as it is when it is raised, or when a ticket comes after it was lost;
+/// one that a ticket raises; one that is not larger than the clock, or than the last one.
+#[tokio::test]
+async fn a_ticket_comes_with_the_generation_which_starts_from_the_clock() {
+    let mut server = Server::start().await;
+    server.set("").await;
+    let with = ticket("100").key("generation");
+    let raise = Call::new(&GENERATION).key("generation").argument("1");
+    let generation = |answer: &str| -> u64 { answer.rsplit(' ').next().unwrap().parse().unwrap() };
+    let now: Vec<u64> = server.ask(&["TIME"]).await;
+    let first = generation(&server.answer(&with).await);
+    assert!(first >= now[0] * 1_000_000 + now[1], "{first}");
+    assert_eq!(generation(&server.answer(&with).await), first);
+    let raised = generation(&server.answer(&raise).await);
+    assert!(raised > first, "{raised} after {first}");
+    assert_eq!(generation(&server.answer(&with).await), raised);
+    let look = Call::new(&GENERATION).key("generation").argument("");
+    assert_eq!(generation(&server.answer(&look).await), raised);
+    server.set("SET generation 9000000000000000").await;
+    assert_eq!(server.answer(&raise).await, "9000000000000001");
+    server.set("").await;
+    assert!(generation(&server.answer(&look).await) > raised);
+}
+
+/// Kills: a generation that a full Redis does not take, so that no plugin can be changed any more.
+#[tokio::test]
+async fn the_generation_is_raised_where_redis_is_full() {
+    let mut server = Server::start().await;
+    server.set("CONFIG SET maxmemory 1").await;
+    let raise = Call::new(&GENERATION).key("generation").argument("1");
+    let raised = server.answer(&raise).await;
+    assert!(raised.parse::<u64>().is_ok(), "{raised}");
 }
 
 /// Kills: a failure that is recorded over a later commit, or that nobody finds.

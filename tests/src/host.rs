@@ -6,7 +6,7 @@ use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::full_sync::{self, Mode, Span};
-use redis_sync::pipeline::{Pipeline, Rerun};
+use redis_sync::pipeline::{Cause, Pipeline, Rerun};
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
 use std::sync::Arc;
@@ -47,7 +47,8 @@ impl Host {
     /// Delivers an event of these objects, and has them brought up to date within a time; what failed.
     pub async fn deliver(&self, objects: Vec<String>, limit: Duration) -> Vec<Failure> {
         let deadline = Instant::now() + limit;
-        let reports = self.0.sync(objects, Rerun::IfChanged, deadline).await;
+        let (cause, rerun) = (Cause::Event, Rerun::IfChanged);
+        let reports = self.0.sync(objects, cause, rerun, deadline).await;
         let failure = |report: &redis_sync::report::ObjectReport| {
             Some((report.key.clone(), report.failure()?.to_owned()))
         };

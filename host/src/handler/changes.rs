@@ -2,8 +2,8 @@
 
 use crate::event::Change;
 use crate::full_sync;
-use crate::pipeline::{Pipeline, Rerun};
-use crate::report::ObjectReport;
+use crate::pipeline::{Cause, Pipeline, Rerun};
+use crate::report::{ObjectReport, Reason};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
@@ -25,10 +25,23 @@ impl Outcomes {
     }
 }
 
+/// Whose changes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// S3 has made them now.
+    Event,
+    /// Somebody goes through objects that may have been there for long.
+    Job,
+    /// The function has sent them to itself. It sends objects: whatever else is named as its work changes
+    /// nothing, so that no work makes more work.
+    Work,
+}
+
 /// Carries out changes, however many of them are of one key with one read of it.
 pub(super) async fn apply<'a>(
     pipeline: &Pipeline,
     changes: impl IntoIterator<Item = &'a Change>,
+    origin: Origin,
     deadline: Instant,
 ) -> Outcomes {
     let changes: BTreeSet<&Change> = changes.into_iter().collect();
@@ -40,7 +53,7 @@ pub(super) async fn apply<'a>(
     let (ours, foreign): (Vec<&Change>, Vec<&Change>) =
         changes.into_iter().partition(|change| is_ours(change));
     let keys: BTreeSet<&str> = ours.iter().map(|change| change.key.as_str()).collect();
-    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, deadline)
+    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, origin, deadline)
         .await
         .into_iter()
         .map(|report| (report.key.clone(), report))
@@ -55,17 +68,42 @@ pub(super) async fn apply<'a>(
 }
 
 /// Config objects first, then the objects that changed plugins affect.
-async fn sync(pipeline: &Pipeline, keys: BTreeSet<&str>, deadline: Instant) -> Vec<ObjectReport> {
+async fn sync(
+    pipeline: &Pipeline,
+    keys: BTreeSet<&str>,
+    origin: Origin,
+    deadline: Instant,
+) -> Vec<ObjectReport> {
     let settings = pipeline.settings();
     let (objects, others): (Vec<&str>, Vec<&str>) =
         keys.into_iter().partition(|key| settings.is_config(key));
     let objects = objects.into_iter().map(str::to_owned).collect();
-    let mut reports = pipeline.sync(objects, Rerun::IfChanged, deadline).await;
+    let cause = match origin {
+        Origin::Event => Cause::Event,
+        Origin::Job | Origin::Work => Cause::Sync,
+    };
+    let rerun = Rerun::IfChanged;
+    let mut reports = pipeline.sync(objects, cause, rerun, deadline).await;
+    if origin == Origin::Work {
+        return reports;
+    }
     let plugins: Vec<&str> = others
         .into_iter()
         .filter(|key| key.starts_with(&settings.plugins_prefix))
         .collect();
-    reports.extend(full_sync::plugins_changed(pipeline, &plugins, deadline).await);
+    let of_plugins = full_sync::plugins_changed(pipeline, &plugins, deadline).await;
+    for failed in of_plugins
+        .iter()
+        .filter(|report| report.failure().is_some())
+    {
+        let (plugin, error) = (&failed.key, failed.error.as_deref());
+        tracing::error!(
+            plugin,
+            error,
+            "what a changed plugin affects is not up to date"
+        );
+    }
+    reports.extend(of_plugins);
     reports
 }
 
@@ -73,5 +111,14 @@ async fn sync(pipeline: &Pipeline, keys: BTreeSet<&str>, deadline: Instant) -> V
 fn refused(change: &Change, ours: &str) -> ObjectReport {
     let bucket = change.bucket.as_deref().unwrap_or_default();
     let why = format!("the event is of the bucket `{bucket}`; this function serves `{ours}`");
-    ObjectReport::failed(&change.key, &why)
+    let report = ObjectReport::failed(&change.key, &why).because(Reason::Bucket);
+    report.count();
+    let (object, error) = (&report.key, report.error.as_deref());
+    tracing::error!(
+        object,
+        reason = report.reason.name(),
+        error,
+        "object failed"
+    );
+    report
 }

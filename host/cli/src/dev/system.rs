@@ -9,7 +9,7 @@ use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::full_sync::{self, Mode, Span};
-use redis_sync::pipeline::{Pipeline, Rerun};
+use redis_sync::pipeline::{Cause, Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, BUCKET, REGION, Redis, S3, SECRET_ACCESS_KEY};
@@ -129,7 +129,7 @@ impl System {
             keys.into_iter().partition(|key| settings.is_config(key));
         let mut reports = self
             .pipeline
-            .sync(objects, Rerun::IfChanged, deadline)
+            .sync(objects, Cause::Event, Rerun::IfChanged, deadline)
             .await;
         let plugins = others.iter().map(String::as_str);
         let plugins = plugins.filter(|key| key.starts_with(&settings.plugins_prefix));

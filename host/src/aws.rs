@@ -14,9 +14,14 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a connection is used again. A function that was frozen for longer makes a new one: what was
+/// open before may have been forgotten by every router on the way, which nobody tells it.
+const IDLE: Duration = Duration::from_secs(10);
+
 /// Reads the environment.
 pub async fn config() -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(IDLE)
         .tls_provider(tls::Provider::Rustls(
             tls::rustls_provider::CryptoMode::Ring,
         ))

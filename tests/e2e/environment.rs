@@ -16,6 +16,8 @@ pub(crate) async fn environment(more: &[(&str, &str)]) -> Environment {
     let environment = Environment::start_with(program::bootstrap(), variables)
         .await
         .unwrap();
+    // What it reads before its first event is over: whatever goes wrong from now on does so for an event.
+    environment.function.ready().await.unwrap();
     guest::upload(&environment.s3);
     environment
 }

@@ -2,7 +2,7 @@
 
 use redis_sync::entry::{Entry, EntrySet, Value};
 use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Verdict, Write};
-use redis_sync::pipeline::Rerun;
+use redis_sync::pipeline::{Cause, Rerun};
 use redis_sync::settings::Settings;
 use redis_sync_local::{BUCKET, Redis, S3, variables};
 use redis_sync_tests::connection::connect;
@@ -278,7 +278,9 @@ async fn tickets_and_commits_are_pipelined() {
         }
         let before = reads(&redis).await;
         let deadline = Instant::now() + Duration::from_secs(25);
-        let reports = host.sync(keys.to_vec(), Rerun::IfChanged, deadline).await;
+        let reports = host
+            .sync(keys.to_vec(), Cause::Event, Rerun::IfChanged, deadline)
+            .await;
         assert!(reports.iter().all(|report| report.failure().is_none()));
         let after = reads(&redis).await;
         // What the question itself costs comes off.

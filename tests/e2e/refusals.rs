@@ -111,3 +111,62 @@ async fn a_conflict_with_an_owner_that_cannot_be_read_is_temporary_and_says_why(
     assert_eq!(result, "Succeeded");
     assert_held(&environment, json!({"k": "v", "other": "v"})).await;
 }
+
+/// What S3 refuses in an object's own nature, in S3's words, by what an operator can do about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_s3_refuses_is_told_by_its_kind_and_is_no_temporary_failure() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", one("k")).await.unwrap();
+    for (status, code, words, expected) in [
+        (
+            400,
+            "InvalidRequest",
+            "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.",
+            "is encrypted with a key that its writer keeps (SSE-C)",
+        ),
+        (
+            403,
+            "AccessDenied",
+            "User: arn:aws:sts::1:assumed-role/f is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext",
+            "cannot be decrypted (AccessDenied: User: arn:aws:sts::1:assumed-role/f is not authorized to perform: kms:Decrypt",
+        ),
+        (
+            400,
+            "KMS.DisabledException",
+            "arn:aws:kms:eu-west-2:1:key/k is disabled.",
+            "that key must be enabled",
+        ),
+        (
+            403,
+            "InvalidObjectState",
+            "The operation is not valid for the object's storage class",
+            "is archived and must be restored",
+        ),
+        // A bucket whose requester pays says no more than this.
+        (
+            403,
+            "AccessDenied",
+            "Access Denied",
+            "access to `flags/a` is denied",
+        ),
+        (
+            400,
+            "AuthorizationHeaderMalformed",
+            "the region 'eu-west-2' is wrong; expecting 'eu-west-1'",
+            "the bucket `config` is in another region than AWS_REGION says",
+        ),
+    ] {
+        let effect = Effect::FailSaying(status, code, words);
+        inject(&environment, Operation::GetObject, "flags/a", effect);
+        let (result, why) = batch_result(&environment, "flags/a").await;
+        assert_eq!(result, "PermanentFailure", "{why}");
+        assert!(why.contains(expected), "{why}");
+        environment.s3.clear_faults();
+        assert_held(&environment, json!({"k": "v"})).await;
+    }
+    environment
+        .function
+        .wait_for_log("\"FailedAccess\":1")
+        .await
+        .unwrap();
+}

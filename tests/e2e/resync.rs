@@ -219,6 +219,29 @@ async fn with_a_queue_several_functions_share_the_work() {
     assert_eq!(held(&environment.redis).await, Value::from(expected));
 }
 
+/// Whoever may send to the queue could otherwise have the function invoke itself for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_work_makes_more_work() {
+    let queue = Queue::start().await.unwrap();
+    let (url, endpoint) = (queue.url(), queue.endpoint());
+    let environment = environment(&[
+        ("SYNC_QUEUE_URL", &url),
+        ("AWS_ENDPOINT_URL_SQS", &endpoint),
+    ])
+    .await;
+    environment.s3.put("flags/a.json", one("a"));
+    let keys = [
+        "plugins/flags.wasm",
+        "plugins/routes.toml",
+        "compiled/x",
+        "flags/a.json",
+    ];
+    queue.send(json!({"bucket": "config", "keys": keys}).to_string());
+    work_off(&environment.function, &queue).await;
+    assert_eq!(queue.sent(), 1, "nothing but what the test has sent");
+    assert_held(&environment, json!({"a": "v"})).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_refuses_fails_the_event() {
     let environment = environment(&[

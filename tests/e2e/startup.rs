@@ -1,11 +1,11 @@
 //! What the function needs, and what it does without.
 
 use crate::answers::{message, outcome};
-use crate::environment::{assert_held, environment};
-use crate::objects::yields;
-use redis_sync_local::Function;
-use redis_sync_tests::program;
-use serde_json::json;
+use crate::environment::{assert_held, environment, variables};
+use crate::objects::{one, yields};
+use redis_sync_local::{BUCKET, Function, Operation, Redis, S3, event};
+use redis_sync_tests::{guest, program};
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,6 +35,86 @@ async fn every_problem_of_the_environment_is_reported_at_once() {
         );
     }
     assert!(!ended.output.contains("hunter2"), "{}", ended.output);
+    let lines: Vec<&str> = ended.output.lines().collect();
+    let [line] = lines[..] else {
+        panic!("{lines:#?}");
+    };
+    let line: Value = serde_json::from_str(line).unwrap();
+    let said = line["message"].as_str().unwrap();
+    assert!(said.starts_with("the function cannot run: the environment is not complete: "));
+    // And where Lambda's console shows it.
+    let told = ended.init_error.unwrap();
+    let told = told["errorMessage"].as_str().unwrap();
+    assert!(said.ends_with(told), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_event_would_wait_for_is_done_before_there_is_one() {
+    let (s3, redis) = (
+        S3::start(BUCKET).await.unwrap(),
+        Redis::start().await.unwrap(),
+    );
+    guest::upload(&s3);
+    let function = Function::start(program::bootstrap(), variables(&s3, &redis))
+        .await
+        .unwrap();
+    function.ready().await.unwrap();
+    let logged = function.logs();
+    assert!(
+        logged
+            .iter()
+            .any(|line| line.contains("module loaded") && line.contains("COMPILED_DIR")),
+        "{logged:#?}"
+    );
+    let statistics = redis.command(&["INFO", "commandstats"]).await.unwrap();
+    assert!(statistics.contains("cmdstat_ping:"), "{statistics}");
+    s3.put("flags/a", one("k"));
+    let report = function
+        .invoke(event::created(BUCKET, "flags/a"))
+        .await
+        .unwrap();
+    assert_eq!(outcome(&report), "synced");
+    let loaded = function
+        .logs()
+        .iter()
+        .filter(|line| line.contains("module loaded"))
+        .count();
+    assert_eq!(loaded, 1, "and not again");
+    // What is counted before the first invocation is told with it.
+    function.wait_for_log("\"CompiledHits\":1").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_without_redis_and_s3_is_soon_over_told_and_made_good() {
+    let (s3, redis) = (
+        S3::start(BUCKET).await.unwrap(),
+        Redis::start().await.unwrap(),
+    );
+    guest::upload(&s3);
+    redis.kill().await;
+    s3.fail(Operation::ListObjectsV2, 3, 503);
+    let started = Instant::now();
+    let function = Function::start(program::bootstrap(), variables(&s3, &redis))
+        .await
+        .unwrap();
+    function.ready().await.unwrap();
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        started.elapsed()
+    );
+    let told = function.logs();
+    let told = told
+        .iter()
+        .filter(|line| line.contains("not ready before the first event"));
+    assert_eq!(told.count(), 2);
+    redis.restart().await.unwrap();
+    s3.put("flags/a", one("k"));
+    let report = function
+        .invoke(event::created(BUCKET, "flags/a"))
+        .await
+        .unwrap();
+    assert_eq!(outcome(&report), "synced");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,33 +154,6 @@ async fn a_payload_that_is_not_known_is_refused_with_what_was_expected() {
         failed.contains("expected an S3, SNS, SQS or EventBridge event"),
         "{failed}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn neither_content_nor_secrets_reach_the_log() {
-    let environment = environment(&[("RUST_LOG", "trace")]).await;
-    environment
-        .upload(
-            "flags/x.json",
-            yields(&json!({"visible-key": {"bytes": "the-secret-value"}})),
-        )
-        .await
-        .unwrap();
-    message(
-        environment
-            .upload("flags/y.json", "{\"do\": \"the-secret-value\"}")
-            .await,
-    );
-    let logs = environment.function.logs();
-    assert!(
-        logs.iter()
-            .any(|line| line.contains("\"target\":\"redis_sync"))
-    );
-    let leaks: Vec<_> = logs
-        .iter()
-        .filter(|line| line.contains("the-secret-value"))
-        .collect();
-    assert!(leaks.is_empty(), "{leaks:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 //! installs it. Its events lack much of what AWS sends.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod story;
+
 use redis_sync_local::{Function, Redis};
 use redis_sync_tests::held::held;
 use redis_sync_tests::program;
@@ -18,11 +20,12 @@ struct Moto {
 }
 
 impl Moto {
-    fn start() -> Self {
+    /// Runs one of the scripts of these tests.
+    fn start(script: &str) -> Self {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = tests.join("../target/moto/bin/python");
         let spawned = Command::new(&python)
-            .arg(tests.join("moto/deliver.py"))
+            .arg(tests.join(script))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn();
@@ -51,6 +54,12 @@ impl Moto {
         self.requests.write_all(b"\n").unwrap();
         self.line()
     }
+
+    /// Has something done: its name and its arguments.
+    fn ask(&mut self, what: &Value) -> Value {
+        writeln!(self.requests, "{what}").unwrap();
+        self.line()
+    }
 }
 
 impl Drop for Moto {
@@ -61,19 +70,25 @@ impl Drop for Moto {
     }
 }
 
+/// The variables that lead a function to moto and Redis.
+fn variables(endpoint: &str, redis: &Redis) -> Vec<(String, String)> {
+    let variables = [
+        ("CONFIG_BUCKET_NAME", "config".to_owned()),
+        ("AWS_ENDPOINT_URL", endpoint.to_owned()),
+        ("S3_FORCE_PATH_STYLE", "true".to_owned()),
+        ("REDIS_HOST", "127.0.0.1".to_owned()),
+        ("REDIS_PORT", redis.port().to_string()),
+    ];
+    let owned = |(name, value): (&str, String)| (name.to_owned(), value);
+    variables.into_iter().map(owned).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_moto_delivers_reaches_redis() {
-    let mut moto = Moto::start();
+    let mut moto = Moto::start("moto/deliver.py");
     let endpoint = moto.line()["endpoint"].as_str().unwrap().to_owned();
     let redis = Redis::start().await.unwrap();
-    let port = redis.port().to_string();
-    let variables = [
-        ("CONFIG_BUCKET_NAME", "config"),
-        ("AWS_ENDPOINT_URL", &endpoint),
-        ("S3_FORCE_PATH_STYLE", "true"),
-        ("REDIS_HOST", "127.0.0.1"),
-        ("REDIS_PORT", &port),
-    ];
+    let variables = variables(&endpoint, &redis);
     let function = Function::start(program::bootstrap(), variables)
         .await
         .unwrap();

@@ -16,7 +16,8 @@ pub fn module(package: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("no guest at {}: {error}", path.display()))
 }
 
-fn path(package: &str) -> PathBuf {
+/// Where the compiled module of a guest is.
+pub fn path(package: &str) -> PathBuf {
     Path::new(FOLDER).join(format!("{}.wasm", package.replace('-', "_")))
 }
 

@@ -19,6 +19,9 @@ use crate::{
     s3::{ACCESS_KEY_ID, SECRET_ACCESS_KEY},
 };
 
+/// What every function signs its requests with as well: Lambda's credentials are those of a role.
+const SESSION_TOKEN: &str = "local-session-token";
+
 /// The time an invocation has, unless it is said otherwise.
 pub const INVOCATION_LIMIT: Duration = Duration::from_secs(30);
 
@@ -26,7 +29,7 @@ pub const INVOCATION_LIMIT: Duration = Duration::from_secs(30);
 const LINES_SHOWN: usize = 20;
 
 /// What Lambda tells every function, and what keeps the AWS SDK off the machine's own settings.
-const VARIABLES: [(&str, &str); 8] = [
+const VARIABLES: [(&str, &str); 9] = [
     ("AWS_LAMBDA_FUNCTION_NAME", "redis-sync"),
     ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
     ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -34,6 +37,7 @@ const VARIABLES: [(&str, &str); 8] = [
     ("AWS_REGION", REGION),
     ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID),
     ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
+    ("AWS_SESSION_TOKEN", SESSION_TOKEN),
     ("AWS_EC2_METADATA_DISABLED", "true"),
 ];
 
@@ -46,7 +50,16 @@ const INHERITED: [&str; 5] = [
     "LD_LIBRARY_PATH",
 ];
 
-/// A running function. It is killed when this is dropped.
+/// Variables whose values are secrets.
+const SECRETS: [&str; 4] = [
+    "REDIS_PASSWORD",
+    "COMPILED_CACHE_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+];
+
+/// A running function. It is killed when this is dropped. One that has written a secret of its variables
+/// by then panics.
 #[derive(Debug)]
 pub struct Function {
     /// The process.
@@ -89,7 +102,13 @@ impl Function {
             .envs(VARIABLES)
             .env("AWS_LAMBDA_RUNTIME_API", api.address().to_string())
             .envs(variables);
-        let process = Process::spawn(command)?;
+        let values = command.get_envs().filter_map(|(name, value)| {
+            let is_secret = SECRETS.iter().any(|secret| name == OsStr::new(secret));
+            value.filter(|value| is_secret && !value.is_empty())
+        });
+        let secrets = values.map(|value| value.to_string_lossy().into_owned());
+        let secrets = secrets.collect();
+        let process = Process::spawn_with_secrets(command, secrets)?;
         Ok(Self { process, api })
     }
 
@@ -245,6 +264,15 @@ impl Function {
     }
 }
 
+impl Drop for Function {
+    fn drop(&mut self) {
+        let leak = self.process.output().leak();
+        if let Some(line) = leak.filter(|_| !std::thread::panicking()) {
+            panic!("the function has written a secret: {line}");
+        }
+    }
+}
+
 fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
     INHERITED
         .into_iter()
@@ -275,7 +303,15 @@ mod tests {
 
     #[tokio::test]
     async fn the_environment_is_what_it_is_told() -> Result<()> {
-        let function = Function::start("env", [("AWS_REGION", "eu-west-1")]).await?;
+        let function = Function::start(
+            "env",
+            [
+                ("AWS_REGION", "eu-west-1"),
+                ("AWS_SECRET_ACCESS_KEY", ""),
+                ("AWS_SESSION_TOKEN", ""),
+            ],
+        )
+        .await?;
         let ended = function.wait_exit().await?;
         let has = |line: &str| ended.output.lines().any(|it| it == line);
         assert!(has("AWS_REGION=eu-west-1"), "{}", ended.output);
@@ -286,6 +322,14 @@ mod tests {
         );
         assert!(!ended.output.contains("CARGO"), "{}", ended.output);
         Ok(())
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "has written a secret")]
+    async fn a_function_that_writes_a_secret_fails_its_test() {
+        let variables = [("REDIS_PASSWORD", "correct-horse")];
+        let function = Function::start("env", variables).await.expect("it starts");
+        function.wait_exit().await.expect("it ends");
     }
 
     #[tokio::test]

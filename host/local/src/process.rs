@@ -5,7 +5,7 @@ use std::{
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -44,7 +44,12 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts `command`, with no input and with its output collected.
-    pub(crate) fn spawn(mut command: Command) -> Result<Self> {
+    pub(crate) fn spawn(command: Command) -> Result<Self> {
+        Self::spawn_with_secrets(command, Vec::new())
+    }
+
+    /// The same of one that must not write any of these texts.
+    pub(crate) fn spawn_with_secrets(mut command: Command, secrets: Vec<String>) -> Result<Self> {
         // Before the process, so that its end is not missed.
         let mut children = signal(SignalKind::child())?;
         let mut child = command
@@ -59,7 +64,10 @@ impl Process {
         ];
         let child = Arc::new(Mutex::new(child));
         let (sender, ended) = watch::channel(None);
-        let output = Arc::new(Output::default());
+        let output = Arc::new(Output {
+            secrets,
+            ..Output::default()
+        });
         let process = Self {
             child: Arc::clone(&child),
             output: Arc::clone(&output),
@@ -176,6 +184,10 @@ pub(crate) struct Output {
     lines: watch::Sender<Vec<String>>,
     /// Whether to repeat them on standard error.
     echo: AtomicBool,
+    /// What must not be in any of them.
+    secrets: Vec<String>,
+    /// The first line that has one of those.
+    leak: OnceLock<String>,
 }
 
 impl Output {
@@ -205,6 +217,11 @@ impl Output {
         line.cloned().unwrap_or_default()
     }
 
+    /// The first line that has a secret in it, if one has.
+    pub(crate) fn leak(&self) -> Option<&String> {
+        self.leak.get()
+    }
+
     /// Repeats on standard error what has come, and from now on each line as it comes.
     pub(crate) fn echo(&self) {
         if !self.echo.swap(true, Ordering::Relaxed) {
@@ -213,6 +230,14 @@ impl Output {
     }
 
     fn push(&self, line: String) {
+        if self
+            .secrets
+            .iter()
+            .any(|secret| line.contains(secret.as_str()))
+        {
+            // Only the first is kept.
+            let _ = self.leak.set(line.clone());
+        }
         if self.echo.load(Ordering::Relaxed) {
             repeat(&line);
         }

@@ -9,8 +9,8 @@ use redis_sync::pipeline::Pipeline;
 use redis_sync::plugin;
 use redis_sync::settings::Settings;
 use redis_sync::telemetry;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,12 @@ const THREAD_STACK: usize = 4 << 20;
 /// Time kept for the answer, at the least and at the most: no new object is started once less is
 /// left, and what is not done by then is reported as failed.
 const RESERVE: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(5)];
+
+/// Time before the first event for what it would otherwise wait for.
+const READY: Duration = Duration::from_secs(2);
+
+/// Where Lambda is told why a function does not start.
+const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
 /// Time for an invocation whose deadline is unknown: the emulators that send none send the past.
 const UNKNOWN_DEADLINE: Duration = Duration::from_secs(60);
@@ -39,7 +45,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = %error, "the function cannot run");
+            tracing::error!("the function cannot run: {error}");
             ExitCode::FAILURE
         }
     }
@@ -58,13 +64,39 @@ fn runtime() -> std::io::Result<Runtime> {
 }
 
 async fn serve() -> Result<(), Error> {
-    let pipeline = Arc::new(Pipeline::new(Settings::from_env()?).await?);
+    let pipeline = match start().await {
+        Ok(pipeline) => Arc::new(pipeline),
+        Err(error) => {
+            // Where nobody takes it, the log and the exit status have it all the same.
+            let _ = report(&error.to_string()).await;
+            return Err(error);
+        }
+    };
+    // What it counts is in the first invocation's line.
+    let first = Arc::new(pipeline.invocation("", None, true));
+    first.scope(pipeline.get_ready(READY)).await;
     let is_cold = Arc::new(AtomicBool::new(true));
     lambda_runtime::run_concurrent(service_fn(move |event| {
         let is_cold_start = is_cold.swap(false, Ordering::Relaxed);
         invoke(Arc::clone(&pipeline), event, is_cold_start)
     }))
     .await
+}
+
+async fn start() -> Result<Pipeline, Error> {
+    Ok(Pipeline::new(Settings::from_env()?).await?)
+}
+
+/// Tells Lambda why the function does not start, for who looks at the console.
+async fn report(why: &str) -> Result<(), Error> {
+    let document = json!({"errorType": "BadSettings", "errorMessage": why, "stackTrace": []});
+    let request = lambda_runtime_api_client::build_request()
+        .method("POST")
+        .uri(INIT_ERROR)
+        .header("lambda-runtime-function-error-type", "Runtime.BadSettings")
+        .body(document.to_string().into())?;
+    let client = lambda_runtime_api_client::Client::builder().build()?;
+    client.call(request).await.map(drop)
 }
 
 async fn invoke(

@@ -6,6 +6,8 @@
 
 mod batch;
 mod change;
+#[cfg(test)]
+mod generated_tests;
 mod notification;
 mod operation;
 mod problem;

@@ -23,6 +23,8 @@ pub struct Message {
     pub delivery: Delivery,
     /// A full sync that it asks for: one that is to go on, or that failed before.
     pub sync: Option<SyncRequest>,
+    /// Whether it is work that the function has sent to itself.
+    pub is_work: bool,
 }
 
 #[derive(Deserialize)]
@@ -52,12 +54,8 @@ pub(super) fn parse(payload: &str) -> Result<(Vec<Message>, bool), EventError> {
             || record.attributes.contains_key("MessageGroupId") && record.queue_arn.is_empty()
     });
     let messages = batch.records.into_iter().map(|record| {
-        let (delivery, sync) = read(&text(record.body.as_deref()));
-        Message {
-            id: record.message_id,
-            delivery,
-            sync,
-        }
+        let id = record.message_id;
+        read(id, &text(record.body.as_deref()))
     });
     Ok((messages.collect(), fifo))
 }
@@ -70,15 +68,22 @@ fn text(body: Option<&RawValue>) -> String {
 
 /// What a body says: the function's own work, a full sync, an event, or what an on-failure destination
 /// keeps of an invocation with one of those.
-fn read(body: &str) -> (Delivery, Option<SyncRequest>) {
+fn read(id: String, body: &str) -> Message {
     let failed = serde_json::from_str::<FailedInvocation<'_>>(body).ok();
     let body = failed.map_or(body, |failed| failed.payload.get());
-    if let Ok(work) = serde_json::from_str::<Work>(body) {
-        return (ours(work), None);
-    }
-    match operation::sync_of(body) {
-        Some(request) => (Delivery::default(), Some(request)),
-        None => (changes(body), None),
+    let work = serde_json::from_str::<Work>(body).ok();
+    let is_work = work.is_some();
+    let sync = operation::sync_of(body).filter(|_| !is_work);
+    let delivery = match work {
+        Some(work) => ours(work),
+        None if sync.is_some() => Delivery::default(),
+        None => changes(body),
+    };
+    Message {
+        id,
+        delivery,
+        sync,
+        is_work,
     }
 }
 
@@ -143,7 +148,10 @@ mod tests {
             bucket: "config".into(),
             keys: vec!["a+b".into(), "c%20d".into()],
         };
-        let (delivery, _) = read(&serde_json::to_string(&work).unwrap());
+        let Message {
+            delivery, is_work, ..
+        } = read("m".into(), &serde_json::to_string(&work).unwrap());
+        assert!(is_work);
         let keys: Vec<&str> = delivery
             .changes
             .iter()
@@ -159,16 +167,16 @@ mod tests {
         let failed =
             |payload: &str| format!(r#"{{"requestContext":{{}},"requestPayload":{payload}}}"#);
         for body in [sync.to_owned(), failed(sync)] {
-            let (delivery, request) = read(&body);
-            assert_eq!(delivery, Delivery::default());
-            assert_eq!(request.unwrap().after, "flags/k");
+            let message = read("m".into(), &body);
+            assert_eq!(message.delivery, Delivery::default());
+            assert_eq!(message.sync.unwrap().after, "flags/k");
         }
         let event = r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
-        let (delivery, request) = read(&failed(event));
-        assert_eq!((delivery.changes.len(), request), (1, None));
-        let (delivery, _) = read(&failed(r#"{"read":"k"}"#));
+        let message = read("m".into(), &failed(event));
+        assert_eq!((message.delivery.changes.len(), message.sync), (1, None));
+        let message = read("m".into(), &failed(r#"{"read":"k"}"#));
         assert!(
-            !delivery.problems.is_empty(),
+            !message.delivery.problems.is_empty(),
             "nobody would hear the answer"
         );
     }

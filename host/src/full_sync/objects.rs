@@ -6,7 +6,7 @@ use super::summary::Summary;
 use super::up_to_date::{self, Artifacts, Candidate};
 use crate::invocation;
 use crate::ledger::Start;
-use crate::pipeline::{ChangeError, Pipeline, Rerun};
+use crate::pipeline::{Cause, ChangeError, Pipeline, Rerun};
 use crate::queue::Queue;
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
@@ -194,7 +194,8 @@ impl<'a> FullSync<'a> {
         let Mode::Write(_) = self.mode else {
             return;
         };
-        let reports = self.pipeline.sync(keys, Rerun::IfChanged, self.deadline);
+        let (cause, rerun) = (Cause::Sync, Rerun::IfChanged);
+        let reports = self.pipeline.sync(keys, cause, rerun, self.deadline);
         for report in reports.await {
             if report.failure().is_some() {
                 self.summary.add(report);
@@ -215,7 +216,8 @@ impl<'a> FullSync<'a> {
         if keys.is_empty() {
             return Ok(());
         }
-        for report in self.pipeline.sync(keys, rerun, self.deadline).await {
+        let reports = self.pipeline.sync(keys, Cause::Sync, rerun, self.deadline);
+        for report in reports.await {
             self.summary.add(report);
         }
         if Instant::now() >= self.deadline {

@@ -2,8 +2,8 @@
 
 use crate::event::Change;
 use crate::full_sync::PluginChange;
-use crate::pipeline::{Pipeline, Rerun};
-use crate::report::ObjectReport;
+use crate::pipeline::{Cause, Pipeline, Rerun};
+use crate::report::{ObjectReport, Reason};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
@@ -25,10 +25,32 @@ impl Outcomes {
     }
 }
 
+/// Whose changes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// S3 has made them now.
+    Event,
+    /// Somebody goes through objects that may have been there for long.
+    Job,
+    /// The function has sent them to itself. It sends objects: whatever else is named as its work changes
+    /// nothing, so that no work makes more work.
+    Work,
+}
+
+impl Origin {
+    fn cause(self) -> Cause {
+        match self {
+            Self::Event => Cause::Event,
+            Self::Job | Self::Work => Cause::Sync,
+        }
+    }
+}
+
 /// Carries out changes, however many of them are of one key with one read of it.
 pub(super) async fn apply<'a>(
     pipeline: &Pipeline,
     changes: impl IntoIterator<Item = &'a Change>,
+    origin: Origin,
     deadline: Instant,
 ) -> Outcomes {
     let changes: BTreeSet<&Change> = changes.into_iter().collect();
@@ -40,7 +62,7 @@ pub(super) async fn apply<'a>(
     let (ours, foreign): (Vec<&Change>, Vec<&Change>) =
         changes.into_iter().partition(|change| is_ours(change));
     let keys: BTreeSet<&str> = ours.iter().map(|change| change.key.as_str()).collect();
-    let reports: HashMap<String, ObjectReport> = sync_changed(pipeline, keys, deadline)
+    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, origin, deadline)
         .await
         .into_iter()
         .map(|report| (report.key.clone(), report))
@@ -54,28 +76,52 @@ pub(super) async fn apply<'a>(
     Outcomes(of_ours.chain(of_foreign).collect())
 }
 
-/// Carries out changes of these keys of the bucket: config objects first, then the objects that changed
-/// plugins affect. A report a key, but for those that are of no concern.
+/// Carries out changes of these keys of the bucket, as an event tells them. A report a key, but for those
+/// that are of no concern.
 pub async fn sync_changed(
     pipeline: &Pipeline,
     keys: BTreeSet<&str>,
     deadline: Instant,
 ) -> Vec<ObjectReport> {
+    sync(pipeline, keys, Origin::Event, deadline).await
+}
+
+/// Config objects first, then the objects that changed plugins affect.
+async fn sync(
+    pipeline: &Pipeline,
+    keys: BTreeSet<&str>,
+    origin: Origin,
+    deadline: Instant,
+) -> Vec<ObjectReport> {
     let settings = pipeline.settings();
     let (objects, others): (Vec<&str>, Vec<&str>) =
         keys.into_iter().partition(|key| settings.is_config(key));
+    let objects = objects.into_iter().map(str::to_owned).collect();
+    let (cause, rerun) = (origin.cause(), Rerun::IfChanged);
+    if origin == Origin::Work {
+        return pipeline.sync(objects, cause, rerun, deadline).await;
+    }
     let plugins: Vec<&str> = others
         .into_iter()
         .filter(|key| key.starts_with(&settings.plugins_prefix))
         .collect();
     let change = PluginChange::begin(pipeline, &plugins, deadline).await;
-    let objects = objects.into_iter().map(str::to_owned).collect();
-    let mut reports = pipeline.sync(objects, Rerun::IfChanged, deadline).await;
-    match change {
+    let mut reports = pipeline.sync(objects, cause, rerun, deadline).await;
+    let of_plugins = match change {
         // Seldom: it is not to make the future of every event larger.
-        Ok(change) => reports.extend(Box::pin(change.sync(pipeline, deadline)).await),
-        Err(failed) => reports.extend(failed),
+        Ok(change) => Box::pin(change.sync(pipeline, deadline)).await,
+        Err(failed) => failed,
+    };
+    let failed = of_plugins.iter().filter(|report| report.failure().is_some());
+    for failed in failed {
+        let (plugin, error) = (&failed.key, failed.error.as_deref());
+        tracing::error!(
+            plugin,
+            error,
+            "what a changed plugin affects is not up to date"
+        );
     }
+    reports.extend(of_plugins);
     reports
 }
 
@@ -83,5 +129,14 @@ pub async fn sync_changed(
 fn refused(change: &Change, ours: &str) -> ObjectReport {
     let bucket = change.bucket.as_deref().unwrap_or_default();
     let why = format!("the event is of the bucket `{bucket}`; this function serves `{ours}`");
-    ObjectReport::failed(&change.key, &why)
+    let report = ObjectReport::failed(&change.key, &why).because(Reason::Bucket);
+    report.count();
+    let (object, error) = (&report.key, report.error.as_deref());
+    tracing::error!(
+        object,
+        reason = report.reason.name(),
+        error,
+        "object failed"
+    );
+    report
 }

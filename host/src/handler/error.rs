@@ -46,6 +46,11 @@ pub enum HandlerError {
 }
 
 impl HandlerError {
+    /// Whether the log has it already, object by object.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Incomplete(_))
+    }
+
     /// A name for the kind of failure, for whoever filters on it.
     pub fn name(&self) -> &'static str {
         match self {

@@ -38,7 +38,8 @@ pub async fn handle(
     let work = async {
         let answer = answer(pipeline, payload, deadline).await;
         if let Err(error) = &answer {
-            tracing::error!(error_type = error.name(), error = %error, "invocation failed");
+            let why = (!error.is_told()).then(|| error.to_string());
+            tracing::error!(error_type = error.name(), error = why, "invocation failed");
         }
         answer
     };

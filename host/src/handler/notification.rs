@@ -1,7 +1,7 @@
 //! S3, SNS and EventBridge: Lambda delivers the event again when it gets an error.
 
 use super::answer_size::cut;
-use super::changes;
+use super::changes::{self, Origin};
 use super::error::HandlerError;
 use crate::event::Delivery;
 use crate::pipeline::Pipeline;
@@ -15,7 +15,8 @@ pub(super) async fn answer(
     delivery: &Delivery,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
-    let outcomes = changes::apply(pipeline, &delivery.changes, deadline).await;
+    let changes = &delivery.changes;
+    let outcomes = changes::apply(pipeline, changes, Origin::Event, deadline).await;
     let mut seen = BTreeSet::new();
     let objects = delivery
         .changes
@@ -24,6 +25,9 @@ pub(super) async fn answer(
         .filter_map(|change| outcomes.of(change).cloned());
     let report = Report::new(objects.collect());
     let mut failures: Vec<String> = delivery.problems.lines().collect();
+    for problem in &failures {
+        tracing::error!(error = problem, "a part of the event cannot be read");
+    }
     if !report.is_success() {
         failures.push(report.message.clone());
     }

@@ -1,7 +1,7 @@
 //! SQS: `{"batchItemFailures": [{"itemIdentifier": …}]}` names the messages to deliver again. The
 //! event source mapping must have `ReportBatchItemFailures`; without it SQS takes them for done.
 
-use super::changes::{self, Outcomes};
+use super::changes::{self, Origin, Outcomes};
 use super::sync;
 use crate::event::{Change, Message};
 use crate::pipeline::Pipeline;
@@ -32,17 +32,33 @@ async fn at_once<'a>(
     messages: &'a [Message],
     deadline: Instant,
 ) -> Vec<&'a Message> {
-    let changes = messages
-        .iter()
-        .flat_map(|message| &message.delivery.changes);
-    let outcomes = changes::apply(pipeline, changes, deadline).await;
+    let changes = |origin| {
+        let messages = messages
+            .iter()
+            .filter(move |message| origin_of(message) == origin);
+        messages.flat_map(|message| &message.delivery.changes)
+    };
+    let (events, work) = (Origin::Event, Origin::Work);
+    let of_events = changes::apply(pipeline, changes(events), events, deadline).await;
+    let of_work = changes::apply(pipeline, changes(work), work, deadline).await;
     let mut failed = Vec::new();
     for message in messages {
-        if !is_done(message, &outcomes) || !is_synced(pipeline, message, deadline).await {
+        let outcomes = match origin_of(message) {
+            Origin::Work => &of_work,
+            Origin::Event | Origin::Job => &of_events,
+        };
+        if !is_done(message, outcomes) || !is_synced(pipeline, message, deadline).await {
             failed.push(message);
         }
     }
     failed
+}
+
+fn origin_of(message: &Message) -> Origin {
+    match message.is_work {
+        true => Origin::Work,
+        false => Origin::Event,
+    }
 }
 
 /// Whether the full sync that a message asks for has been done, if it does.
@@ -65,7 +81,7 @@ async fn in_order<'a>(
     for (place, message) in messages.iter().enumerate() {
         let changes = &message.delivery.changes;
         let new = changes.iter().filter(|change| !done.contains(change));
-        let outcomes = changes::apply(pipeline, new, deadline).await;
+        let outcomes = changes::apply(pipeline, new, origin_of(message), deadline).await;
         // What was done for an earlier message has no outcome here, and needs none.
         if !is_done(message, &outcomes) || !is_synced(pipeline, message, deadline).await {
             return messages.iter().skip(place).collect();

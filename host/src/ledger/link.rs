@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(9);
 
 /// After so long without use a connection is tried before it is trusted: a frozen Lambda's
 /// connections may have been forgotten by every router on the way.
-const IDLE: Duration = Duration::from_secs(20);
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Time for that trial.
 const PING_TIMEOUT: Duration = Duration::from_millis(300);

@@ -15,6 +15,11 @@ pub struct Server {
 }
 
 impl Ledger {
+    /// Signs in, where that has not been done, and has an answer.
+    pub async fn sign_in(&self) -> Result<(), LedgerError> {
+        self.ask::<Value>(&cmd("PING")).await.map(drop)
+    }
+
     /// Asks the server.
     pub async fn server(&self) -> Result<Server, LedgerError> {
         let info: Value = self.ask(&cmd("INFO")).await?;

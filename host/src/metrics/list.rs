@@ -141,7 +141,7 @@ kind! {
     LoadTime = (Milliseconds, IfAny, "Stage: waiting for the object's plugins to be loaded."),
     ReadTime = (Milliseconds, IfAny, "Stage: waiting for room in memory, and reading the object."),
     RunTime = (Milliseconds, IfAny, "Stage: running its plugins, where they ran."),
-    CommitTime = (Milliseconds, IfAny, "Stage: commits, with what was evaluated again for them."),
+    CommitTime = (Milliseconds, IfAny, "Stage: its commits."),
     CompileTime = (Milliseconds, IfAny, "Compiling one module."),
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ledger::LedgerError;
 use crate::queue::QueueError;
-use crate::report::ObjectReport;
+use crate::report::{ObjectReport, Reason};
 use crate::store::StoreError;
 use std::sync::Arc;
 
@@ -61,17 +61,20 @@ pub struct TransformError {
     pub temporary: bool,
     /// The basis that it was run on, where it was run.
     pub basis: Option<String>,
+    /// Why, in one word.
+    pub reason: Reason,
 }
 
 impl TransformError {
     /// A failure before any plugin ran, which a repetition does not mend.
-    pub(super) fn refused(message: String) -> Self {
+    pub(super) fn refused(reason: Reason, message: String) -> Self {
         Self {
             plugin: None,
             fuel: None,
             message,
             temporary: false,
             basis: None,
+            reason,
         }
     }
 
@@ -99,6 +102,25 @@ impl ChangeError {
         }
     }
 
+    /// Why, in one word.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Store(error) => match **error {
+                StoreError::TooLarge { .. } | StoreError::Endless { .. } => Reason::Size,
+                StoreError::Unavailable { .. } => Reason::S3,
+                _ => Reason::Access,
+            },
+            Self::TooManyPlugins(_) => Reason::Route,
+            Self::Ledger(LedgerError::Unavailable { .. }) => Reason::Redis,
+            Self::Ledger(_) => Reason::RedisRefused,
+            Self::Transform(error) => error.reason,
+            Self::Conflict(_) | Self::Owner { .. } => Reason::Conflict,
+            Self::Contended => Reason::Contended,
+            Self::Crowded => Reason::Memory,
+            Self::Queue(_) => Reason::S3,
+        }
+    }
+
     /// The basis that plugins were run on and failed, as they are likely to do again.
     pub(super) fn basis(&self) -> Option<&str> {
         match self {
@@ -111,7 +133,7 @@ impl ChangeError {
     pub(crate) fn report(&self, key: impl Into<String>) -> ObjectReport {
         let report = ObjectReport {
             temporary: self.is_temporary(),
-            ..ObjectReport::failed(key, self)
+            ..ObjectReport::failed(key, self).because(self.reason())
         };
         match self {
             Self::Transform(TransformError { plugin, fuel, .. }) => ObjectReport {
@@ -153,6 +175,8 @@ mod tests {
             error.to_string(),
             "the Redis key `k` belongs to the object `o`, which could not be brought up to date: Redis at redis:6379 is not available: timed out"
         );
-        assert!(!owner(TransformError::refused("broken".into()).into()).is_temporary());
+        assert!(
+            !owner(TransformError::refused(Reason::Route, "broken".into()).into()).is_temporary()
+        );
     }
 }

@@ -5,6 +5,7 @@
 
 use super::decide::{self, Rerun, Rules};
 use super::error::{ChangeError, TransformError};
+use super::notes::Stage;
 use super::room::{Conditions, Room, Rooms};
 use super::transform::{Transform, Transforms};
 use crate::budget::{Account, Budget};
@@ -13,10 +14,11 @@ use crate::entry::{Entry, EntryError, EntrySet, Value};
 use crate::ledger::{Record, Source, Write};
 use crate::object::Object;
 use crate::plugin::Loaded;
-use crate::report::{ObjectReport, Outcome};
+use crate::report::{ObjectReport, Outcome, Reason};
 use crate::route::{PluginList, Resolution};
 use crate::settings::{Settings, Unmatched};
 use crate::store::{SizeLimit, Store};
+use std::time::Instant;
 
 /// Evaluates objects.
 pub(super) struct Evaluator {
@@ -96,34 +98,37 @@ impl Evaluator {
         key: &str,
         record: &Record,
         plugins: &PluginList,
-        conditions: Conditions,
+        conditions: Conditions<'_>,
     ) -> Result<Evaluation, ChangeError> {
         // What has come to lie under a prefix of ours is no config object any more.
         if self.own_prefixes.iter().any(|own| key.starts_with(own)) {
             return Ok(Evaluation::gone());
         }
-        let route = plugins.resolve(key);
+        let (route, started) = (plugins.resolve(key), Instant::now());
         let transform = match &route {
             Resolution::Route(route) => self.transforms.load(key, route, plugins).await.map(Some),
             Resolution::Unmatched => Ok(None),
-            Resolution::Broken(why) => Err(TransformError::refused(why.clone()).into()),
+            Resolution::Broken(why) => {
+                Err(TransformError::refused(Reason::Route, why.clone()).into())
+            }
         };
         let loaded = transform.as_ref().ok().and_then(Option::as_ref);
+        if let Some(transform) = loaded {
+            conditions.notes.transform(transform);
+        }
+        conditions.notes.time(Stage::Load, started);
+        let started = Instant::now();
         let account = self.rooms.open(key, loaded, conditions).await?;
         // An object that is gone is deleted, whatever its route has come to.
         let read = self.store.object(key, self.size_limit, &account);
-        let Some(object) = read.await? else {
+        let read = read.await;
+        conditions.notes.time(Stage::Read, started);
+        let Some(object) = read? else {
             return Ok(Evaluation::gone());
         };
         let transform = transform?;
-        self.decide(
-            &object,
-            record,
-            transform.as_ref(),
-            conditions.rerun,
-            &account,
-        )
-        .await
+        self.decide(&object, record, transform.as_ref(), conditions, &account)
+            .await
     }
 
     /// Works out what an object that was read is to be.
@@ -132,12 +137,13 @@ impl Evaluator {
         object: &Object,
         record: &Record,
         transform: Option<&Transform<'_>>,
-        rerun: Rerun,
+        conditions: Conditions<'_>,
         account: &Account,
     ) -> Result<Evaluation, ChangeError> {
+        conditions.notes.object(object, record);
         let basis = decide::basis(&object.etag, &self.rules, transform);
         let fingerprint = decide::fingerprint(object, &basis);
-        let may_keep = rerun == Rerun::IfChanged;
+        let may_keep = conditions.rerun == Rerun::IfChanged;
         let mut evaluation = Evaluation {
             source: source(object, fingerprint.clone(), basis.clone(), transform),
             write: Write::Unchanged,
@@ -155,8 +161,10 @@ impl Evaluator {
         let (entries, held) = match transform {
             Some(transform) => {
                 let on = |error: TransformError| error.on(&basis);
-                let ran = self.transforms.run(object, transform, account);
-                let ran = ran.await.map_err(on)?;
+                let started = Instant::now();
+                let ran = self.transforms.run(object, transform, account).await;
+                conditions.notes.time(Stage::Run, started);
+                let ran = ran.map_err(on)?;
                 evaluation.foreseen.fuel = Some(ran.fuel);
                 let entries = self.checked(object, transform, ran.entries, ran.fuel);
                 (entries.map_err(on)?, ran.held)
@@ -233,13 +241,14 @@ impl Evaluator {
         let refuse = |why: String| TransformError {
             plugin: Some(transform.label()),
             fuel: Some(fuel),
-            message: format!(
-                "plugin `{}` returned what cannot be stored for `{}`: {why}",
-                transform.last_plugin(),
-                object.key
-            ),
-            temporary: false,
-            basis: None,
+            ..TransformError::refused(
+                Reason::Entries,
+                format!(
+                    "plugin `{}` returned what cannot be stored for `{}`: {why}",
+                    transform.last_plugin(),
+                    object.key
+                ),
+            )
         };
         if let Some(globs) = &transform.route.keys
             && let Some(entry) = entries.iter().find(|entry| !globs.allow(&entry.key))
@@ -264,10 +273,8 @@ impl Evaluator {
             }],
         };
         self.entry_set(entries, None).map_err(|error| {
-            TransformError::refused(format!(
-                "`{}` cannot be stored as it is: {error}",
-                object.key
-            ))
+            let why = format!("`{}` cannot be stored as it is: {error}", object.key);
+            TransformError::refused(Reason::Entries, why)
         })
     }
 
@@ -329,6 +336,8 @@ impl Foreseen {
             error: None,
             temporary: false,
             late: false,
+            reason: Reason::default(),
+            route: None,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! Many objects at a time: bounded, before a deadline, and none of them in another's way.
 
-use super::decide::Rerun;
 use super::error::ChangeError;
-use super::object::{Begun, Objects};
+use super::object::{Begun, Objects, Task};
 use crate::invocation;
 use crate::report::ObjectReport;
 use crate::route::Resolution;
@@ -13,7 +12,7 @@ use std::time::Instant;
 const NOT_STARTED: &str = "not started: the invocation's time is nearly over";
 const NOT_FINISHED: &str = "not finished: the invocation's time is nearly over";
 
-/// Brings each of these objects up to date, `concurrency` at a time, none started after `deadline`.
+/// Brings each of these objects up to date, `concurrency` at a time, none started after the deadline.
 /// One report an object, in the order in which they end.
 ///
 /// An object takes its place only when its plugins are loaded, so that those which wait for a module
@@ -21,10 +20,10 @@ const NOT_FINISHED: &str = "not finished: the invocation's time is nearly over";
 pub(super) async fn sync(
     objects: &Objects,
     keys: Vec<String>,
-    rerun: Rerun,
+    task: Task,
     concurrency: usize,
-    deadline: Instant,
 ) -> Vec<ObjectReport> {
+    let deadline = task.deadline;
     if keys.is_empty() {
         return Vec::new();
     }
@@ -43,9 +42,7 @@ pub(super) async fn sync(
         .flat_map(futures::stream::iter)
         .map(|ready| async move {
             match ready {
-                Ok((key, begun)) => {
-                    sync_isolated(objects.clone(), key, begun, rerun, deadline).await
-                }
+                Ok((key, begun)) => sync_isolated(objects.clone(), key, begun, task).await,
                 Err(late) => late,
             }
         })
@@ -75,9 +72,10 @@ fn by_plugins(objects: impl Iterator<Item = Started>) -> BTreeMap<Vec<String>, V
 async fn loaded(
     objects: &Objects,
     plugins: Vec<String>,
-    group: Vec<Started>,
+    mut group: Vec<Started>,
     deadline: Instant,
 ) -> Vec<Result<Started, ObjectReport>> {
+    let started = Instant::now();
     if let ([_, ..], Some((key, begun))) = (plugins.as_slice(), group.first()) {
         let load = objects.evaluator.load(key, &begun.plugins);
         if tokio::time::timeout_at(deadline.into(), load)
@@ -92,25 +90,23 @@ async fn loaded(
             return group.into_iter().map(late).collect();
         }
     }
+    for (_, begun) in &mut group {
+        begun.loading = started.elapsed();
+    }
     group.into_iter().map(Ok).collect()
 }
 
 /// One object in a task of its own, so that a panic fails it and no other. A task that is aborted
 /// may have committed already: that is reported as failed, and repeating it is safe.
-async fn sync_isolated(
-    objects: Objects,
-    key: String,
-    begun: Begun,
-    rerun: Rerun,
-    deadline: Instant,
-) -> ObjectReport {
+async fn sync_isolated(objects: Objects, key: String, begun: Begun, task: Task) -> ObjectReport {
+    let deadline = task.deadline;
     if Instant::now() >= deadline {
         return late(&key, NOT_STARTED);
     }
     let name = key.clone();
-    let task = invocation::spawn(async move { objects.sync(&key, begun, rerun, deadline).await });
-    let abort = task.abort_handle();
-    match tokio::time::timeout_at(deadline.into(), task).await {
+    let syncing = invocation::spawn(async move { objects.sync(&key, begun, task).await });
+    let abort = syncing.abort_handle();
+    match tokio::time::timeout_at(deadline.into(), syncing).await {
         Ok(Ok(report)) => report,
         Ok(Err(_panic)) => ObjectReport::failed(name, "the host panicked on it"),
         Err(_) => {

@@ -23,8 +23,10 @@ mod error;
 mod evaluate;
 mod joint_commit;
 mod many;
+mod notes;
 mod object;
 mod plugin_list;
+mod ready;
 mod room;
 mod transform;
 mod trial;
@@ -32,12 +34,13 @@ mod trial;
 pub use decide::Rerun;
 pub use error::{ChangeError, TransformError};
 pub(crate) use evaluate::LoadedPlugins;
+pub use notes::Cause;
 
 pub(crate) use plugin_list::NO_PLUGINS;
 pub use trial::{Trial, Tried};
 
 use crate::budget::Budget;
-use crate::invocation::{self, Invocation};
+use crate::invocation::Invocation;
 use crate::ledger::{Ledger, LedgerError, Record, Write};
 use crate::metrics::{Ended, Metrics};
 use crate::plugin::{ArtifactStore, CompileLimits, Compiler, ModuleCache};
@@ -49,7 +52,8 @@ use crate::settings::Settings;
 use crate::store::Store;
 use aws_config::SdkConfig;
 use evaluate::{Evaluation, Evaluator};
-use object::Objects;
+use notes::Notes;
+use object::{Objects, Task};
 use plugin_list::PluginLists;
 use room::{Conditions, Turn};
 use std::path::Path;
@@ -120,6 +124,7 @@ impl Pipeline {
         let modules = ModuleCache::new(sandbox, artifacts, compiler, budget.clone(), code_bytes);
         let transforms = Transforms::new(modules, store.clone(), &settings);
         let objects = Objects {
+            bucket: settings.bucket.as_str().into(),
             ledger: Arc::new(Ledger::new(&settings.redis, &settings.bucket)?),
             plugin_lists: Arc::new(PluginLists::new(store.clone(), &settings.plugins_prefix)),
             evaluator: Arc::new(Evaluator::new(
@@ -186,14 +191,18 @@ impl Pipeline {
     pub async fn sync(
         &self,
         keys: Vec<String>,
+        cause: Cause,
         rerun: Rerun,
         deadline: Instant,
     ) -> Vec<ObjectReport> {
+        let task = Task {
+            cause,
+            rerun,
+            deadline,
+        };
         let concurrency = self.settings.concurrency;
-        let reports = many::sync(&self.objects, keys, rerun, concurrency, deadline).await;
-        for report in &reports {
-            invocation::count(report.outcome.metric(), 1);
-        }
+        let reports = many::sync(&self.objects, keys, task, concurrency).await;
+        reports.iter().for_each(ObjectReport::count);
         reports
     }
 
@@ -233,10 +242,12 @@ impl Pipeline {
         rerun: Rerun,
     ) -> Result<ObjectReport, ChangeError> {
         let evaluator = &self.objects.evaluator;
+        let notes = Notes::default();
         let conditions = Conditions {
             rerun,
             turn: Turn::Wait,
             deadline: Instant::now() + LONGEST,
+            notes: &notes,
         };
         let Evaluation {
             write,

@@ -12,12 +12,13 @@ use super::decide::Rerun;
 use super::error::ChangeError;
 use super::evaluate::{Evaluator, Foreseen};
 use super::joint_commit::{self, Next};
+use super::notes::{Cause, Notes, Stage};
 use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room, Turn, of_commit};
 use crate::budget::Held;
 use crate::invocation;
 use crate::ledger::{Generation, Ledger, LedgerError, Proposal, Ticket, Write};
-use crate::metrics::Count;
+use crate::metrics::{Count, Sample, milliseconds};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -33,9 +34,22 @@ const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_times(8)
     .with_jitter();
 
+/// How objects are worked on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task {
+    /// Why they are.
+    pub(super) cause: Cause,
+    /// Whether plugins run although nothing has changed.
+    pub(super) rerun: Rerun,
+    /// After this nothing more is started.
+    pub(super) deadline: Instant,
+}
+
 /// Brings single objects up to date. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Objects {
+    /// Name of the bucket.
+    pub(super) bucket: Arc<str>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) plugin_lists: Arc<PluginLists>,
     pub(super) evaluator: Arc<Evaluator>,
@@ -47,6 +61,10 @@ pub(super) struct Begun {
     pub(super) plugins: Arc<PluginList>,
     /// Of a list that was read before the ticket: what one that is read after it is kept for.
     kept: Option<After>,
+    /// How long that took, for all objects that began together.
+    beginning: Duration,
+    /// How long its plugins took to load before its turn.
+    pub(super) loading: Duration,
 }
 
 /// From when on a list is as new as a ticket, and the generation that was seen by then.
@@ -63,6 +81,7 @@ impl Objects {
     /// Takes tickets for these objects, and only then reads the plugin list, unless one is kept that
     /// has a route for each of them.
     pub(super) async fn begin(&self, keys: &[String]) -> Result<Vec<Begun>, ChangeError> {
+        let started = Instant::now();
         let taken = self.ledger.take_tickets(keys).await?;
         let after = After {
             since: Instant::now(),
@@ -73,10 +92,14 @@ impl Objects {
             Some(list) => (list, Some(after)),
             None => (self.read_plugins(after).await?, None),
         };
+        let beginning = started.elapsed();
+        invocation::measure(&None, Sample::TicketTime, milliseconds(beginning));
         let begun = taken.tickets.into_iter().map(|ticket| Begun {
             ticket,
             plugins: Arc::clone(&plugins),
             kept,
+            beginning,
+            loading: Duration::ZERO,
         });
         Ok(begun.collect())
     }
@@ -94,29 +117,27 @@ impl Objects {
         self.read_plugins(After { since, generation }).await
     }
 
-    /// Brings an object up to date, and logs what became of it.
-    pub(super) async fn sync(
-        &self,
-        key: &str,
-        begun: Begun,
-        rerun: Rerun,
-        deadline: Instant,
-    ) -> ObjectReport {
+    /// Brings an object up to date, and tells what became of it.
+    pub(super) async fn sync(&self, key: &str, begun: Begun, task: Task) -> ObjectReport {
         let started = Instant::now();
-        let ticket = begun.ticket.number;
+        let (ticket, notes) = (
+            begun.ticket.number,
+            Notes::begun(begun.beginning, begun.loading),
+        );
         let conditions = Conditions {
-            rerun,
+            rerun: task.rerun,
             turn: Turn::Wait,
-            deadline,
+            deadline: task.deadline,
+            notes: &notes,
         };
-        let report = match self.commit(key, begun, conditions).await {
+        let mut report = match self.commit(key, begun, conditions).await {
             Ok(report) => report,
             Err(error) => {
                 self.record_failure(key, ticket, &error).await;
                 error.report(key)
             }
         };
-        log(&report, started);
+        notes.tell(&self.bucket, &mut report, task.cause, started);
         report
     }
 
@@ -127,23 +148,26 @@ impl Objects {
         &self,
         key: &str,
         begun: Begun,
-        conditions: Conditions,
+        conditions: Conditions<'_>,
     ) -> Result<ObjectReport, ChangeError> {
         let (own, mut foreseen, room) = self.evaluate(key, begun, conditions).await?;
         let (mut proposals, mut rooms) = (vec![own], vec![room]);
-        let mut pauses = AGAIN.build();
+        // What others come to is not what this object is told by.
+        let (mut pauses, aside) = (AGAIN.build(), Notes::default());
         loop {
             let sending = room_to_send(&rooms, &proposals).await;
-            let verdict = self.ledger.commit(&mut proposals).await?;
+            let started = Instant::now();
+            let verdict = self.ledger.commit(&mut proposals).await;
+            conditions.notes.time(Stage::Commit, started);
             drop(sending);
-            match joint_commit::next(verdict, &proposals)? {
+            match joint_commit::next(verdict?, &proposals)? {
                 Next::Done => return self.report(foreseen, proposals.swap_remove(0)).await,
                 Next::Superseded => {
                     foreseen.outcome = Outcome::Superseded;
                     return Ok(foreseen.report(key, 0));
                 }
                 Next::Join { owner, conflict } => {
-                    let conditions = conditions.beside(Rerun::IfChanged, &rooms);
+                    let conditions = conditions.beside(Rerun::IfChanged, &rooms, &aside);
                     let owner = self.evaluate_afresh(&owner, conditions).await;
                     let (proposal, _, room) = owner.map_err(|cause| conflict.unresolved(cause))?;
                     proposals.push(proposal);
@@ -160,7 +184,8 @@ impl Objects {
                         _ => Rerun::IfChanged,
                     };
                     rooms[place] = None;
-                    let conditions = conditions.beside(rerun, &rooms);
+                    let notes = if place == 0 { conditions.notes } else { &aside };
+                    let conditions = conditions.beside(rerun, &rooms, notes);
                     let again = self.evaluate_afresh(&changed.key, conditions).await;
                     let (proposal, new, room) = again?;
                     (*changed, rooms[place]) = (proposal, room);
@@ -176,7 +201,7 @@ impl Objects {
     async fn evaluate_afresh(
         &self,
         key: &str,
-        conditions: Conditions,
+        conditions: Conditions<'_>,
     ) -> Result<Evaluated, ChangeError> {
         let begun = self.begin(&[key.to_owned()]).await?.pop();
         let begun = begun.ok_or(ChangeError::Contended)?;
@@ -187,12 +212,13 @@ impl Objects {
         &self,
         key: &str,
         begun: Begun,
-        conditions: Conditions,
+        conditions: Conditions<'_>,
     ) -> Result<Evaluated, ChangeError> {
         let Begun {
             ticket,
             mut plugins,
             kept,
+            ..
         } = begun;
         let evaluator = &self.evaluator;
         let record = &ticket.record;
@@ -256,31 +282,4 @@ impl Objects {
 async fn room_to_send(rooms: &[Option<Room>], proposals: &[Proposal]) -> Option<Held> {
     let room = rooms.iter().flatten().next()?;
     Some(room.account.take(of_commit(proposals)).await)
-}
-
-/// The one line an object gets.
-fn log(report: &ObjectReport, started: Instant) {
-    let duration_ms = started.elapsed().as_secs_f64() * 1000.0;
-    let (object, outcome, entries) = (&report.key, report.outcome.name(), report.entries);
-    let plugin = report.plugin.as_deref();
-    match report.failure() {
-        None => tracing::info!(
-            object,
-            outcome,
-            plugin,
-            entries,
-            fuel = report.fuel,
-            duration_ms,
-            "object done"
-        ),
-        Some(error) => tracing::error!(
-            object,
-            outcome,
-            plugin,
-            fuel = report.fuel,
-            duration_ms,
-            error,
-            "object failed"
-        ),
-    }
 }

@@ -2,12 +2,14 @@
 
 use super::decide::Rerun;
 use super::error::{ChangeError, TransformError};
+use super::notes::Notes;
 use super::transform::Transform;
 use crate::budget::{Account, Budget, Held};
 use crate::entry::footprint::to_u64;
 use crate::invocation;
 use crate::ledger::Proposal;
 use crate::metrics::Count;
+use crate::report::Reason;
 use crate::settings::{Limits, most_of_commit, most_of_object};
 use std::time::Instant;
 
@@ -35,21 +37,23 @@ impl Room {
     }
 }
 
-/// What an evaluation is to keep to.
+/// What an evaluation is to keep to, and where it is noted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Conditions {
+pub(super) struct Conditions<'a> {
     /// Whether plugins run although nothing has changed.
     pub(super) rerun: Rerun,
     /// Whether it waits for room in memory.
     pub(super) turn: Turn,
     /// Until when it waits for anything.
     pub(super) deadline: Instant,
+    /// Where it is noted.
+    pub(super) notes: &'a Notes,
 }
 
-impl Conditions {
+impl<'a> Conditions<'a> {
     /// Those of an evaluation beside which these are held: it does not wait, since others may be
     /// waiting for what they hold.
-    pub(super) fn beside(self, rerun: Rerun, held: &[Option<Room>]) -> Self {
+    pub(super) fn beside(self, rerun: Rerun, held: &[Option<Room>], notes: &'a Notes) -> Self {
         let turn = if held.iter().all(Option::is_none) {
             Turn::Wait
         } else {
@@ -58,6 +62,7 @@ impl Conditions {
         Self {
             rerun,
             turn,
+            notes,
             ..self
         }
     }
@@ -78,7 +83,7 @@ impl Rooms {
         &self,
         key: &str,
         transform: Option<&Transform<'_>>,
-        conditions: Conditions,
+        conditions: Conditions<'_>,
     ) -> Result<Account, ChangeError> {
         let limits = match transform {
             Some(transform) => transform.limits,
@@ -105,7 +110,10 @@ impl Rooms {
             Ok(None) => Err(ChangeError::Crowded),
             Err(never) => Err(TransformError {
                 plugin: transform.map(Transform::label),
-                ..TransformError::refused(format!("`{key}` cannot be worked on: {never}"))
+                ..TransformError::refused(
+                    Reason::Memory,
+                    format!("`{key}` cannot be worked on: {never}"),
+                )
             }
             .into()),
         }

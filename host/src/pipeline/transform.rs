@@ -4,8 +4,10 @@ use super::error::{ChangeError, TransformError};
 use crate::budget::{Account, Held};
 use crate::entry::{Entry, Value};
 use crate::invocation;
+use crate::metrics::Sample;
 use crate::object::Object;
 use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache};
+use crate::report::Reason;
 use crate::route::{PluginList, Route};
 use crate::sandbox::{Failure, Input, Ran, Yield};
 use crate::settings::{Ceilings, Limits, Settings};
@@ -65,13 +67,11 @@ impl Transform<'_> {
         self.steps.last().map_or("", |(name, _)| *name)
     }
 
-    fn failed(&self, fuel: u64, message: String, temporary: bool) -> TransformError {
+    fn failed(&self, fuel: u64, message: String, reason: Reason) -> TransformError {
         TransformError {
             plugin: Some(self.label()),
             fuel: Some(fuel),
-            message,
-            temporary,
-            basis: None,
+            ..TransformError::refused(reason, message)
         }
     }
 }
@@ -97,16 +97,20 @@ impl Transforms {
     ) -> Result<Transform<'a>, ChangeError> {
         let limits = limits(route, self.limits, self.ceilings).map_err(|why| TransformError {
             plugin: Some(route.plugins.join(",")),
-            ..TransformError::refused(format!("`{key}` cannot be transformed: {why}"))
+            ..TransformError::refused(
+                Reason::Route,
+                format!("`{key}` cannot be transformed: {why}"),
+            )
         })?;
         let mut steps = Vec::with_capacity(route.plugins.len());
         for (name, pinned) in route.plugins.iter().zip(&route.digests) {
-            let refuse = |why: String, temporary| TransformError {
-                plugin: Some(name.clone()),
-                fuel: None,
-                message: format!("plugin `{name}` cannot run on `{key}`: {why}"),
-                temporary,
-                basis: None,
+            let refuse = |why: String, temporary| {
+                let message = format!("plugin `{name}` cannot run on `{key}`: {why}");
+                TransformError {
+                    plugin: Some(name.clone()),
+                    temporary,
+                    ..TransformError::refused(Reason::Module, message)
+                }
             };
             let etag = plugins.modules.get(name).map_or("", String::as_str);
             let loaded = self
@@ -130,6 +134,12 @@ impl Transforms {
             steps,
             limits,
         })
+    }
+
+    /// Loads a plugin whose machine code is kept, before anything needs it.
+    pub(super) async fn load_kept(&self, name: &str, etag: &str) -> Result<(), StoreError> {
+        let fetch = self.fetch(name);
+        self.modules.load_kept(name, etag, fetch).await
     }
 
     /// Keeps a plugin's machine code for other processes, where it is not kept yet.
@@ -184,15 +194,20 @@ impl Transforms {
                         "plugin `{before}` must return a single bytes entry of `{}`, since another plugin follows",
                         object.key
                     );
-                    transform.failed(ran.fuel, why, false)
+                    transform.failed(ran.fuel, why, Reason::Entries)
                 })?;
             }
             let step = self.run_one(&object, name, loaded, transform, account);
             let step = step.await;
+            let headroom = headroom(step.fuel, transform.limits.fuel);
+            invocation::measure(&transform.route.name, Sample::FuelHeadroom, headroom);
             let fuel = ran.fuel.saturating_add(step.fuel);
             let Yield { entries, held } = step.result.map_err(|failure| {
                 let message = failure.describe(name, &object.key);
-                transform.failed(fuel, message, failure.is_temporary())
+                TransformError {
+                    temporary: failure.is_temporary(),
+                    ..transform.failed(fuel, message, reason(&failure))
+                }
             })?;
             ran = Transformed {
                 entries,
@@ -235,6 +250,28 @@ impl Transforms {
         run_bounded(&self.runs, run, limits.time + GRACE, || waits.waited())
             .await
             .unwrap_or_else(stuck)
+    }
+}
+
+/// What a run has left of its fuel, in percent.
+fn headroom(used: u64, limit: u64) -> f64 {
+    let left = limit.saturating_sub(used);
+    let permille = u128::from(left) * 1000 / u128::from(limit.max(1));
+    f64::from(u16::try_from(permille).unwrap_or(1000)) / 10.0
+}
+
+fn reason(failure: &Failure) -> Reason {
+    match failure {
+        Failure::OutOfFuel(_)
+        | Failure::OutOfTime(_)
+        | Failure::OutOfMemory(_)
+        | Failure::OutputTooLarge(_)
+        | Failure::StackOverflow
+        | Failure::TooManyHandles
+        | Failure::TooRandom
+        | Failure::Stuck(_) => Reason::Limit,
+        Failure::Host(_) => Reason::Memory,
+        Failure::Exited(_) | Failure::Trapped(_) | Failure::Returned(_) => Reason::Plugin,
     }
 }
 

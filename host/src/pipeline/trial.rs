@@ -8,6 +8,7 @@ use super::SetupError;
 use super::decide::Rerun;
 use super::error::ChangeError;
 use super::evaluate::{Evaluation, Evaluator};
+use super::notes::Notes;
 use super::room::{Conditions, Turn};
 use super::transform::Transforms;
 use crate::budget::Budget;
@@ -90,7 +91,9 @@ impl Trial {
         StoreError::check_size(&object.key, size, self.evaluator.size_limit)?;
         let transforms = &self.evaluator.transforms;
         let transform = transforms.load(&object.key, route, plugins).await?;
+        let notes = Notes::default();
         let conditions = Conditions {
+            notes: &notes,
             rerun: Rerun::Always,
             turn: Turn::Wait,
             deadline: Instant::now() + super::LONGEST,
@@ -100,13 +103,9 @@ impl Trial {
             .open(&object.key, Some(&transform), conditions)
             .await?;
         let record = Record::default();
-        let decided = self.evaluator.decide(
-            object,
-            &record,
-            Some(&transform),
-            conditions.rerun,
-            &account,
-        );
+        let decided =
+            self.evaluator
+                .decide(object, &record, Some(&transform), conditions, &account);
         let Evaluation {
             write, foreseen, ..
         } = decided.await?;

@@ -103,6 +103,11 @@ impl ArtifactStore {
         })
     }
 
+    /// Whether anything is kept at all.
+    pub(super) fn is_used(&self) -> bool {
+        self.folder.is_some() || self.bucket.is_some()
+    }
+
     /// The plugin of the module with that digest, if it is kept and can be trusted.
     pub(super) async fn find(
         &self,

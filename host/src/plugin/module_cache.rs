@@ -149,6 +149,36 @@ impl ModuleCache {
         }
     }
 
+    /// Loads a module whose machine code is kept; any other is left to who needs it. For before there is
+    /// work: it waits for no memory, and goes on no longer than its caller.
+    pub async fn load_kept<E, F>(
+        &self,
+        name: &str,
+        etag: &str,
+        fetch: impl FnOnce(Account) -> F,
+    ) -> Result<(), E>
+    where
+        F: Future<Output = Result<Module, E>>,
+    {
+        let (budget, most) = (&self.loader.budget, MAX_MODULE_BYTES);
+        if !self.loader.artifacts.is_used() {
+            return Ok(());
+        }
+        let Ok(Some((account, _))) = budget.try_open(most, 0, Instant::now()) else {
+            return Ok(());
+        };
+        let module = fetch(account.clone()).await?;
+        if let Some(loaded) = self.loader.load_kept(module.bytes, &account).await {
+            let read = Read {
+                etag: module.etag.as_str().into(),
+                result: Ok(loaded),
+            };
+            let key = (name.to_owned(), etag.to_owned());
+            self.modules.insert(key, read).await;
+        }
+        Ok(())
+    }
+
     /// Reads a module and makes a plugin of it, or waits for whoever does. It goes on where the
     /// caller gives up, so that a module which takes long is there in the end.
     async fn read<E, F>(
@@ -248,28 +278,27 @@ impl Loader {
         let started = Instant::now();
         let module_bytes = to_u64(module.len());
         let digest: Arc<str> = digest(module.clone()).await?.into();
-        let kept = self.kept(&digest, module_bytes);
-        let (plugin, place) = match self.artifacts.find(&self.sandbox, kept, account).await {
-            Some(Found { plugin, place }) => {
-                invocation::count(Count::CompiledHits, 1);
-                (plugin, place)
-            }
+        let (plugin, place) = match self.find(&digest, module_bytes, account).await {
+            Some(Found { plugin, place }) => (plugin, place),
             None => (self.compile(&digest, module, account).await?, "compiled"),
         };
-        let load_ms = milliseconds(started.elapsed());
-        tracing::info!(
-            digest = &*digest,
-            place,
-            load_ms,
-            code_bytes = plugin.size(),
-            "module loaded"
-        );
-        Ok(Loaded {
-            plugin,
-            digest,
-            module_bytes,
-            is_kept: Arc::new(AtomicBool::new(place != "compiled")),
-        })
+        Ok(loaded(started, digest, module_bytes, plugin, place))
+    }
+
+    /// The same where its machine code is kept.
+    async fn load_kept(&self, module: Bytes, account: &Account) -> Option<Loaded> {
+        let (started, module_bytes) = (Instant::now(), to_u64(module.len()));
+        let digest: Arc<str> = digest(module).await.ok()?.into();
+        let Found { plugin, place } = self.find(&digest, module_bytes, account).await?;
+        Some(loaded(started, digest, module_bytes, plugin, place))
+    }
+
+    /// Finds the machine code of a module.
+    async fn find(&self, digest: &str, module_bytes: u64, account: &Account) -> Option<Found> {
+        let kept = self.kept(digest, module_bytes);
+        let found = self.artifacts.find(&self.sandbox, kept, account).await?;
+        invocation::count(Count::CompiledHits, 1);
+        Some(found)
     }
 
     async fn compile(
@@ -291,6 +320,31 @@ impl Loader {
             self.refusals.insert(Arc::clone(digest), refusal.clone());
         }
         compiled
+    }
+}
+
+/// A plugin that is ready, which is told.
+fn loaded(
+    started: Instant,
+    digest: Arc<str>,
+    module_bytes: u64,
+    plugin: Plugin,
+    place: &'static str,
+) -> Loaded {
+    let load_ms = milliseconds(started.elapsed());
+    let code_bytes = plugin.size();
+    tracing::info!(
+        digest = &*digest,
+        place,
+        load_ms,
+        code_bytes,
+        "module loaded"
+    );
+    Loaded {
+        plugin,
+        digest,
+        module_bytes,
+        is_kept: Arc::new(AtomicBool::new(place != "compiled")),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::globs::{self, MAX_GLOBS, MAX_GLOBS_BYTES};
 use super::{Output, Route};
+use crate::metrics::RouteName;
 use crate::text::clip;
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -11,6 +13,12 @@ use toml::Spanned;
 
 /// Routes of one manifest.
 const MAX_ROUTES: usize = 10_000;
+
+/// Routes that metrics tell apart: each is a few metrics more, which are paid for.
+const MAX_NAMED: usize = 50;
+
+/// The longest name of a route in metrics, in bytes.
+const MAX_NAME_BYTES: usize = 255;
 
 /// Plugins of one route, each fed by the one before it.
 const MAX_CHAIN: usize = 16;
@@ -52,12 +60,13 @@ impl Manifest {
                     "line {line}: two routes have the prefix `{prefix}`"
                 )));
             }
-            let route = form.into_route().map_err(|problem| {
+            let mut route = form.into_route().map_err(|problem| {
                 ManifestError::new(&format!(
                     "line {line}: route `{}`: {problem}",
                     clip(&prefix)
                 ))
             })?;
+            route.name = name(&prefix).filter(|_| routes.len() < MAX_NAMED);
             routes.push((prefix, route));
         }
         routes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
@@ -79,6 +88,16 @@ impl Manifest {
             .iter()
             .map(|(prefix, route)| (prefix.as_str(), route))
     }
+}
+
+/// What metrics call the route of a prefix: the prefix, in the characters that a dimension may have.
+fn name(prefix: &str) -> RouteName {
+    if prefix.is_empty() {
+        return Some("*".into());
+    }
+    let name = utf8_percent_encode(prefix, CONTROLS).to_string();
+    let fits = name.len() <= MAX_NAME_BYTES && !name.trim().is_empty() && !name.starts_with(':');
+    fits.then(|| name.into())
 }
 
 fn located(text: &str, error: &toml::de::Error) -> ManifestError {
@@ -199,6 +218,7 @@ impl RouteForm {
             return Err("`memory_mib` must be from 1 to 4096".to_owned());
         }
         Ok(Route {
+            name: None,
             plugins,
             digests,
             settings: self

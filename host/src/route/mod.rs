@@ -11,6 +11,7 @@ pub use globs::KeyGlobs;
 pub use manifest::{Manifest, ManifestError};
 pub use plugin_list::{PluginList, Resolution};
 
+use crate::metrics::RouteName;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ impl Output {
 /// How an object is transformed.
 #[derive(Clone, Debug, Default)]
 pub struct Route {
+    /// What metrics call it, where they do.
+    pub name: RouteName,
     /// Names of the plugins under the plugins' prefix; each one's output feeds the next.
     pub plugins: Vec<String>,
     /// The digest each module must have, where the route names one; in the order of `plugins`.

@@ -73,9 +73,9 @@ pub struct Settings {
     pub s3_force_path_style: bool,
 }
 
-/// Everything that is wrong with the environment, a line a variable.
+/// Everything that is wrong with the environment, variable by variable, in one line.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the environment is not complete:\n  {}", .0.join("\n  "))]
+#[error("the environment is not complete: {}", .0.join("; "))]
 pub struct SettingsError(pub Vec<String>);
 
 impl Settings {
@@ -123,6 +123,7 @@ impl Settings {
             metrics_namespace: reader.text("METRICS_NAMESPACE"),
             s3_force_path_style: reader.flag("S3_FORCE_PATH_STYLE"),
         };
+        check_bucket(&mut reader, &settings.bucket);
         check_prefixes(&mut reader, &settings);
         check_ceilings(&mut reader, &settings);
         if reader.problems.is_empty() {
@@ -135,6 +136,27 @@ impl Settings {
     /// Whether an object of that key is configuration, and not a plugin or a compiled module.
     pub fn is_config(&self, key: &str) -> bool {
         !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.artifacts.prefix)
+    }
+}
+
+/// Only a bucket by its own name is one: events name it so, and a sync needs its listing in the order of
+/// the keys.
+fn check_bucket(reader: &mut Reader<'_>, bucket: &str) {
+    let access_point = "an access point: events name the bucket itself, so must this";
+    let forms = [
+        (bucket.starts_with("arn:"), access_point),
+        (bucket.ends_with("-s3alias"), access_point),
+        (
+            bucket.ends_with("--ol-s3"),
+            "an Object Lambda access point: what it returns is no object of a bucket, and has no events",
+        ),
+        (
+            bucket.ends_with("--x-s3"),
+            "a directory bucket, which has no events and is listed in no order",
+        ),
+    ];
+    for (_, what) in forms.iter().filter(|(is_one, _)| *is_one) {
+        reader.problem("CONFIG_BUCKET_NAME", &format!("is {what}"));
     }
 }
 

@@ -51,6 +51,26 @@ fn every_problem_is_reported_at_once_by_name() {
 }
 
 #[test]
+fn what_is_no_bucket_by_its_own_name_is_a_problem() {
+    for (name, what) in [
+        (
+            "arn:aws:s3:eu-west-2:1:accesspoint/config",
+            "an access point",
+        ),
+        ("config-abcdefghijk-s3alias", "an access point"),
+        ("config-abcdefghijk--ol-s3", "an Object Lambda access point"),
+        ("config--euw2-az1--x-s3", "a directory bucket"),
+    ] {
+        let SettingsError(problems) =
+            read(&[("CONFIG_BUCKET_NAME", name), ("REDIS_HOST", "h")]).unwrap_err();
+        assert!(
+            matches!(&problems[..], [one] if one.starts_with(&format!("CONFIG_BUCKET_NAME is {what}"))),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
 fn a_ceiling_below_its_limit_is_a_problem() {
     let with = |name: &str, value: &str| {
         read(&[

@@ -57,6 +57,32 @@ pub enum StoreError {
         /// Its key.
         key: String,
     },
+    /// It is encrypted with a key that S3 does not have: SSE-C.
+    #[error(
+        "`{key}` is encrypted with a key that its writer keeps (SSE-C), which Redis Sync does not have: write it with SSE-S3 or SSE-KMS"
+    )]
+    CustomerKey {
+        /// Its key.
+        key: String,
+    },
+    /// Its KMS key cannot be used.
+    #[error(
+        "`{key}` cannot be decrypted ({why}): the function's role needs kms:Decrypt on its KMS key, and that key must be enabled"
+    )]
+    KmsKey {
+        /// Its key.
+        key: String,
+        /// S3's error code, and what it says.
+        why: String,
+    },
+    /// The bucket is somewhere else.
+    #[error("the bucket `{bucket}` is in another region than AWS_REGION says ({why})")]
+    WrongRegion {
+        /// Name of the bucket.
+        bucket: String,
+        /// S3's error code, and what it says.
+        why: String,
+    },
     /// S3 does not answer, or answers with an error that a later attempt may not meet.
     #[error("S3 cannot {action} `{key}`: {cause}")]
     Unavailable {
@@ -79,6 +105,9 @@ impl StoreError {
         Err(Self::TooLarge { key, size, limit })
     }
 }
+
+/// What S3 says of an object under SSE-C that is read without its key, among other words.
+const SSE_C: &str = "Server Side Encryption";
 
 /// What was asked of S3.
 pub(super) struct Request<'a> {
@@ -105,12 +134,24 @@ impl Request<'_> {
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {
-        let key = self.key.to_owned();
+        let (key, why) = (self.key.to_owned(), aws::explained(error));
+        let words = error.message().unwrap_or_default();
         match (status(error), error.code().unwrap_or_default()) {
             (_, "NoSuchBucket") => StoreError::NoBucket(self.bucket.to_owned()),
             (_, "InvalidObjectState") => StoreError::Archived { key },
-            (Some(403), _) => self.denied(aws::explained(error)),
-            _ => self.unavailable(aws::explained(error)),
+            (Some(400), "InvalidRequest") if words.contains(SSE_C) => {
+                StoreError::CustomerKey { key }
+            }
+            (_, code) if code.starts_with("KMS.") => StoreError::KmsKey { key, why },
+            (Some(403), _) if words.contains("kms:") => StoreError::KmsKey { key, why },
+            (Some(301), _) | (_, "AuthorizationHeaderMalformed" | "PermanentRedirect") => {
+                StoreError::WrongRegion {
+                    bucket: self.bucket.to_owned(),
+                    why,
+                }
+            }
+            (Some(403), _) => self.denied(why),
+            _ => self.unavailable(why),
         }
     }
 

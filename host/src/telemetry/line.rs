@@ -75,7 +75,10 @@ fn line(event: &Event<'_>, function: &str) -> io::Result<Vec<u8>> {
 }
 
 fn of_invocation<M: SerializeMap>(map: &mut M, invocation: &Invocation) -> Result<(), M::Error> {
-    map.serialize_entry("function_request_id", &invocation.request_id)?;
+    // There is none while the process starts.
+    if !invocation.request_id.is_empty() {
+        map.serialize_entry("function_request_id", &invocation.request_id)?;
+    }
     if let Some(trace_id) = &invocation.trace_id {
         map.serialize_entry("xray_trace_id", trace_id)?;
     }

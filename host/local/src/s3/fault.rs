@@ -40,6 +40,8 @@ pub enum Effect {
     Fail(u16),
     /// It fails without being carried out, with this HTTP status and this code.
     FailWith(u16, &'static str),
+    /// The same, in these words.
+    FailSaying(u16, &'static str, &'static str),
     /// The connection breaks after this many bytes of a `GetObject`'s body.
     BreakBody(usize),
     /// A `GetObject`'s answer does not say how long the body is.
@@ -117,6 +119,12 @@ impl Effect {
             Self::Fail(status) => return Err(failure(*status)),
             Self::FailWith(status, code) => {
                 return Err(failure_with(*status, S3ErrorCode::Custom((*code).into())));
+            }
+            Self::FailSaying(status, code, words) => {
+                let code = S3ErrorCode::Custom((*code).into());
+                let mut error = S3Error::with_message(code, *words);
+                error.set_status_code(StatusCode::from_u16(*status).unwrap_or_default());
+                return Err(error);
             }
             _ => {}
         }

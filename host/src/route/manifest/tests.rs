@@ -110,3 +110,25 @@ proptest! {
         let _ = Manifest::parse(&text);
     }
 }
+
+#[test]
+fn metrics_know_the_first_fifty_routes_by_their_prefixes() {
+    let route = |prefix: &str| format!("[[route]]\nprefix = \"{prefix}\"\nplugin = \"p.wasm\"\n");
+    let name = |prefix: &str| {
+        let manifest = Manifest::parse(&route(prefix)).unwrap();
+        let name = manifest.routes().next().unwrap().1.name.clone();
+        name.map(|name| name.to_string())
+    };
+    assert_eq!(name("flags/").as_deref(), Some("flags/"));
+    assert_eq!(name("").as_deref(), Some("*"));
+    assert_eq!(name("é/").as_deref(), Some("%C3%A9/"));
+    assert_eq!(name(":a"), None, "a dimension may not begin so");
+    assert_eq!(name(" "), None);
+    assert_eq!(name(&"é".repeat(50)), None, "too long");
+    let text: String = (0..60)
+        .map(|number| route(&format!("{number:02}")))
+        .collect();
+    let manifest = Manifest::parse(&text).unwrap();
+    let named = |number: &str| manifest.route(number).unwrap().1.name.is_some();
+    assert!(named("00") && named("49") && !named("50") && !named("59"));
+}

@@ -1,6 +1,11 @@
 //! What an invocation answers with.
 
-use crate::metrics::Count;
+mod reason;
+
+pub use reason::Reason;
+
+use crate::invocation;
+use crate::metrics::{Count, RouteName};
 use crate::text::clip_to;
 use serde::Serialize;
 
@@ -72,6 +77,12 @@ pub struct ObjectReport {
     /// Whether it failed only because the time was over before it was done: a full sync goes on with it.
     #[serde(skip)]
     pub late: bool,
+    /// Why it failed, in one word; means nothing where it did not.
+    #[serde(skip)]
+    pub reason: Reason,
+    /// Its route, where the manifest names it.
+    #[serde(skip)]
+    pub route: RouteName,
 }
 
 impl ObjectReport {
@@ -88,7 +99,14 @@ impl ObjectReport {
             error,
             temporary: false,
             late: false,
+            reason: Reason::Host,
+            route: None,
         }
+    }
+
+    /// The same for this reason.
+    pub fn because(self, reason: Reason) -> Self {
+        Self { reason, ..self }
     }
 
     /// The same, where a repetition may mend it.
@@ -104,7 +122,17 @@ impl ObjectReport {
         Self {
             temporary: true,
             late: true,
+            reason: Reason::Time,
             ..self
+        }
+    }
+
+    /// Counts it for the invocation that it belongs to.
+    pub fn count(&self) {
+        invocation::count(self.outcome.metric(), 1);
+        if self.outcome == Outcome::Failed {
+            invocation::count(self.reason.metric(), 1);
+            invocation::count_failed(&self.route);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::program;
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
@@ -84,7 +84,8 @@ impl Host {
     /// What failed.
     pub async fn full_sync(&self) -> Result<(), String> {
         let (mode, deadline) = (Mode::Write(Rerun::IfChanged), Instant::now() + SYNC_LIMIT);
-        let summary = full_sync::run(&self.0, &Span::under(""), mode, deadline).await;
+        let span = Span::under("");
+        let summary = full_sync::run(&self.0, &span, mode, Compare::Keys, deadline).await;
         let message = format!("the sync: {summary}, {:?}", summary.failures);
         summary.is_success().then_some(()).ok_or(message)
     }

@@ -15,12 +15,18 @@ use std::collections::HashMap;
 const MAX_KEYS: usize = 1000;
 
 /// One message of a batch.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// What SQS calls it, and is told if it failed.
     pub id: String,
+    /// The name of the queue that it comes from, as its URL has it: account and queue.
+    pub queue: String,
+    /// Whether it is what an on-failure destination keeps.
+    pub has_failed: bool,
     /// What its body says.
     pub delivery: Delivery,
+    /// Whether plugins run again although nothing has changed.
+    pub force: bool,
     /// A full sync that it asks for: one that is to go on, or that failed before.
     pub sync: Option<SyncRequest>,
 }
@@ -52,11 +58,14 @@ pub(super) fn parse(payload: &str) -> Result<(Vec<Message>, bool), EventError> {
             || record.attributes.contains_key("MessageGroupId") && record.queue_arn.is_empty()
     });
     let messages = batch.records.into_iter().map(|record| {
-        let (delivery, sync) = read(&text(record.body.as_deref()));
+        let queue: Vec<&str> = record.queue_arn.rsplitn(3, ':').collect();
         Message {
             id: record.message_id,
-            delivery,
-            sync,
+            queue: match queue.as_slice() {
+                [name, account, _] => format!("{account}/{name}"),
+                _ => String::new(),
+            },
+            ..read(&text(record.body.as_deref()))
         }
     });
     Ok((messages.collect(), fifo))
@@ -70,16 +79,23 @@ fn text(body: Option<&RawValue>) -> String {
 
 /// What a body says: the function's own work, a full sync, an event, or what an on-failure destination
 /// keeps of an invocation with one of those.
-fn read(body: &str) -> (Delivery, Option<SyncRequest>) {
+fn read(body: &str) -> Message {
     let failed = serde_json::from_str::<FailedInvocation<'_>>(body).ok();
+    let mut message = Message {
+        has_failed: failed.is_some(),
+        ..Message::default()
+    };
     let body = failed.map_or(body, |failed| failed.payload.get());
     if let Ok(work) = serde_json::from_str::<Work>(body) {
-        return (ours(work), None);
+        message.force = work.force;
+        message.delivery = ours(work);
+        return message;
     }
-    match operation::sync_of(body) {
-        Some(request) => (Delivery::default(), Some(request)),
-        None => (changes(body), None),
+    message.sync = operation::sync_of(body);
+    if message.sync.is_none() {
+        message.delivery = changes(body);
     }
+    message
 }
 
 fn changes(body: &str) -> Delivery {
@@ -142,8 +158,9 @@ mod tests {
         let work = Work {
             bucket: "config".into(),
             keys: vec!["a+b".into(), "c%20d".into()],
+            force: false,
         };
-        let (delivery, _) = read(&serde_json::to_string(&work).unwrap());
+        let Message { delivery, .. } = read(&serde_json::to_string(&work).unwrap());
         let keys: Vec<&str> = delivery
             .changes
             .iter()
@@ -159,16 +176,16 @@ mod tests {
         let failed =
             |payload: &str| format!(r#"{{"requestContext":{{}},"requestPayload":{payload}}}"#);
         for body in [sync.to_owned(), failed(sync)] {
-            let (delivery, request) = read(&body);
-            assert_eq!(delivery, Delivery::default());
-            assert_eq!(request.unwrap().after, "flags/k");
+            let message = read(&body);
+            assert_eq!(message.delivery, Delivery::default());
+            assert_eq!(message.sync.unwrap().after, "flags/k");
         }
         let event = r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
-        let (delivery, request) = read(&failed(event));
-        assert_eq!((delivery.changes.len(), request), (1, None));
-        let (delivery, _) = read(&failed(r#"{"read":"k"}"#));
+        let message = read(&failed(event));
+        assert_eq!((message.delivery.changes.len(), message.sync), (1, None));
+        let message = read(&failed(r#"{"read":"k"}"#));
         assert!(
-            !delivery.problems.is_empty(),
+            !message.delivery.problems.is_empty(),
             "nobody would hear the answer"
         );
     }
@@ -176,7 +193,8 @@ mod tests {
     #[test]
     fn a_fifo_queue_is_known_by_its_name() {
         let payload = r#"{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"","eventSourceARN":"arn:aws:sqs:eu-west-2:1:q.fifo"}]}"#;
-        let (_, fifo) = parse(payload).unwrap();
+        let (messages, fifo) = parse(payload).unwrap();
         assert!(fifo);
+        assert_eq!(messages[0].queue, "1/q.fifo");
     }
 }

@@ -8,7 +8,7 @@
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
 use super::changes::{self, Outcomes};
 use crate::event::{BatchJob, BatchTask, Change};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Rerun};
 use crate::report::{ObjectReport, Outcome};
 use crate::text::clip_to;
 use aws_lambda_events::s3::batch_job::{S3BatchJobResponse, S3BatchJobResult};
@@ -26,12 +26,12 @@ pub(super) async fn answer(pipeline: &Pipeline, job: BatchJob, deadline: Instant
         .tasks
         .iter()
         .filter_map(|task| task.change.as_ref().ok());
-    let outcomes = changes::apply(pipeline, readable, deadline).await;
+    let outcomes = changes::apply(pipeline, readable, [], Rerun::IfChanged, deadline).await;
     let others = job
         .tasks
         .iter()
         .filter_map(|task| other_key(task, &outcomes));
-    let of_others = changes::apply(pipeline, others, deadline).await;
+    let of_others = changes::apply(pipeline, others, [], Rerun::IfChanged, deadline).await;
     let verdicts: Vec<(&str, &str, &str)> = job
         .tasks
         .iter()

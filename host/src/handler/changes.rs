@@ -1,10 +1,12 @@
 //! What all channels have in common: changes in, what became of each of them out.
 
-use crate::event::Change;
+use crate::event::{Change, Origin, Origins};
 use crate::full_sync;
+use crate::invocation;
 use crate::pipeline::{Pipeline, Rerun};
-use crate::report::ObjectReport;
+use crate::report::{ObjectReport, Outcome};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What became of changes.
@@ -29,6 +31,8 @@ impl Outcomes {
 pub(super) async fn apply<'a>(
     pipeline: &Pipeline,
     changes: impl IntoIterator<Item = &'a Change>,
+    origins: impl IntoIterator<Item = &'a Origin>,
+    rerun: Rerun,
     deadline: Instant,
 ) -> Outcomes {
     let changes: BTreeSet<&Change> = changes.into_iter().collect();
@@ -39,8 +43,12 @@ pub(super) async fn apply<'a>(
     };
     let (ours, foreign): (Vec<&Change>, Vec<&Change>) =
         changes.into_iter().partition(|change| is_ours(change));
+    let origins = match settings.record_principals {
+        true => Origins::in_bucket(origins, &settings.bucket),
+        false => Origins::default(),
+    };
     let keys: BTreeSet<&str> = ours.iter().map(|change| change.key.as_str()).collect();
-    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, deadline)
+    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, origins, rerun, deadline)
         .await
         .into_iter()
         .map(|report| (report.key.clone(), report))
@@ -55,17 +63,27 @@ pub(super) async fn apply<'a>(
 }
 
 /// Config objects first, then the objects that changed plugins affect.
-async fn sync(pipeline: &Pipeline, keys: BTreeSet<&str>, deadline: Instant) -> Vec<ObjectReport> {
+async fn sync(
+    pipeline: &Pipeline,
+    keys: BTreeSet<&str>,
+    origins: Origins,
+    rerun: Rerun,
+    deadline: Instant,
+) -> Vec<ObjectReport> {
     let settings = pipeline.settings();
     let (objects, others): (Vec<&str>, Vec<&str>) =
         keys.into_iter().partition(|key| settings.is_config(key));
     let objects = objects.into_iter().map(str::to_owned).collect();
-    let mut reports = pipeline.sync(objects, Rerun::IfChanged, deadline).await;
+    let told = &Arc::new(origins);
+    let mut reports = pipeline.sync_told(objects, told, rerun, deadline).await;
+    let late = reports.iter().filter(|report| report.late).count();
+    let late = u64::try_from(late).unwrap_or(u64::MAX);
+    invocation::count(Outcome::Failed.metric(), late);
     let plugins: Vec<&str> = others
         .into_iter()
         .filter(|key| key.starts_with(&settings.plugins_prefix))
         .collect();
-    reports.extend(full_sync::plugins_changed(pipeline, &plugins, deadline).await);
+    reports.extend(full_sync::plugins_changed(pipeline, &plugins, told, deadline).await);
     reports
 }
 

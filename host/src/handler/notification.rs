@@ -4,7 +4,7 @@ use super::answer_size::cut;
 use super::changes;
 use super::error::HandlerError;
 use crate::event::Delivery;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Rerun};
 use crate::report::Report;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -15,7 +15,14 @@ pub(super) async fn answer(
     delivery: &Delivery,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
-    let outcomes = changes::apply(pipeline, &delivery.changes, deadline).await;
+    let outcomes = changes::apply(
+        pipeline,
+        &delivery.changes,
+        &delivery.origins,
+        Rerun::IfChanged,
+        deadline,
+    )
+    .await;
     let mut seen = BTreeSet::new();
     let objects = delivery
         .changes

@@ -1,10 +1,10 @@
 //! SQS: `{"batchItemFailures": [{"itemIdentifier": …}]}` names the messages to deliver again. The
 //! event source mapping must have `ReportBatchItemFailures`; without it SQS takes them for done.
 
-use super::changes::{self, Outcomes};
+use super::changes;
 use super::sync;
-use crate::event::{Change, Message};
-use crate::pipeline::Pipeline;
+use crate::event::{Change, Message, Origin};
+use crate::pipeline::{Pipeline, Rerun};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -32,14 +32,27 @@ async fn at_once<'a>(
     messages: &'a [Message],
     deadline: Instant,
 ) -> Vec<&'a Message> {
-    let changes = messages
+    let (readable, mut failed): (Vec<&Message>, Vec<&Message>) = messages
         .iter()
-        .flat_map(|message| &message.delivery.changes);
-    let outcomes = changes::apply(pipeline, changes, deadline).await;
-    let mut failed = Vec::new();
-    for message in messages {
-        if !is_done(message, &outcomes) || !is_synced(pipeline, message, deadline).await {
-            failed.push(message);
+        .partition(|message| is_readable(pipeline, message));
+    for force in [false, true] {
+        let messages = readable.iter().copied();
+        let messages: Vec<&Message> = messages.filter(|message| message.force == force).collect();
+        let changes: Vec<&Change> = messages
+            .iter()
+            .flat_map(|message| &message.delivery.changes)
+            .collect();
+        let origins: Vec<&Origin> = messages
+            .iter()
+            .flat_map(|message| &message.delivery.origins)
+            .collect();
+        let rerun = rerun(force);
+        let outcomes = changes::apply(pipeline, changes, origins, rerun, deadline).await;
+        for message in messages {
+            let done = outcomes.are_done(message.delivery.changes.iter());
+            if !done || !is_synced(pipeline, message, deadline).await {
+                failed.push(message);
+            }
         }
     }
     failed
@@ -64,10 +77,14 @@ async fn in_order<'a>(
     let mut done: HashSet<&Change> = HashSet::new();
     for (place, message) in messages.iter().enumerate() {
         let changes = &message.delivery.changes;
-        let new = changes.iter().filter(|change| !done.contains(change));
-        let outcomes = changes::apply(pipeline, new, deadline).await;
+        let new = changes
+            .iter()
+            .filter(|change| message.force || !done.contains(change));
+        let (origins, rerun) = (&message.delivery.origins, rerun(message.force));
+        let outcomes = changes::apply(pipeline, new, origins, rerun, deadline).await;
         // What was done for an earlier message has no outcome here, and needs none.
-        if !is_done(message, &outcomes) || !is_synced(pipeline, message, deadline).await {
+        let is_done = is_readable(pipeline, message) && outcomes.are_done(changes.iter());
+        if !is_done || !is_synced(pipeline, message, deadline).await {
             return messages.iter().skip(place).collect();
         }
         done.extend(changes);
@@ -75,7 +92,17 @@ async fn in_order<'a>(
     Vec::new()
 }
 
-fn is_done(message: &Message, outcomes: &Outcomes) -> bool {
+fn rerun(force: bool) -> Rerun {
+    if force {
+        Rerun::Always
+    } else {
+        Rerun::IfChanged
+    }
+}
+
+/// Whether a message can be read, and is where it belongs. What failed must not come to the function's own
+/// queue: it would be tried for ever, and in the way of the work there.
+fn is_readable(pipeline: &Pipeline, message: &Message) -> bool {
     for problem in message.delivery.problems.lines() {
         tracing::error!(
             message_id = message.id,
@@ -83,5 +110,15 @@ fn is_done(message: &Message, outcomes: &Outcomes) -> bool {
             "the message cannot be read"
         );
     }
-    message.delivery.problems.is_empty() && outcomes.are_done(message.delivery.changes.iter())
+    let own = pipeline.settings().sync_queue_url.as_deref();
+    let is_of_own = own.is_some_and(|url| url.ends_with(&format!("/{}", message.queue)));
+    if message.has_failed && is_of_own {
+        tracing::error!(
+            message_id = message.id,
+            queue = message.queue,
+            "the message is a failed event, in the queue of SYNC_QUEUE_URL: failed events need a queue of their own"
+        );
+        return false;
+    }
+    message.delivery.problems.is_empty()
 }

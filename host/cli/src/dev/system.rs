@@ -8,7 +8,8 @@ use crate::runner::PROGRAM;
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::event::Origins;
+use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
 use redis_sync::settings::Settings;
@@ -114,7 +115,14 @@ impl System {
         let started = Instant::now();
         let mode = Mode::Write(Rerun::IfChanged);
         let span = Span::under("");
-        let summary = full_sync::run(&self.pipeline, &span, mode, started + INVOCATION).await;
+        let summary = full_sync::run(
+            &self.pipeline,
+            &span,
+            mode,
+            Compare::Keys,
+            started + INVOCATION,
+        )
+        .await;
         let said = Some((summary.is_success(), summary.to_string()));
         self.told(summary.failures, said, started.elapsed()).await
     }
@@ -134,7 +142,10 @@ impl System {
         let plugins = others.iter().map(String::as_str);
         let plugins = plugins.filter(|key| key.starts_with(&settings.plugins_prefix));
         let plugins: Vec<&str> = plugins.collect();
-        reports.extend(full_sync::plugins_changed(&self.pipeline, &plugins, deadline).await);
+        reports.extend(
+            full_sync::plugins_changed(&self.pipeline, &plugins, &Origins::default(), deadline)
+                .await,
+        );
         self.told(reports, None, started.elapsed()).await
     }
 

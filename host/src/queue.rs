@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use serde::Serialize;
 
 /// Messages in one request: the most that SQS takes.
-const MESSAGES_AT_ONCE: usize = 10;
+pub const MESSAGES_AT_ONCE: usize = 10;
 
 /// A queue.
 #[derive(Clone, Debug)]

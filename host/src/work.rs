@@ -10,4 +10,7 @@ pub struct Work {
     pub bucket: String,
     /// Their keys, as they are.
     pub keys: Vec<String>,
+    /// Whether their plugins run again although nothing has changed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }

@@ -37,6 +37,7 @@ fn proposal(ticket: &Ticket, write: Write) -> Proposal {
         fingerprint: "fingerprint".into(),
         basis: "basis".into(),
         plugins: Vec::new(),
+        author: None,
     };
     Proposal {
         key: "o".into(),

@@ -5,27 +5,32 @@ use crate::answers::message;
 use crate::environment::{assert_held, environment, sync};
 use crate::objects::{failing, one};
 use crate::payloads::identifiers;
-use redis_sync_local::{BUCKET, Environment, InvokeError, Queue, event};
+use redis_sync::fingerprint::sha256;
+use redis_sync_local::{
+    BUCKET, Batch, Effect, Environment, Fault, InvokeError, Operation, Queue, event,
+};
+use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-/// A page of objects that are quickly done, and after it a few that each take half a second to fail.
-async fn slow_end(more: &[(&str, &str)]) -> Environment {
-    let slow = [
-        ("FUEL_LIMIT", "18446744073709551615"),
-        ("TIME_LIMIT_MS", "500"),
-        ("CONCURRENCY", "1"),
-    ];
-    let environment = environment(&[&slow, more].concat()).await;
-    for number in 0..1000 {
-        environment.s3.put(&format!("a/{number:04}"), "quick");
+/// Objects that are quickly done, and after them one that is not read before the faults are cleared.
+fn stuck_end(environment: &Environment) {
+    for number in 0..120 {
+        environment.s3.put(&format!("a/{number:03}"), "quick");
     }
-    for number in 0..40 {
-        let spins = json!({"do": "spin"}).to_string();
-        environment.s3.put(&format!("flags/{number:02}"), spins);
-    }
-    environment
+    environment.s3.put("z/stuck", "slow");
+    is_stuck(environment, "z/stuck");
+}
+
+/// Reads of an object take longer than any invocation.
+fn is_stuck(environment: &Environment, key: &str) {
+    environment.s3.inject(Fault {
+        operation: Operation::GetObject,
+        key: Some(key.to_owned()),
+        times: None,
+        effect: Effect::Delay(Duration::from_secs(120)),
+    });
 }
 
 async fn within(
@@ -37,25 +42,23 @@ async fn within(
     environment.function.invoke_within(request, limit).await
 }
 
+/// Also with force, where nothing is passed by and a page takes as long each time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_is_out_of_time_says_where_it_goes_on_and_goes_on_there() {
-    let environment = slow_end(&[]).await;
-    let report = within(&environment, json!({}), 14).await.unwrap();
-    assert_eq!(report["next"], "a/0999", "{report}");
+    let environment = environment(&[]).await;
+    stuck_end(&environment);
+    let request = json!({"force": true});
+    let report = within(&environment, request, 15).await.unwrap();
+    assert_eq!(report["next"], "a/099", "{report}");
     assert_eq!(report["status"], "error", "{report}");
-    for number in 0..40 {
-        environment
-            .s3
-            .put(&format!("flags/{number:02}"), one(&format!("k{number}")));
-    }
-    let rest = within(&environment, json!({"after": "a/0999"}), 60)
-        .await
-        .unwrap();
-    assert_eq!(rest["message"], "40 objects: 40 synced", "{rest}");
+    environment.s3.clear_faults();
+    let rest = json!({"force": true, "after": "a/099"});
+    let rest = within(&environment, rest, 60).await.unwrap();
+    assert_eq!(rest["message"], "21 objects: 21 synced", "{rest}");
     assert_eq!(rest.get("next"), None);
     assert_eq!(
         held(&environment.redis).await.as_object().unwrap().len(),
-        1040
+        121
     );
 }
 
@@ -63,9 +66,17 @@ async fn a_sync_that_is_out_of_time_says_where_it_goes_on_and_goes_on_there() {
 /// what failed before comes last, until it has changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_failed_before_comes_last() {
-    let environment = slow_end(&[]).await;
+    let environment = environment(&[
+        ("FUEL_LIMIT", "18446744073709551615"),
+        ("TIME_LIMIT_MS", "500"),
+        ("CONCURRENCY", "1"),
+    ])
+    .await;
     let keys: Vec<String> = (0..40).map(|number| format!("flags/{number:02}")).collect();
     for keys in keys.chunks(10) {
+        for key in keys {
+            environment.s3.put(key, json!({"do": "spin"}).to_string());
+        }
         let events = keys.iter().map(|key| event::created(BUCKET, key));
         let failed = environment.function.invoke(event::batch(events)).await;
         failed.unwrap_err();
@@ -74,15 +85,11 @@ async fn what_failed_before_comes_last() {
     environment.s3.put("flags/99", one("behind"));
     let report = within(&environment, json!({}), 8).await.unwrap();
     assert_eq!(report["status"], "error", "{report}");
-    assert_eq!(report["counts"]["synced"], 1002, "{report}");
+    assert_eq!(report["counts"]["synced"], 2, "{report}");
     assert_eq!(report.get("next"), None, "{report}");
     let message = report["message"].as_str().unwrap();
     assert!(message.contains("not reached"), "{message}");
-    let held = held(&environment.redis).await;
-    assert_eq!(
-        (&held["mended"], &held["behind"]),
-        (&json!("v"), &json!("v"))
-    );
+    assert_held(&environment, json!({"mended": "v", "behind": "v"})).await;
 }
 
 /// What is gone is removed by the stretch that it lies in, and by no other.
@@ -144,39 +151,228 @@ async fn a_strict_sync_and_a_schedule_fail_where_anything_does() {
     assert!(counted.is_ok());
 }
 
-/// The rest is a message, which the function itself is given; in the end it is done.
+/// Half of its time a sync does what is due itself. What takes longer goes to the queue, so that it gets to
+/// its end; also with force, which the messages pass on.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_queue_a_sync_hands_over_what_takes_long() {
+    let (queue, environment) = with_queue().await;
+    sync(&environment, json!({})).await;
+    stuck_end(&environment);
+    let report = within(&environment, json!({"force": true}), 20).await;
+    let report = report.unwrap();
+    let said = report["message"].as_str().unwrap();
+    assert!(said.ends_with(" queued"), "{said}");
+    assert_eq!(
+        (&report["status"], report.get("next")),
+        (&json!("success"), None)
+    );
+    environment.s3.clear_faults();
+    environment
+        .redis
+        .command(&["SET", "z/stuck", "meddled"])
+        .await
+        .unwrap();
+    work_off(&environment, &queue).await;
+    let held = held(&environment.redis).await;
+    assert_eq!(held["z/stuck"], "slow");
+    assert_eq!(held.as_object().unwrap().len(), 121);
+}
+
+/// The messages of a forced sync pass that on.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_of_a_forced_sync_is_forced() {
+    let (queue, environment) = with_queue().await;
+    environment.upload("flags/a", one("k")).await.unwrap();
+    for (force, expected) in [(false, "meddled"), (true, "v")] {
+        environment
+            .redis
+            .command(&["SET", "k", "meddled"])
+            .await
+            .unwrap();
+        queue.send(json!({"bucket": BUCKET, "keys": ["flags/a"], "force": force}).to_string());
+        work_off(&environment, &queue).await;
+        assert_held(&environment, json!({"k": expected})).await;
+    }
+}
+
+/// The rest is a message, which the function itself is given; it has what is due done by others.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_queue_a_sync_sends_itself_the_rest() {
+    let (queue, environment) = with_queue().await;
+    for number in 0..1100 {
+        environment.s3.put(&format!("a/{number:04}"), "quick");
+    }
+    let read = environment.s3.park(Operation::GetObject, "a/0000");
+    let syncing = within(&environment, json!({}), 25);
+    let second_page = async {
+        read.reached().await;
+        environment.s3.park(Operation::ListObjectsV2, "")
+    };
+    let (report, second_page) = tokio::join!(syncing, second_page);
+    let report = report.unwrap();
+    let said = report["message"].as_str().unwrap();
+    assert!(said.starts_with("1000 objects: "), "{said}");
+    assert!(
+        said.ends_with(" queued; the rest is in the queue"),
+        "{said}"
+    );
+    assert_eq!(report["status"], "success", "{report}");
+    drop((read, second_page));
+    work_off(&environment, &queue).await;
+    let held = held(&environment.redis).await;
+    assert_eq!(held.as_object().unwrap().len(), 1100);
+}
+
+/// A queue, and a function that has it for its own work.
+async fn with_queue() -> (Queue, Environment) {
     let queue = Queue::start().await.unwrap();
     let (url, endpoint) = (queue.url(), queue.endpoint());
-    let environment = slow_end(&[
+    let environment = environment(&[
         ("SYNC_QUEUE_URL", url.as_str()),
         ("AWS_ENDPOINT_URL_SQS", endpoint.as_str()),
     ])
     .await;
-    let report = within(&environment, json!({}), 14).await.unwrap();
-    let said = report["message"].as_str().unwrap();
-    assert!(
-        said.ends_with(" failed; the rest is in the queue"),
-        "{said}"
-    );
-    for number in 0..40 {
-        environment
-            .s3
-            .put(&format!("flags/{number:02}"), one(&format!("k{number}")));
+    (queue, environment)
+}
+
+/// Gives the function all that is in the queue, until there is nothing left.
+async fn work_off(environment: &Environment, queue: &Queue) {
+    while let Some(batch) = queue.receive(10) {
+        settle(environment, queue, batch).await;
     }
-    let batch = queue.receive(10).unwrap();
+}
+
+async fn settle(environment: &Environment, queue: &Queue, batch: Batch) {
+    let limit = Duration::from_secs(60);
     let answer = environment
         .function
-        .invoke_within(batch.event(), Duration::from_secs(60))
+        .invoke_within(batch.event(), limit)
         .await;
     let answer = answer.unwrap();
     assert_eq!(queue.settle(batch, &answer), 0, "{answer}");
-    assert_eq!(
-        held(&environment.redis).await.as_object().unwrap().len(),
-        1040
+}
+
+/// Nobody reads the answer of a strict sync, so its repetition must know where it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_sync_that_is_out_of_time_goes_on_when_it_is_repeated() {
+    let environment = environment(&[]).await;
+    stuck_end(&environment);
+    let request = json!({"strict": true, "force": true});
+    let said = message(within(&environment, request.clone(), 15).await);
+    assert!(
+        said.contains("the next one goes on after `a/099`"),
+        "{said}"
     );
-    assert!(queue.receive(10).is_none(), "nothing is left to do");
+    let kept = status(&environment).await["syncs"][0].clone();
+    assert_eq!(
+        (
+            &kept["after"],
+            &kept["failed"],
+            &kept["prefix"],
+            &kept["force"]
+        ),
+        (&json!("a/099"), &json!(0), &json!(""), &json!(true))
+    );
+    environment.s3.clear_faults();
+    // One of another kind begins at the front.
+    let other = within(&environment, json!({"strict": true}), 60).await;
+    let expected = "121 objects: 1 synced, 120 unchanged";
+    assert_eq!(other.unwrap()["message"], expected);
+    for objects in [21, 121] {
+        let report = within(&environment, request.clone(), 60).await.unwrap();
+        let expected = format!("{objects} objects: {objects} synced");
+        assert_eq!(report["message"], expected.as_str());
+        assert_eq!(status(&environment).await.get("syncs"), None);
+    }
+}
+
+/// What failed before the place where it goes on is not forgotten, and is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_sync_that_goes_on_knows_of_what_failed_before() {
+    let environment = environment(&[]).await;
+    environment.s3.put("plugins/0.wasm", compiled::variant("Z"));
+    environment.s3.put("0/fails", failing());
+    stuck_end(&environment);
+    let request = json!({"strict": true, "force": true});
+    let strict = |seconds| within(&environment, request.clone(), seconds);
+    let said = message(strict(15).await);
+    assert!(said.contains("goes on after `a/098`"), "{said}");
+    environment.s3.clear_faults();
+    let said = message(strict(60).await);
+    assert!(
+        said.contains("22 objects: 22 synced; 1 failed up to `a/098`"),
+        "{said}"
+    );
+    let said = message(strict(60).await);
+    assert!(said.contains("1 failed: `0/fails`"), "{said}");
+    environment.s3.put("0/fails", one("mended"));
+    strict(60).await.unwrap();
+}
+
+async fn status(environment: &Environment) -> Value {
+    let status = json!({"status": {}});
+    environment.function.invoke(status).await.unwrap()
+}
+
+/// While some objects are as the new plugin makes them and others as the old one did, status says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn status_says_that_a_plugin_is_half_changed() {
+    let environment = environment(&[]).await;
+    for key in ["a", "b", "stuck"] {
+        environment.s3.put(&format!("flags/{key}"), one(key));
+    }
+    sync(&environment, json!({})).await;
+    assert_eq!(status(&environment).await.get("changes"), None);
+    let module = compiled::variant("A");
+    environment.s3.put("plugins/flags.wasm", &module);
+    let event = event::created(BUCKET, "plugins/flags.wasm");
+    for ends_by_sync in [false, true] {
+        is_stuck(&environment, "flags/stuck");
+        environment.s3.put("flags/stuck", one("stuck"));
+        let limit = Duration::from_secs(12);
+        let failed = environment.function.invoke_within(&event, limit).await;
+        let said = message(failed);
+        assert!(said.contains("`flags/stuck`: not finished"), "{said}");
+        assert!(said.ends_with("about 1 are left"), "{said}");
+        let half = status(&environment).await["changes"].clone();
+        assert_eq!(
+            (&half[0]["plugin"], &half[0]["digest"]),
+            (&json!("flags.wasm"), &json!(sha256(&module)))
+        );
+        assert_eq!((&half[0]["done"], &half[0]["left"]), (&json!(2), &json!(1)));
+        environment.s3.clear_faults();
+        if ends_by_sync {
+            sync(&environment, json!({})).await;
+        } else {
+            environment.function.invoke(&event).await.unwrap();
+        }
+        assert_eq!(status(&environment).await.get("changes"), None);
+        let later = SystemTime::now() + Duration::from_secs(60);
+        environment.s3.set_clock(Some(later));
+    }
+}
+
+/// A failed event in the queue of the function's own work would come back for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_events_and_own_work_never_share_a_queue() {
+    let (queue, environment) = with_queue().await;
+    environment.s3.put("flags/a", one("k"));
+    let event = event::created(BUCKET, "flags/a");
+    let kept = json!({"requestContext": {}, "requestPayload": event}).to_string();
+    queue.send(&kept);
+    let batch = queue.receive(1).unwrap();
+    let answer = environment.function.invoke(batch.event()).await.unwrap();
+    assert_eq!(identifiers(&answer).len(), 1);
+    let told = environment
+        .function
+        .wait_for_log("failed events need a queue of their own")
+        .await;
+    assert!(told.is_ok());
+    let of_another = json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": kept,
+        "eventSourceARN": "arn:aws:sqs:eu-west-2:1:redrive"}]});
+    let answer = environment.function.invoke(of_another).await.unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    assert_held(&environment, json!({"k": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use crate::program;
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::handler;
 use redis_sync::pipeline::{Cause, Pipeline, Rerun};
 use redis_sync::settings::Settings;
@@ -88,7 +88,8 @@ impl Host {
     pub async fn full_sync(&self) -> Result<(), String> {
         let (mode, deadline) = (Mode::Write(Rerun::IfChanged), Instant::now() + SYNC_LIMIT);
         let span = Span::under("");
-        let summary = Box::pin(full_sync::run(&self.0, &span, mode, deadline)).await;
+        let summary = full_sync::run(&self.0, &span, mode, Compare::Keys, deadline);
+        let summary = Box::pin(summary).await;
         let message = format!("the sync: {summary}, {:?}", summary.failures);
         summary.is_success().then_some(()).ok_or(message)
     }

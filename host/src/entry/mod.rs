@@ -1,8 +1,10 @@
 //! What a transform yields: the Redis keys an object stands for.
 //!
 //! An [`Entry`] is one Redis key. [`EntrySet`] is all of one object's, checked: that is what the
-//! ledger commits. The JSON form of entries is in [`document`].
+//! ledger commits. The JSON form of entries is in [`document`], the digest
+//! of what they make of Redis in [`content`].
 
+pub mod content;
 pub mod document;
 pub mod footprint;
 mod set;

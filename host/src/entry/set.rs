@@ -1,7 +1,6 @@
 //! All entries of one object, checked.
 
-use super::{Entry, Value};
-use crate::fingerprint::Fingerprint;
+use super::{Entry, Value, content};
 use std::collections::HashSet;
 
 /// Redis keys that begin so are bookkeeping; no entry may.
@@ -69,7 +68,7 @@ pub enum EntryError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EntrySet {
     entries: Vec<Entry>,
-    /// Of keys, values and times to live; hexadecimal.
+    /// Of keys, values and times to live; see [`content`].
     digest: String,
 }
 
@@ -117,11 +116,16 @@ impl EntrySet {
     }
 
     fn of(entries: Vec<Entry>) -> Self {
-        let digest = digest(&entries);
+        let digest = content::of_entries(&entries);
         Self { entries, digest }
     }
 
-    /// Digest of keys, values and times to live, hexadecimal.
+    /// Whether any of the keys has a time to live.
+    pub fn expires(&self) -> bool {
+        self.entries.iter().any(|entry| entry.ttl_seconds.is_some())
+    }
+
+    /// Digest of keys, values and times to live; see [`content`].
     pub fn digest(&self) -> &str {
         &self.digest
     }
@@ -140,28 +144,6 @@ impl EntrySet {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-}
-
-fn digest(entries: &[Entry]) -> String {
-    let add = |all: Fingerprint, entry: &Entry| {
-        let all = all
-            .part(&entry.key)
-            .part(entry.value.kind())
-            .optional(entry.ttl_seconds.map(u64::to_le_bytes));
-        match &entry.value {
-            Value::Bytes(bytes) => all.part(bytes),
-            Value::Hash(fields) => all.parts(
-                fields
-                    .iter()
-                    .flat_map(|(field, value)| [field.as_bytes(), value]),
-            ),
-            Value::List(items) | Value::Set(items) => all.parts(items),
-            Value::SortedSet(members) => members.iter().fold(all, |all, (member, score)| {
-                all.part(member).part(score.to_le_bytes())
-            }),
-        }
-    };
-    entries.iter().fold(Fingerprint::new(), add).short()
 }
 
 fn check(entry: &Entry) -> Result<(), EntryError> {

@@ -1,5 +1,6 @@
 //! What a notification says: which objects may have changed.
 
+use super::origin::Origin;
 use super::problem::Problems;
 
 /// An object that may have changed.
@@ -16,16 +17,18 @@ pub struct Change {
 pub struct Delivery {
     /// The objects that may have changed.
     pub changes: Vec<Change>,
+    /// Who has put which of them, where it is told.
+    pub origins: Vec<Origin>,
     /// What is wrong with records that cannot be read. The others stand.
     pub problems: Problems,
 }
 
 impl Delivery {
     /// A single change.
-    pub(super) fn of(bucket: String, key: String) -> Self {
-        let bucket = Some(bucket);
+    pub(super) fn of(change: Change, origin: Option<Origin>) -> Self {
         Self {
-            changes: vec![Change { bucket, key }],
+            changes: vec![change],
+            origins: origin.into_iter().collect(),
             problems: Problems::default(),
         }
     }
@@ -33,6 +36,7 @@ impl Delivery {
     /// What both of them say.
     pub(super) fn extend(&mut self, other: Self) {
         self.changes.extend(other.changes);
+        self.origins.extend(other.origins);
         self.problems.extend(other.problems);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure: text in, changed keys out. A change says only that a key *may* have changed; what the
 //! object is now is always read from S3 after the ticket, so neither the order of the events nor
-//! what they say about the object matters.
+//! what they say about the object matters. Who has put an object is noted where it is told.
 
 mod batch;
 mod change;
@@ -10,12 +10,14 @@ mod change;
 mod generated_tests;
 mod notification;
 mod operation;
+mod origin;
 mod problem;
 mod queue;
 
 pub use batch::{BatchJob, BatchTask};
 pub use change::{Change, Delivery};
 pub use operation::{ForgetRequest, Operation, SyncRequest};
+pub use origin::{Author, Origin, Origins};
 pub use problem::{EventError, Problems};
 pub use queue::Message;
 

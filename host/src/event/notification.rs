@@ -3,7 +3,8 @@
 //! Our own tolerant types: those of `aws_lambda_events` require members that some senders leave
 //! out, and it has none for what S3 sends to EventBridge.
 
-use super::change::Delivery;
+use super::change::{Change, Delivery};
+use super::origin::{Author, Origin};
 use super::problem::EventError;
 use crate::key;
 use serde::Deserialize;
@@ -37,6 +38,10 @@ struct Record {
     #[serde(rename = "eventName")]
     name: Option<String>,
     s3: Option<S3>,
+    #[serde(rename = "userIdentity")]
+    user: Option<User>,
+    #[serde(rename = "requestParameters")]
+    request: Option<Parameters>,
     #[serde(rename = "Sns")]
     sns: Option<Sns>,
 }
@@ -55,6 +60,49 @@ struct Bucket {
 #[derive(Deserialize)]
 struct Object {
     key: String,
+    #[serde(alias = "eTag")]
+    etag: Option<String>,
+    #[serde(rename = "versionId", alias = "version-id")]
+    version_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(rename = "principalId")]
+    principal: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Parameters {
+    #[serde(rename = "sourceIPAddress")]
+    source_ip: Option<String>,
+}
+
+/// What EventBridge tells of a change.
+#[derive(Deserialize)]
+struct Detail {
+    #[serde(flatten)]
+    s3: S3,
+    requester: Option<String>,
+    #[serde(rename = "source-ip-address")]
+    source_ip: Option<String>,
+}
+
+impl S3 {
+    /// The change of the object, whose key is this, by somebody.
+    fn delivery(self, key: String, author: Option<Author>) -> Delivery {
+        let change = Change {
+            bucket: Some(self.bucket.name),
+            key,
+        };
+        let origin = author.zip(self.object.etag).map(|(author, etag)| Origin {
+            change: change.clone(),
+            etag,
+            version_id: self.object.version_id.filter(|version| !version.is_empty()),
+            author,
+        });
+        Delivery::of(change, origin)
+    }
 }
 
 #[derive(Deserialize)]
@@ -130,7 +178,10 @@ fn changes_of(record: &RawValue, depth: u8) -> Result<Delivery, EventError> {
             }
             let key = key::from_form(&s3.object.key)
                 .map_err(|problem| EventError::malformed("S3 notification", &problem))?;
-            Ok(Delivery::of(s3.bucket.name, key))
+            let principal = record.user.and_then(|user| user.principal);
+            let source_ip = record.request.and_then(|request| request.source_ip);
+            let author = Author::new(principal.as_deref(), source_ip.as_deref());
+            Ok(s3.delivery(key, author))
         }
         (source, ..) => Err(EventError::malformed(
             "notification",
@@ -155,9 +206,10 @@ fn bridged(detail_type: Option<&str>, detail: Option<&RawValue>) -> Result<Deliv
     let malformed =
         |problem: &dyn std::fmt::Display| EventError::malformed("EventBridge event", problem);
     let detail = detail.ok_or_else(|| malformed(&"it has no detail"))?;
-    let s3: S3 = serde_json::from_str(detail.get()).map_err(|error| malformed(&error))?;
-    let key = key::checked(s3.object.key).map_err(|problem| malformed(&problem))?;
-    Ok(Delivery::of(s3.bucket.name, key))
+    let detail: Detail = serde_json::from_str(detail.get()).map_err(|error| malformed(&error))?;
+    let key = key::checked(detail.s3.object.key.clone()).map_err(|problem| malformed(&problem))?;
+    let author = Author::new(detail.requester.as_deref(), detail.source_ip.as_deref());
+    Ok(detail.s3.delivery(key, author))
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub struct SyncRequest {
     pub dry_run: bool,
     /// Run plugins again also where nothing has changed.
     pub force: bool,
+    /// Compare what Redis holds with what was written, and write again what differs.
+    pub verify: bool,
     /// Only objects after this key: where an earlier one has stopped.
     pub after: String,
     /// Fail where anything failed, or the end was not reached: for whoever does not read the answer.
@@ -43,6 +45,17 @@ impl SyncRequest {
             strict: true,
             ..Self::default()
         }
+    }
+
+    /// What it is about, wherever it begins: requests of one name are the same work.
+    pub fn name(&self) -> String {
+        let Self {
+            prefix,
+            force,
+            verify,
+            ..
+        } = self;
+        serde_json::json!({"prefix": prefix, "force": force, "verify": verify}).to_string()
     }
 }
 

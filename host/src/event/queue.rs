@@ -15,12 +15,18 @@ use std::collections::HashMap;
 const MAX_KEYS: usize = 1000;
 
 /// One message of a batch.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Message {
     /// What SQS calls it, and is told if it failed.
     pub id: String,
+    /// The name of the queue that it comes from, as its URL has it: account and queue.
+    pub queue: String,
+    /// Whether it is what an on-failure destination keeps.
+    pub has_failed: bool,
     /// What its body says.
     pub delivery: Delivery,
+    /// Whether plugins run again although nothing has changed.
+    pub force: bool,
     /// A full sync that it asks for: one that is to go on, or that failed before.
     pub sync: Option<SyncRequest>,
     /// Whether it is work that the function has sent to itself.
@@ -54,8 +60,15 @@ pub(super) fn parse(payload: &str) -> Result<(Vec<Message>, bool), EventError> {
             || record.attributes.contains_key("MessageGroupId") && record.queue_arn.is_empty()
     });
     let messages = batch.records.into_iter().map(|record| {
-        let id = record.message_id;
-        read(id, &text(record.body.as_deref()))
+        let queue: Vec<&str> = record.queue_arn.rsplitn(3, ':').collect();
+        Message {
+            id: record.message_id,
+            queue: match queue.as_slice() {
+                [name, account, _] => format!("{account}/{name}"),
+                _ => String::new(),
+            },
+            ..read(&text(record.body.as_deref()))
+        }
     });
     Ok((messages.collect(), fifo))
 }
@@ -68,23 +81,20 @@ fn text(body: Option<&RawValue>) -> String {
 
 /// What a body says: the function's own work, a full sync, an event, or what an on-failure destination
 /// keeps of an invocation with one of those.
-fn read(id: String, body: &str) -> Message {
+fn read(body: &str) -> Message {
     let failed = serde_json::from_str::<FailedInvocation<'_>>(body).ok();
-    let body = failed.map_or(body, |failed| failed.payload.get());
-    let work = serde_json::from_str::<Work>(body).ok();
-    let is_work = work.is_some();
-    let sync = operation::sync_of(body).filter(|_| !is_work);
-    let delivery = match work {
-        Some(work) => ours(work),
-        None if sync.is_some() => Delivery::default(),
-        None => changes(body),
+    let mut message = Message {
+        has_failed: failed.is_some(),
+        ..Message::default()
     };
-    Message {
-        id,
-        delivery,
-        sync,
-        is_work,
+    let body = failed.map_or(body, |failed| failed.payload.get());
+    if let Ok(work) = serde_json::from_str::<Work>(body) {
+        message.is_work = true;
+        message.force = work.force;
+        message.delivery = ours(work);
+        return message;
     }
+    message
 }
 
 fn changes(body: &str) -> Delivery {
@@ -147,10 +157,11 @@ mod tests {
         let work = Work {
             bucket: "config".into(),
             keys: vec!["a+b".into(), "c%20d".into()],
+            force: false,
         };
         let Message {
             delivery, is_work, ..
-        } = read("m".into(), &serde_json::to_string(&work).unwrap());
+        } = read(&serde_json::to_string(&work).unwrap());
         assert!(is_work);
         let keys: Vec<&str> = delivery
             .changes
@@ -167,14 +178,14 @@ mod tests {
         let failed =
             |payload: &str| format!(r#"{{"requestContext":{{}},"requestPayload":{payload}}}"#);
         for body in [sync.to_owned(), failed(sync)] {
-            let message = read("m".into(), &body);
+            let message = read(&body);
             assert_eq!(message.delivery, Delivery::default());
             assert_eq!(message.sync.unwrap().after, "flags/k");
         }
         let event = r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
-        let message = read("m".into(), &failed(event));
+        let message = read(&failed(event));
         assert_eq!((message.delivery.changes.len(), message.sync), (1, None));
-        let message = read("m".into(), &failed(r#"{"read":"k"}"#));
+        let message = read(&failed(r#"{"read":"k"}"#));
         assert!(
             !message.delivery.problems.is_empty(),
             "nobody would hear the answer"
@@ -184,7 +195,8 @@ mod tests {
     #[test]
     fn a_fifo_queue_is_known_by_its_name() {
         let payload = r#"{"Records":[{"messageId":"1","eventSource":"aws:sqs","body":"","eventSourceARN":"arn:aws:sqs:eu-west-2:1:q.fifo"}]}"#;
-        let (_, fifo) = parse(payload).unwrap();
+        let (messages, fifo) = parse(payload).unwrap();
         assert!(fifo);
+        assert_eq!(messages[0].queue, "1/q.fifo");
     }
 }

@@ -7,7 +7,7 @@
 
 use super::span::Span;
 use crate::ledger::{Ledger, Start};
-use crate::pipeline::ChangeError;
+use crate::pipeline::{ChangeError, Rerun};
 use crate::settings::Settings;
 use crate::store::{Listed, Store};
 use std::collections::BTreeSet;
@@ -26,12 +26,18 @@ pub(super) enum Objects {
     Unindexed(Vec<String>),
 }
 
+/// Objects of a page that are handled before the index is read up to there, where each is run again: a
+/// sync without enough time for a page would never get on.
+const FORCED_AT_ONCE: usize = 100;
+
 /// A walk through the listing and the index, side by side.
 pub(super) struct Merge<'a> {
     store: &'a Store,
     ledger: &'a Ledger,
     settings: &'a Settings,
     span: &'a Span,
+    /// Objects that are handed out together, at the most.
+    at_once: usize,
     /// Up to where both have been read.
     place: Start,
     next: Next,
@@ -41,24 +47,37 @@ pub(super) struct Merge<'a> {
 enum Next {
     /// This page of the listing; the first without a token.
     Page(Option<String>),
-    /// More of the index, for a page that was read.
-    Index(Page),
-    /// What the index did not have of a page, and after that something else.
+    /// Objects of a page that was read.
+    Listed(Rest),
+    /// More of the index, for some of the listing.
+    Index(Stretch),
+    /// What the index did not have of them, and after that something else.
     Unindexed(Vec<String>, Box<Self>),
     /// Nothing.
     End,
 }
 
-/// A page of the listing that the index is compared with.
-struct Page {
-    /// The keys it shows, without those that the index turned out to have.
+/// What is left of a page of the listing.
+struct Rest {
+    objects: Vec<Listed>,
+    /// The page's last key, whatever object that is.
+    last: Option<String>,
+    /// The listing's next page.
+    token: Option<String>,
+}
+
+/// Some of the listing, which the index is compared with.
+struct Stretch {
+    /// The keys it has, without those that the index turned out to have.
     keys: BTreeSet<String>,
     /// Where the index is to be read next.
     from: Start,
     /// The last key that the index is read to; `None` reads it to the end of the span.
     last: Option<String>,
-    /// The listing's next page.
-    token: Option<String>,
+    /// The last key of the listing that has been handed out.
+    listed: Option<String>,
+    /// What comes after it.
+    then: Box<Next>,
 }
 
 impl<'a> Merge<'a> {
@@ -67,12 +86,17 @@ impl<'a> Merge<'a> {
         ledger: &'a Ledger,
         settings: &'a Settings,
         span: &'a Span,
+        rerun: Rerun,
     ) -> Self {
         Self {
             store,
             ledger,
             settings,
             span,
+            at_once: match rerun {
+                Rerun::Always => FORCED_AT_ONCE,
+                Rerun::IfChanged => usize::MAX,
+            },
             place: match span.begins_after() {
                 Some(key) => Start::After(key.to_owned()),
                 None => Start::At(span.prefix().to_owned()),
@@ -90,7 +114,8 @@ impl<'a> Merge<'a> {
     pub(super) async fn next(&mut self) -> Result<Option<Objects>, ChangeError> {
         match std::mem::replace(&mut self.next, Next::End) {
             Next::Page(token) => self.read_page(token).await.map(Some),
-            Next::Index(page) => self.read_index(page).await.map(Some),
+            Next::Listed(rest) => Ok(Some(self.hand_out(rest))),
+            Next::Index(stretch) => self.read_index(stretch).await.map(Some),
             Next::Unindexed(keys, then) => {
                 self.next = *then;
                 Ok(Some(Objects::Unindexed(keys)))
@@ -103,57 +128,80 @@ impl<'a> Merge<'a> {
         let (prefix, after) = (self.span.prefix(), self.span.begins_after());
         let page = self.store.list_after(prefix, after, token).await?;
         let last = page.objects.last().map(|object| object.key.clone());
-        let listed: Vec<Listed> = page
+        let listed = page
             .objects
             .into_iter()
-            .filter(|object| self.span.has(&object.key) && self.settings.is_config(&object.key))
-            .collect();
-        // The last page ends where the span does; a span of one object is over with its first page.
-        let token = page.next.filter(|_| !self.span.is_exact());
-        self.next = match (token, last) {
-            // An empty page: what is missing before the next one shows up with it.
-            (Some(token), None) => Next::Page(Some(token)),
-            (token, last) => Next::Index(Page {
-                keys: listed.iter().map(|object| object.key.clone()).collect(),
-                from: self.place.clone(),
-                last: last.filter(|_| token.is_some()),
-                token,
-            }),
-        };
-        Ok(Objects::Present(listed))
+            .filter(|object| self.span.has(&object.key) && self.settings.is_config(&object.key));
+        Ok(self.hand_out(Rest {
+            objects: listed.collect(),
+            last,
+            // The last page ends where the span does; a span of one object is over with its first page.
+            token: page.next.filter(|_| !self.span.is_exact()),
+        }))
     }
 
-    async fn read_index(&mut self, mut page: Page) -> Result<Objects, ChangeError> {
+    /// As many objects as are handed out together; then the index is read up to there.
+    fn hand_out(&mut self, rest: Rest) -> Objects {
+        let Rest {
+            objects: mut listed,
+            last,
+            token,
+        } = rest;
+        let objects = listed.split_off(listed.len().min(self.at_once));
+        let (last, then) = match (token, last) {
+            (token, last) if !objects.is_empty() => {
+                let rest = Rest {
+                    objects,
+                    last,
+                    token,
+                };
+                let last = listed.last().map(|object| object.key.clone());
+                (last, Next::Listed(rest))
+            }
+            // An empty page: what is missing before the next one shows up with it.
+            (Some(token), None) => {
+                self.next = Next::Page(Some(token));
+                return Objects::Present(listed);
+            }
+            (Some(token), last) => (last, Next::Page(Some(token))),
+            (None, _) => (None, Next::End),
+        };
+        self.next = Next::Index(Stretch {
+            keys: listed.iter().map(|object| object.key.clone()).collect(),
+            from: self.place.clone(),
+            last,
+            listed: listed.last().map(|object| object.key.clone()),
+            then: Box::new(then),
+        });
+        Objects::Present(listed)
+    }
+
+    async fn read_index(&mut self, mut stretch: Stretch) -> Result<Objects, ChangeError> {
         let indexed = self
             .ledger
-            .indexed(&page.from, page.last.as_deref(), INDEXED_AT_ONCE)
+            .indexed(&stretch.from, stretch.last.as_deref(), INDEXED_AT_ONCE)
             .await?;
         let read = indexed.len();
         let mut within = indexed;
         within.retain(|key| self.span.has(key));
         let ended = within.len() < read || read < INDEXED_AT_ONCE;
-        if let Some(last) = within.last().filter(|_| !ended) {
-            page.from = Start::After(last.clone());
-            self.place = page.from.clone();
-        }
+        let furthest = within.last().cloned();
         let mut missing = within;
-        missing.retain(|key| !page.keys.remove(key));
-        if !ended {
-            self.next = Next::Index(page);
+        missing.retain(|key| !stretch.keys.remove(key));
+        if let Some(last) = furthest.clone().filter(|_| !ended) {
+            stretch.from = Start::After(last);
+            self.place = stretch.from.clone();
+            self.next = Next::Index(stretch);
             return Ok(Objects::Missing(missing));
         }
-        let then = match (page.token, page.last) {
-            (Some(token), Some(last)) => {
-                self.place = Start::After(last);
-                Next::Page(Some(token))
-            }
-            _ => Next::End,
-        };
-        let unindexed = Vec::from_iter(page.keys);
+        if let Some(last) = stretch.last.or(stretch.listed.max(furthest)) {
+            self.place = Start::After(last);
+        }
+        let unindexed = Vec::from_iter(stretch.keys);
         self.next = if unindexed.is_empty() {
-            then
+            *stretch.then
         } else {
-            Next::Unindexed(unindexed, Box::new(then))
+            Next::Unindexed(unindexed, stretch.then)
         };
         Ok(Objects::Missing(missing))
     }

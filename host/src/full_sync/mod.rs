@@ -12,12 +12,14 @@ mod orphans;
 mod plugin_change;
 mod span;
 mod summary;
+mod underway;
 mod up_to_date;
 
 pub use objects::Mode;
 pub(crate) use plugin_change::PluginChange;
 pub use span::Span;
 pub use summary::Summary;
+pub use up_to_date::Compare;
 
 use crate::pipeline::Pipeline;
 use objects::FullSync;
@@ -25,8 +27,14 @@ use std::time::Instant;
 
 /// Goes through the objects of `span`, then through all keys that objects of it own. What does not
 /// fit before `deadline` is left, and the summary says so: the same call again skips what is done.
-pub async fn run(pipeline: &Pipeline, span: &Span, mode: Mode<'_>, deadline: Instant) -> Summary {
-    let mut sync = match FullSync::begin(pipeline, span, mode, deadline).await {
+pub async fn run(
+    pipeline: &Pipeline,
+    span: &Span,
+    mode: Mode<'_>,
+    compare: Compare,
+    deadline: Instant,
+) -> Summary {
+    let mut sync = match FullSync::begin(pipeline, span, mode, compare, deadline).await {
         Ok(sync) => sync,
         Err(summary) => return summary,
     };

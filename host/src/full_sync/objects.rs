@@ -3,20 +3,23 @@
 use super::merge::{Merge, Objects};
 use super::span::Span;
 use super::summary::Summary;
-use super::up_to_date::{self, Artifacts, Candidate};
+use super::up_to_date::{self, Artifacts, Candidate, Compare};
 use crate::invocation;
 use crate::ledger::Start;
 use crate::pipeline::{Cause, ChangeError, Pipeline, Rerun};
-use crate::queue::Queue;
+use crate::queue::{MESSAGES_AT_ONCE, Queue};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use crate::work::Work;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Keys in one message. Few enough that one bad object holds up few others.
 const KEYS_IN_MESSAGE: usize = 25;
+
+/// Requests to the queue that are under way at a time.
+const SENT_AT_ONCE: usize = 8;
 
 /// Objects that come last, at the most: more of them are handled when they are met.
 const MAX_LAST: usize = 10_000;
@@ -35,8 +38,23 @@ pub enum Mode<'a> {
     Write(Rerun),
     /// Nothing is written, no ticket taken: what would become of them is counted.
     Preview(Rerun),
+    /// As `Write` for half of the time that there is. After that their keys are sent to this queue, so
+    /// that it gets to its end in a few invocations, however long the objects take.
+    Share(Rerun, &'a Queue),
     /// Their keys are sent to this queue.
-    Dispatch(&'a Queue),
+    Dispatch(Rerun, &'a Queue),
+}
+
+impl Mode<'_> {
+    /// Whether plugins run again although nothing has changed.
+    fn rerun(self) -> Rerun {
+        match self {
+            Self::Write(rerun)
+            | Self::Preview(rerun)
+            | Self::Share(rerun, _)
+            | Self::Dispatch(rerun, _) => rerun,
+        }
+    }
 }
 
 /// Why a full sync ends before its end.
@@ -50,8 +68,12 @@ pub(super) struct FullSync<'a> {
     pub(super) span: &'a Span,
     /// What is done with those that may not be up to date.
     pub(super) mode: Mode<'a>,
+    /// How it is found out which these are.
+    compare: Compare,
     /// After this nothing more is started.
     pub(super) deadline: Instant,
+    /// After this, what is not done goes to the queue, where there is one.
+    half_time: Instant,
     /// The plugin list that listed objects are compared with.
     plugins: Arc<PluginList>,
     /// Objects that come last: those that are likely to fail again, some of them slowly.
@@ -68,21 +90,27 @@ impl<'a> FullSync<'a> {
         pipeline: &'a Pipeline,
         span: &'a Span,
         mode: Mode<'a>,
+        compare: Compare,
         deadline: Instant,
     ) -> Result<Self, Summary> {
         let plugins = async {
             match mode {
                 Mode::Preview(_) => pipeline.plugin_list().await,
-                Mode::Write(_) | Mode::Dispatch(_) => pipeline.renewed_plugin_list().await,
+                Mode::Write(_) | Mode::Share(..) | Mode::Dispatch(..) => {
+                    pipeline.renewed_plugin_list().await
+                }
             }
         };
         match before(deadline, Box::pin(plugins)).await {
-            Ok(plugins) => Ok(Self::new(pipeline, span, mode, deadline, plugins)),
+            Ok(plugins) => Ok(Self {
+                compare,
+                ..Self::new(pipeline, span, mode, deadline, plugins)
+            }),
             Err(why) => Err(Summary::stopped(format!("not started: {why}"))),
         }
     }
 
-    /// One that compares with this plugin list.
+    /// One that compares keys, with this plugin list.
     pub(super) fn new(
         pipeline: &'a Pipeline,
         span: &'a Span,
@@ -90,11 +118,14 @@ impl<'a> FullSync<'a> {
         deadline: Instant,
         plugins: Arc<PluginList>,
     ) -> Self {
+        let now = Instant::now();
         Self {
             pipeline,
             span,
             mode,
+            compare: Compare::Keys,
             deadline,
+            half_time: now + deadline.saturating_duration_since(now) / 2,
             plugins,
             last: Vec::new(),
             summary: Summary::default(),
@@ -105,7 +136,13 @@ impl<'a> FullSync<'a> {
     pub(super) async fn objects(&mut self) {
         let pipeline = self.pipeline;
         let (store, ledger) = (pipeline.store(), pipeline.ledger());
-        let mut merge = Merge::new(store, ledger, pipeline.settings(), self.span);
+        let mut merge = Merge::new(
+            store,
+            ledger,
+            pipeline.settings(),
+            self.span,
+            self.mode.rerun(),
+        );
         if let Err(why) = self.go_through(&mut merge).await {
             self.summary.stopped = Some(stopped(merge.place(), &why));
         }
@@ -115,10 +152,11 @@ impl<'a> FullSync<'a> {
     /// where everything else was, the sync is no success and yet at its end.
     pub(super) async fn end_with_last(&mut self) {
         let last = std::mem::take(&mut self.last);
-        if let (Mode::Write(rerun), None) = (self.mode, &self.summary.stopped) {
+        if self.summary.stopped.is_none() {
             // An error: the time is over, which the reports say as well.
-            let _ = self.write(last, rerun).await;
+            let _ = self.write(last, self.mode.rerun()).await;
         } else {
+            self.summary.left_out = u64::try_from(last.len()).unwrap_or(u64::MAX);
             let late = |key| ObjectReport::failed(key, NOT_TRIED_AGAIN).late();
             last.into_iter().for_each(|key| self.summary.add(late(key)));
         }
@@ -134,8 +172,14 @@ impl<'a> FullSync<'a> {
                         progress = %self.summary,
                         "full sync"
                     );
-                    let compared =
-                        up_to_date::compare(self.pipeline, listed, &self.plugins, self.artifacts());
+                    let (plugins, artifacts) = (&self.plugins, self.artifacts());
+                    let compared = up_to_date::compare(
+                        self.pipeline,
+                        listed,
+                        plugins,
+                        artifacts,
+                        self.compare,
+                    );
                     before(self.deadline, compared).await?
                 }
                 Objects::Missing(keys) => {
@@ -157,41 +201,48 @@ impl<'a> FullSync<'a> {
     fn artifacts(&self) -> Artifacts {
         match self.mode {
             Mode::Preview(_) => Artifacts::Leave,
-            Mode::Write(_) | Mode::Dispatch(_) => Artifacts::Keep,
+            Mode::Write(_) | Mode::Share(..) | Mode::Dispatch(..) => Artifacts::Keep,
         }
     }
 
     /// Skips what may be skipped, and does with the others what the mode says.
     async fn handle(&mut self, candidates: Vec<Candidate>) -> Result<(), Stop> {
         let all = candidates.len();
-        let always = matches!(
-            self.mode,
-            Mode::Write(Rerun::Always) | Mode::Preview(Rerun::Always)
-        );
+        let always = self.mode.rerun() == Rerun::Always;
         let due: Vec<Candidate> = candidates
             .into_iter()
             .filter(|candidate| always || !candidate.is_up_to_date)
             .collect();
         self.skip(all - due.len());
-        match self.mode {
-            Mode::Write(rerun) => {
-                let room = MAX_LAST.saturating_sub(self.last.len());
-                let (mut last, now): (Vec<_>, Vec<_>) =
-                    due.into_iter().partition(|candidate| candidate.fails_again);
-                let beyond = last.split_off(last.len().min(room));
-                self.last.extend(keys(last));
-                self.write(keys(now.into_iter().chain(beyond).collect()), rerun)
-                    .await
-            }
-            Mode::Preview(rerun) => self.preview(due, rerun).await,
-            Mode::Dispatch(queue) => self.dispatch(queue, keys(due)).await,
+        let drifted = due.iter().filter(|candidate| candidate.has_drifted);
+        self.summary.drifted += u64::try_from(drifted.count()).unwrap_or(u64::MAX);
+        if let Mode::Preview(_) = self.mode {
+            return self.preview(due).await;
         }
+        let (rewrite, due): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|candidate| candidate.rewrite);
+        self.write(keys(rewrite), Rerun::Always).await?;
+        if let Mode::Share(rerun, queue) = self.mode {
+            // What fails slowly keeps nothing else from being done there.
+            let (slow, now): (Vec<_>, Vec<_>) =
+                due.into_iter().partition(|candidate| candidate.fails_again);
+            self.dispatch(queue, keys(slow), rerun).await?;
+            return self.write(keys(now), rerun).await;
+        }
+        let room = MAX_LAST.saturating_sub(self.last.len());
+        let is_last =
+            |candidate: &Candidate| candidate.fails_again && matches!(self.mode, Mode::Write(_));
+        let (mut last, now): (Vec<_>, Vec<_>) = due.into_iter().partition(is_last);
+        let beyond = last.split_off(last.len().min(room));
+        self.last.extend(keys(last));
+        let now = now.into_iter().chain(beyond).collect();
+        self.write(keys(now), self.mode.rerun()).await
     }
 
     /// Brings objects back into the index. They were counted when they were gone through; nothing of
     /// them is in the index yet where they were not written.
     async fn index(&mut self, keys: Vec<String>) {
-        let Mode::Write(_) = self.mode else {
+        let (Mode::Write(_) | Mode::Share(..)) = self.mode else {
             return;
         };
         let (cause, rerun) = (Cause::Sync, Rerun::IfChanged);
@@ -211,27 +262,58 @@ impl<'a> FullSync<'a> {
         }
     }
 
-    /// Brings these objects up to date.
+    /// Brings these objects up to date, or has that done.
     pub(super) async fn write(&mut self, keys: Vec<String>, rerun: Rerun) -> Result<(), Stop> {
-        if keys.is_empty() {
-            return Ok(());
+        match self.mode {
+            _ if keys.is_empty() => Ok(()),
+            Mode::Dispatch(_, queue) => self.dispatch(queue, keys, rerun).await,
+            Mode::Share(_, queue) => {
+                let late = self.write_until(self.half_time, keys, rerun).await;
+                let late = late.into_iter().map(|report| report.key).collect();
+                self.dispatch(queue, late, rerun).await
+            }
+            Mode::Write(_) | Mode::Preview(_) => {
+                let late = self.write_until(self.deadline, keys, rerun).await;
+                late.iter().for_each(ObjectReport::count);
+                late.into_iter().for_each(|report| self.summary.add(report));
+                if Instant::now() >= self.deadline {
+                    return Err(OUT_OF_TIME.to_owned());
+                }
+                Ok(())
+            }
         }
-        let reports = self.pipeline.sync(keys, Cause::Sync, rerun, self.deadline);
+    }
+
+    /// Brings these objects up to date, as far as there is time: the reports of those for which there is not.
+    async fn write_until(
+        &mut self,
+        deadline: Instant,
+        keys: Vec<String>,
+        rerun: Rerun,
+    ) -> Vec<ObjectReport> {
+        let mut late = Vec::new();
+        let reports = self.pipeline.sync(keys, Cause::Sync, rerun, deadline);
         for report in reports.await {
-            self.summary.add(report);
+            if report.late {
+                late.push(report);
+            } else {
+                self.summary.add(report);
+            }
         }
-        if Instant::now() >= self.deadline {
-            return Err(OUT_OF_TIME.to_owned());
-        }
-        Ok(())
+        late
     }
 
     /// Says what would become of these objects, with their records as they were looked up.
-    pub(super) async fn preview(&mut self, due: Vec<Candidate>, rerun: Rerun) -> Result<(), Stop> {
+    pub(super) async fn preview(&mut self, due: Vec<Candidate>) -> Result<(), Stop> {
         let (pipeline, plugins) = (self.pipeline, Arc::clone(&self.plugins));
-        let plugins = &plugins;
+        let (plugins, mode) = (&plugins, self.mode);
         let previews = due.into_iter().map(|candidate| async move {
             let Candidate { key, record, .. } = candidate;
+            let rerun = if candidate.rewrite {
+                Rerun::Always
+            } else {
+                mode.rerun()
+            };
             pipeline.preview(&key, &record, plugins, rerun).await
         });
         let concurrency = pipeline.settings().concurrency;
@@ -245,13 +327,22 @@ impl<'a> FullSync<'a> {
         }
     }
 
-    async fn dispatch(&mut self, queue: &Queue, keys: Vec<String>) -> Result<(), Stop> {
+    async fn dispatch(
+        &mut self,
+        queue: &Queue,
+        keys: Vec<String>,
+        rerun: Rerun,
+    ) -> Result<(), Stop> {
         let work = keys.chunks(KEYS_IN_MESSAGE).map(|keys| Work {
             bucket: self.pipeline.settings().bucket.clone(),
             keys: keys.to_vec(),
+            force: rerun == Rerun::Always,
         });
         let work: Vec<Work> = work.collect();
-        before(self.deadline, queue.send(&work)).await?;
+        let requests = work.chunks(MESSAGES_AT_ONCE).map(Ok);
+        let sent = futures::stream::iter(requests)
+            .try_for_each_concurrent(SENT_AT_ONCE, |work| queue.send(work));
+        before(self.deadline, sent).await?;
         self.summary.queued += u64::try_from(keys.len()).unwrap_or(u64::MAX);
         Ok(())
     }

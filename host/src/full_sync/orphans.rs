@@ -41,7 +41,7 @@ async fn sync_lost(sync: &mut FullSync<'_>, lost: Vec<String>) -> Result<(), Sto
         return sync.write(lost, Rerun::IfChanged).await;
     };
     let candidates = before(sync.deadline, up_to_date::missing(sync.pipeline, lost)).await?;
-    sync.preview(candidates, Rerun::IfChanged).await
+    sync.preview(candidates).await
 }
 
 /// How many of these keys were orphans; they are removed unless this is a preview.
@@ -50,6 +50,8 @@ async fn remove_of(sync: &FullSync<'_>, candidates: &OrphanCandidates) -> Result
     let orphans = ledger.orphans(candidates).await?;
     Ok(match sync.mode {
         Mode::Preview(_) => orphans.count(),
-        Mode::Write(_) | Mode::Dispatch(_) => ledger.remove_orphans(&orphans).await?,
+        Mode::Write(_) | Mode::Share(..) | Mode::Dispatch(..) => {
+            ledger.remove_orphans(&orphans).await?
+        }
     })
 }

@@ -3,9 +3,13 @@
 //! Which these are is read from the table as it is now. That suffices: whatever changes the table
 //! afterwards is an event of its own, and a change of the manifest, after which the old table is
 //! not known any more, affects everything.
+//!
+//! Without a queue this may take several invocations. So that nobody takes what is half done for the end, it
+//! is noted in Redis what has changed and how far that is, until it is carried out ([`underway`]).
 
 use super::objects::FullSync;
-use super::{Mode, Span, Summary};
+use super::{Mode, Span, Summary, underway};
+use crate::event::Origins;
 use crate::pipeline::{NO_PLUGINS, Pipeline, Rerun};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::{MANIFEST_NAME, PluginList};
@@ -50,7 +54,12 @@ impl<'a> PluginChange<'a> {
 
     /// Syncs whatever the changes affect, or hands it to the queue. One report a key: `failed` where
     /// any of the objects failed or was not reached.
-    pub(crate) async fn sync(self, pipeline: &Pipeline, deadline: Instant) -> Vec<ObjectReport> {
+    pub(crate) async fn sync(
+        self,
+        pipeline: &Pipeline,
+        origins: &Origins,
+        deadline: Instant,
+    ) -> Vec<ObjectReport> {
         let Self {
             keys,
             plugins: Some(plugins),
@@ -59,18 +68,29 @@ impl<'a> PluginChange<'a> {
             return Vec::new();
         };
         let prefix = &pipeline.settings().plugins_prefix;
-        let spans = |key: &str| affected(key.strip_prefix(prefix).unwrap_or_default(), &plugins);
-        let all = keys.iter().flat_map(|key| spans(key));
-        let summaries = sync_widest(pipeline, &plugins, all, deadline).await;
-        let of_key = |key: &&str| {
-            let spans = spans(key);
+        let name = |key: &str| key.strip_prefix(prefix).unwrap_or_default().to_owned();
+        let changes: Vec<(String, Vec<Span>)> = keys
+            .iter()
+            .map(|key| name(key))
+            .map(|name| (name.clone(), affected(&name, &plugins)))
+            .collect();
+        underway::note_uploads(pipeline, &changes, &plugins, origins, deadline).await;
+        let noted = underway::begin(pipeline, &changes, &plugins, deadline).await;
+        let spans: Vec<Span> = changes
+            .iter()
+            .flat_map(|(_, spans)| spans.clone())
+            .collect();
+        let summaries = sync_widest(pipeline, &plugins, spans, deadline).await;
+        let mut reports = Vec::with_capacity(keys.len());
+        for ((key, (_, spans)), change) in keys.iter().zip(&changes).zip(noted) {
             let covering = summaries
                 .iter()
-                .filter(|(wide, _)| spans.iter().any(|span| wide.covers(span)))
-                .map(|(_, summary)| summary);
-            report(key, covering)
-        };
-        keys.iter().map(of_key).collect()
+                .filter(|(wide, _)| spans.iter().any(|span| wide.covers(span)));
+            let covering: Vec<&Summary> = covering.map(|(_, summary)| summary).collect();
+            let left = underway::end(pipeline, change, &covering).await;
+            reports.push(report(key, &covering, left));
+        }
+        reports
     }
 }
 
@@ -78,14 +98,13 @@ impl<'a> PluginChange<'a> {
 async fn sync_widest(
     pipeline: &Pipeline,
     plugins: &Arc<PluginList>,
-    spans: impl Iterator<Item = Span>,
+    mut spans: Vec<Span>,
     deadline: Instant,
 ) -> Vec<(Span, Summary)> {
     let mode = match pipeline.queue() {
-        Some(queue) => Mode::Dispatch(queue),
+        Some(queue) => Mode::Dispatch(Rerun::IfChanged, queue),
         None => Mode::Write(Rerun::IfChanged),
     };
-    let mut spans: Vec<Span> = spans.collect();
     // A wider span comes before those that lie within it.
     spans.sort();
     let mut done: Vec<(Span, Summary)> = Vec::new();
@@ -121,11 +140,13 @@ fn affected(name: &str, plugins: &PluginList) -> Vec<Span> {
     }
 }
 
-fn report<'a>(key: &str, summaries: impl Iterator<Item = &'a Summary>) -> ObjectReport {
-    let summaries: Vec<&Summary> = summaries.collect();
+fn report(key: &str, summaries: &[&Summary], left: u64) -> ObjectReport {
     let failed = summaries.iter().filter(|summary| !summary.is_success());
-    let why: Vec<String> = failed.map(|summary| explained(summary)).collect();
+    let mut why: Vec<String> = failed.map(|summary| explained(summary)).collect();
     if !why.is_empty() {
+        if left > 0 {
+            why.push(format!("about {left} are left"));
+        }
         return ObjectReport::failed(key, &why.join("; ")).temporary();
     }
     let unchanged = |summary: &&Summary| {

@@ -15,12 +15,16 @@ pub struct Summary {
     pub queued: u64,
     /// Redis keys that their object did not yield any more, and that no record led to.
     pub orphans: u64,
+    /// Objects of which Redis did not hold what is recorded, though nothing of theirs had changed.
+    pub drifted: u64,
     /// The first 100 objects that failed, or were not done in time.
     pub failures: Vec<ObjectReport>,
     /// Where and why it ended before the end, if it did.
     pub stopped: Option<String>,
     /// Objects that were not done when the time was over.
     pub late: u64,
+    /// Those of them that come before where it goes on: they were to come last.
+    pub left_out: u64,
     /// The key up to which all objects have been gone through; none where it did not get that far.
     pub reached: Option<String>,
 }
@@ -37,6 +41,11 @@ impl Summary {
     /// How many objects had that outcome.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.counts.get(&outcome).copied().unwrap_or(0)
+    }
+
+    /// How many objects had any.
+    pub(super) fn handled(&self) -> u64 {
+        self.counts.values().sum()
     }
 
     /// Whether all was done and nothing failed.
@@ -69,7 +78,7 @@ impl Summary {
 /// One sentence: `3 objects: 1 synced, 2 unchanged`.
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.queued + self.late + self.counts.values().sum::<u64>();
+        let all = self.queued + self.late + self.handled();
         write!(
             formatter,
             "{all} {}",
@@ -88,6 +97,9 @@ impl fmt::Display for Summary {
                 "{} {count} {name}",
                 if place == 0 { ":" } else { "," }
             )?;
+        }
+        if self.drifted > 0 {
+            write!(formatter, "; {} had drifted", self.drifted)?;
         }
         match self.orphans {
             0 => {}
@@ -127,8 +139,12 @@ mod tests {
     fn stopping_early_is_no_success() {
         let mut summary = Summary::default();
         assert!(summary.is_success());
-        summary.orphans = 2;
-        assert_eq!(summary.to_string(), "0 objects; 2 stray keys");
+        (summary.drifted, summary.orphans) = (1, 2);
+        assert_eq!(
+            summary.to_string(),
+            "0 objects; 1 had drifted; 2 stray keys"
+        );
+        summary.drifted = 0;
         summary.stopped = Some("stopped at `k`".into());
         assert!(!summary.is_success());
         assert_eq!(

@@ -4,13 +4,18 @@
 //! That is safe only where all of this holds, checked after plugin list and listing were read:
 //! - they equal the record: the same entity tag, time, plugins, settings and limits;
 //! - the last ticket issued is the last one committed, so nobody is about to commit an older state;
-//! - all Redis keys of the record still exist, as its last commit wrote them.
+//! - all Redis keys of the record still exist, and are owned by its last commit that wrote them; where
+//!   Redis is verified, they also hold what that wrote.
+//!
+//! Without verifying, a value that somebody else has overwritten, or given another time to live, is not
+//! seen: Redis would have to go through all of it.
 //!
 //! What a listing does not show (metadata, content type) is covered by the time of the last change,
 //! which S3 has in whole seconds: an object that is put again within the second with the same
 //! content and other metadata is seen by its own event, not here.
 
-use crate::ledger::Record;
+use crate::entry::content::Recorded;
+use crate::ledger::{Held, Record};
 use crate::pipeline::{ChangeError, Pipeline};
 use crate::route::PluginList;
 use crate::store::Listed;
@@ -29,6 +34,41 @@ pub(super) struct Candidate {
     pub(super) is_up_to_date: bool,
     /// Whether plugins failed on it when they last ran, and would be run on the same again.
     pub(super) fails_again: bool,
+    /// Whether it is to be written again although its entries would be those that are recorded.
+    pub(super) rewrite: bool,
+    /// Whether somebody else must have changed what Redis holds of it.
+    pub(super) has_drifted: bool,
+}
+
+impl Candidate {
+    /// That is not up to date.
+    fn due(key: String, record: Record) -> Self {
+        Self {
+            key,
+            record,
+            is_up_to_date: false,
+            fails_again: false,
+            rewrite: false,
+            has_drifted: false,
+        }
+    }
+
+    /// Redis does not hold what is recorded of it. Keys that are to expire go by themselves.
+    fn differs(&mut self, is_missing: bool) {
+        let recorded = self.record.digest.as_deref().and_then(Recorded::read);
+        let goes_by_itself = recorded.is_none_or(|recorded| is_missing && recorded.expires);
+        (self.is_up_to_date, self.rewrite) = (false, true);
+        self.has_drifted = !goes_by_itself;
+    }
+}
+
+/// How closely Redis is compared with what is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// Whether the keys are there, and whose they are.
+    Keys,
+    /// Also what they hold, and whether they expire.
+    Contents,
 }
 
 /// Whether machine code that is loaded for the comparison is kept for other processes.
@@ -44,6 +84,7 @@ pub(super) async fn compare(
     listed: Vec<Listed>,
     plugins: &PluginList,
     artifacts: Artifacts,
+    compare: Compare,
 ) -> Result<Vec<Candidate>, ChangeError> {
     let keys: Vec<String> = listed.iter().map(|object| object.key.clone()).collect();
     let records = pipeline.ledger().records(&keys).await?;
@@ -59,13 +100,16 @@ pub(super) async fn compare(
             None
         };
         candidates.push(Candidate {
-            key: object.key,
             is_up_to_date: may_be_skipped && basis.is_some() && basis == record.basis,
             fails_again: basis.is_some() && basis == record.error_basis,
-            record,
+            ..Candidate::due(object.key, record)
         });
     }
     skip_only_intact(pipeline, &mut candidates).await?;
+    if compare == Compare::Contents {
+        skip_only_as_written(pipeline, &mut candidates).await?;
+    }
+    recheck(pipeline, &mut candidates).await?;
     Ok(candidates)
 }
 
@@ -75,12 +119,7 @@ pub(super) async fn missing(
     keys: Vec<String>,
 ) -> Result<Vec<Candidate>, ChangeError> {
     let records = pipeline.ledger().records(&keys).await?;
-    let candidate = |(key, record)| Candidate {
-        key,
-        record,
-        is_up_to_date: false,
-        fails_again: false,
-    };
+    let candidate = |(key, record)| Candidate::due(key, record);
     Ok(keys.into_iter().zip(records).map(candidate).collect())
 }
 
@@ -115,19 +154,59 @@ async fn skip_only_intact(
     pipeline: &Pipeline,
     candidates: &mut [Candidate],
 ) -> Result<(), ChangeError> {
-    let mut equal: Vec<&mut Candidate> = candidates
-        .iter_mut()
-        .filter(|candidate| candidate.is_up_to_date)
-        .collect();
-    let records: Vec<(&str, &Record)> = equal
-        .iter()
-        .map(|candidate| (candidate.key.as_str(), &candidate.record))
-        .collect();
-    let intact = pipeline.ledger().intact(&records).await?;
-    for (candidate, intact) in equal.iter_mut().zip(intact) {
-        candidate.is_up_to_date = intact;
+    let intact = pipeline.ledger().intact(&equal(candidates)).await?;
+    for (candidate, intact) in up_to_date(candidates).zip(intact) {
+        if !intact {
+            candidate.differs(true);
+        }
     }
     Ok(())
+}
+
+/// Nor is whose keys hold something else than was written.
+async fn skip_only_as_written(
+    pipeline: &Pipeline,
+    candidates: &mut [Candidate],
+) -> Result<(), ChangeError> {
+    let held = pipeline.ledger().held(&equal(candidates)).await?;
+    for (candidate, held) in up_to_date(candidates).zip(held) {
+        if held != Held::AsWritten {
+            candidate.differs(false);
+        }
+    }
+    Ok(())
+}
+
+/// What differs may have been written just now, after the record was read: then it is as due as any
+/// other object that has changed, and no more is said of it.
+async fn recheck(pipeline: &Pipeline, candidates: &mut [Candidate]) -> Result<(), ChangeError> {
+    let differing: Vec<&mut Candidate> = candidates
+        .iter_mut()
+        .filter(|candidate| candidate.rewrite)
+        .collect();
+    let keys: Vec<String> = differing.iter().map(|one| one.key.clone()).collect();
+    let records = pipeline.ledger().records(&keys).await?;
+    for (candidate, record) in differing.into_iter().zip(records) {
+        if record != candidate.record {
+            *candidate = Candidate::due(std::mem::take(&mut candidate.key), record);
+        }
+    }
+    Ok(())
+}
+
+fn up_to_date(candidates: &mut [Candidate]) -> impl Iterator<Item = &mut Candidate> {
+    candidates
+        .iter_mut()
+        .filter(|candidate| candidate.is_up_to_date)
+}
+
+/// The records that are up to date, with the keys of their objects.
+fn equal(candidates: &[Candidate]) -> Vec<(&str, &Record)> {
+    candidates
+        .iter()
+        .filter(|candidate| candidate.is_up_to_date)
+        .map(|candidate| (candidate.key.as_str(), &candidate.record))
+        .collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! are removed, and that is what was asked for.
 
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
-use super::changes::{self, Origin, Outcomes};
+use super::changes::{self, Outcomes, Sender};
 use crate::event::{BatchJob, BatchTask, Change};
 use crate::pipeline::Pipeline;
 use crate::report::{ObjectReport, Outcome};
@@ -26,12 +26,13 @@ pub(super) async fn answer(pipeline: &Pipeline, job: BatchJob, deadline: Instant
         .tasks
         .iter()
         .filter_map(|task| task.change.as_ref().ok());
-    let outcomes = changes::apply(pipeline, readable, Origin::Job, deadline).await;
+    let (job, none) = (Sender::Job, &[]);
+    let outcomes = changes::apply(pipeline, readable, none, job.as_is(), deadline).await;
     let others = job
         .tasks
         .iter()
         .filter_map(|task| other_key(task, &outcomes));
-    let of_others = changes::apply(pipeline, others, Origin::Job, deadline).await;
+    let of_others = changes::apply(pipeline, others, none, job.as_is(), deadline).await;
     let verdicts: Vec<(&str, &str, &str)> = job
         .tasks
         .iter()

@@ -1,10 +1,11 @@
 //! What all channels have in common: changes in, what became of each of them out.
 
-use crate::event::Change;
+use crate::event::{Change, Origin, Origins};
 use crate::full_sync::PluginChange;
 use crate::pipeline::{Cause, Pipeline, Rerun};
 use crate::report::{ObjectReport, Reason};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What became of changes.
@@ -25,32 +26,50 @@ impl Outcomes {
     }
 }
 
-/// Whose changes they are.
+/// Who sends changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum Sender {
     /// S3 has made them now.
-    Event,
-    /// Somebody goes through objects that may have been there for long.
+    S3,
+    /// A job that goes through objects which may have been there for long.
     Job,
-    /// The function has sent them to itself. It sends objects: whatever else is named as its work changes
-    /// nothing, so that no work makes more work.
-    Work,
+    /// The function itself. It sends objects: whatever else is named as its work changes nothing, so that
+    /// no work makes more work.
+    Function,
 }
 
-impl Origin {
+impl Sender {
     fn cause(self) -> Cause {
         match self {
-            Self::Event => Cause::Event,
-            Self::Job | Self::Work => Cause::Sync,
+            Self::S3 => Cause::Event,
+            Self::Job | Self::Function => Cause::Sync,
         }
     }
+
+    /// What it sends is brought up to date where it is not.
+    pub(super) fn as_is(self) -> Task {
+        Task {
+            sender: self,
+            rerun: Rerun::IfChanged,
+        }
+    }
+}
+
+/// What is to be done with changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Task {
+    /// Who sends them.
+    pub(super) sender: Sender,
+    /// Whether plugins run although nothing has changed.
+    pub(super) rerun: Rerun,
 }
 
 /// Carries out changes, however many of them are of one key with one read of it.
 pub(super) async fn apply<'a>(
     pipeline: &Pipeline,
     changes: impl IntoIterator<Item = &'a Change>,
-    origin: Origin,
+    origins: impl IntoIterator<Item = &'a Origin>,
+    task: Task,
     deadline: Instant,
 ) -> Outcomes {
     let changes: BTreeSet<&Change> = changes.into_iter().collect();
@@ -61,8 +80,12 @@ pub(super) async fn apply<'a>(
     };
     let (ours, foreign): (Vec<&Change>, Vec<&Change>) =
         changes.into_iter().partition(|change| is_ours(change));
+    let origins = match settings.record_principals {
+        true => Origins::in_bucket(origins, &settings.bucket),
+        false => Origins::default(),
+    };
     let keys: BTreeSet<&str> = ours.iter().map(|change| change.key.as_str()).collect();
-    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, origin, deadline)
+    let reports: HashMap<String, ObjectReport> = sync(pipeline, keys, origins, task, deadline)
         .await
         .into_iter()
         .map(|report| (report.key.clone(), report))
@@ -83,36 +106,41 @@ pub async fn sync_changed(
     keys: BTreeSet<&str>,
     deadline: Instant,
 ) -> Vec<ObjectReport> {
-    sync(pipeline, keys, Origin::Event, deadline).await
+    let task = Sender::S3.as_is();
+    sync(pipeline, keys, Origins::default(), task, deadline).await
 }
 
 /// Config objects first, then the objects that changed plugins affect.
 async fn sync(
     pipeline: &Pipeline,
     keys: BTreeSet<&str>,
-    origin: Origin,
+    origins: Origins,
+    task: Task,
     deadline: Instant,
 ) -> Vec<ObjectReport> {
     let settings = pipeline.settings();
     let (objects, others): (Vec<&str>, Vec<&str>) =
         keys.into_iter().partition(|key| settings.is_config(key));
     let objects = objects.into_iter().map(str::to_owned).collect();
-    let (cause, rerun) = (origin.cause(), Rerun::IfChanged);
-    if origin == Origin::Work {
-        return pipeline.sync(objects, cause, rerun, deadline).await;
+    let told = &Arc::new(origins);
+    let how = (task.sender.cause(), task.rerun);
+    if task.sender == Sender::Function {
+        return sync_objects(pipeline, objects, told, how, deadline).await;
     }
     let plugins: Vec<&str> = others
         .into_iter()
         .filter(|key| key.starts_with(&settings.plugins_prefix))
         .collect();
     let change = PluginChange::begin(pipeline, &plugins, deadline).await;
-    let mut reports = pipeline.sync(objects, cause, rerun, deadline).await;
+    let mut reports = sync_objects(pipeline, objects, told, how, deadline).await;
     let of_plugins = match change {
         // Seldom: it is not to make the future of every event larger.
-        Ok(change) => Box::pin(change.sync(pipeline, deadline)).await,
+        Ok(change) => Box::pin(change.sync(pipeline, told, deadline)).await,
         Err(failed) => failed,
     };
-    let failed = of_plugins.iter().filter(|report| report.failure().is_some());
+    let failed = of_plugins
+        .iter()
+        .filter(|report| report.failure().is_some());
     for failed in failed {
         let (plugin, error) = (&failed.key, failed.error.as_deref());
         tracing::error!(
@@ -122,6 +150,20 @@ async fn sync(
         );
     }
     reports.extend(of_plugins);
+    reports
+}
+
+/// Brings objects up to date. Those for which there is no time count as failed.
+async fn sync_objects(
+    pipeline: &Pipeline,
+    objects: Vec<String>,
+    origins: &Arc<Origins>,
+    how: (Cause, Rerun),
+    deadline: Instant,
+) -> Vec<ObjectReport> {
+    let reports = pipeline.sync_told(objects, origins, how, deadline).await;
+    let late = reports.iter().filter(|report| report.late);
+    late.for_each(ObjectReport::count);
     reports
 }
 

@@ -1,7 +1,7 @@
 //! S3, SNS and EventBridge: Lambda delivers the event again when it gets an error.
 
 use super::answer_size::cut;
-use super::changes::{self, Origin};
+use super::changes::{self, Sender};
 use super::error::HandlerError;
 use crate::event::Delivery;
 use crate::pipeline::Pipeline;
@@ -15,8 +15,9 @@ pub(super) async fn answer(
     delivery: &Delivery,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
-    let changes = &delivery.changes;
-    let outcomes = changes::apply(pipeline, changes, Origin::Event, deadline).await;
+    let (changes, origins) = (&delivery.changes, &delivery.origins);
+    let told = Sender::S3.as_is();
+    let outcomes = changes::apply(pipeline, changes, origins, told, deadline).await;
     let mut seen = BTreeSet::new();
     let objects = delivery
         .changes

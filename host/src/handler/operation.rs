@@ -9,12 +9,23 @@
 //! ```
 //!
 //! `objects` counts those whose entries are in Redis, `failed` those whose last attempt failed;
-//! `failures` has the first 100 of the latter.
+//! `failures` has the first 100 of the latter. Where something is under way that takes more than one
+//! invocation, there are also
+//!
+//! ```json
+//! {"changes": [{"plugin": "flags.wasm", "digest": "…", "began": 1764000000000, "done": 4000, "left": 96000}],
+//!  "syncs": [{"prefix": "", "force": false, "verify": false, "after": "k", "failed": 0, "began": …, "at": …}]}
+//! ```
+//!
+//! `changes`: a plugin or the manifest has changed, and Redis holds what the new one makes of `done` objects and
+//! what the old one made of the others, about `left`. `syncs`: a strict sync was out of time, and the next of
+//! its kind goes on after that key.
 //!
 //! `{"read": KEY}` answers the value as in an entries document, `null` where there is none or where
 //! Redis Sync did not write it (unless `READ_ANY=true`);
 //! `{"explain": KEY}` answers `{"key", "object", "etag", "version_id", "plugins", "written_at"}`,
-//! `null` where Redis Sync did not write that key.
+//! `null` where Redis Sync did not write that key; where S3's event of just that state has told who put the
+//! object, also `principal` and `source_ip`, and the same of each plugin.
 //!
 //! `{"forget": {"bucket": "NAME", "dry_run": false}}` releases what another bucket owns in this Redis, one
 //! that was renamed or whose deployment is gone, and answers `{"bucket", "dry_run", "keys", "objects"}`: how
@@ -26,11 +37,11 @@ use super::sync;
 use crate::entry::footprint::to_u64;
 use crate::entry::{RESERVED_PREFIX, document};
 use crate::event::{ForgetRequest, Operation};
-use crate::ledger::{Forgotten, LedgerError, Reading, Record, Start};
+use crate::ledger::{Forgotten, KeptSync, LedgerError, PluginChange, Reading, Record, Start};
 use crate::pipeline::Pipeline;
 use crate::text::clip;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::time::Instant;
 
 /// Failures that `status` lists.
@@ -114,11 +125,22 @@ struct Status {
     objects: u64,
     failed: u64,
     failures: Vec<Problem>,
+    /// Plugins that have changed while not all objects have followed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<PluginChange>,
+    /// Full syncs that go on when they are asked for again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    syncs: Vec<Value>,
 }
 
 async fn status(pipeline: &Pipeline) -> Result<Status, LedgerError> {
     let ledger = pipeline.ledger();
-    let mut status = Status::default();
+    let progress = ledger.progress().await?;
+    let mut status = Status {
+        changes: progress.changes,
+        syncs: progress.syncs.iter().map(sync_json).collect(),
+        ..Status::default()
+    };
     let mut from = Start::At(String::new());
     loop {
         let keys = ledger.indexed(&from, None, RECORDS_AT_ONCE).await?;
@@ -133,6 +155,15 @@ async fn status(pipeline: &Pipeline) -> Result<Status, LedgerError> {
             None => return Ok(status),
         }
     }
+}
+
+/// A full sync that is kept: what was asked for, and how far it is.
+fn sync_json((request, kept): (&String, &KeptSync)) -> Value {
+    let mut sync: Map<String, Value> = serde_json::from_str(request).unwrap_or_default();
+    if let Value::Object(kept) = json!(kept) {
+        sync.extend(kept);
+    }
+    Value::Object(sync)
 }
 
 impl Status {

@@ -1,10 +1,10 @@
 //! SQS: `{"batchItemFailures": [{"itemIdentifier": …}]}` names the messages to deliver again. The
 //! event source mapping must have `ReportBatchItemFailures`; without it SQS takes them for done.
 
-use super::changes::{self, Origin, Outcomes};
+use super::changes::{self, Sender, Task};
 use super::sync;
-use crate::event::{Change, Message};
-use crate::pipeline::Pipeline;
+use crate::event::{Change, Message, Origin};
+use crate::pipeline::{Pipeline, Rerun};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -32,33 +32,57 @@ async fn at_once<'a>(
     messages: &'a [Message],
     deadline: Instant,
 ) -> Vec<&'a Message> {
-    let changes = |origin| {
-        let messages = messages
+    let (placed, mut failed): (Vec<&Message>, Vec<&Message>) = messages
+        .iter()
+        .partition(|message| is_in_place(pipeline, message));
+    for task in TASKS {
+        let messages = placed.iter().copied();
+        let messages: Vec<&Message> = messages
+            .filter(|message| task_of(message) == task)
+            .collect();
+        let changes: Vec<&Change> = messages
             .iter()
-            .filter(move |message| origin_of(message) == origin);
-        messages.flat_map(|message| &message.delivery.changes)
-    };
-    let (events, work) = (Origin::Event, Origin::Work);
-    let of_events = changes::apply(pipeline, changes(events), events, deadline).await;
-    let of_work = changes::apply(pipeline, changes(work), work, deadline).await;
-    let mut failed = Vec::new();
-    for message in messages {
-        let outcomes = match origin_of(message) {
-            Origin::Work => &of_work,
-            Origin::Event | Origin::Job => &of_events,
-        };
-        if !is_done(message, outcomes) || !is_synced(pipeline, message, deadline).await {
-            failed.push(message);
+            .flat_map(|message| &message.delivery.changes)
+            .collect();
+        let origins: Vec<&Origin> = messages
+            .iter()
+            .flat_map(|message| &message.delivery.origins)
+            .collect();
+        let outcomes = changes::apply(pipeline, changes, origins, task, deadline).await;
+        for message in messages {
+            let changes = message.delivery.changes.iter();
+            let done = is_readable(message) && outcomes.are_done(changes);
+            if !done || !is_synced(pipeline, message, deadline).await {
+                failed.push(message);
+            }
         }
     }
     failed
 }
 
-fn origin_of(message: &Message) -> Origin {
-    match message.is_work {
-        true => Origin::Work,
-        false => Origin::Event,
-    }
+/// What messages may ask for, each kind of them being tried by itself.
+const TASKS: [Task; 3] = [
+    task(false, Rerun::IfChanged),
+    task(true, Rerun::IfChanged),
+    task(true, Rerun::Always),
+];
+
+const fn task(is_work: bool, rerun: Rerun) -> Task {
+    let sender = if is_work {
+        Sender::Function
+    } else {
+        Sender::S3
+    };
+    Task { sender, rerun }
+}
+
+fn task_of(message: &Message) -> Task {
+    let rerun = if message.force && message.is_work {
+        Rerun::Always
+    } else {
+        Rerun::IfChanged
+    };
+    task(message.is_work, rerun)
 }
 
 /// Whether the full sync that a message asks for has been done, if it does.
@@ -80,10 +104,17 @@ async fn in_order<'a>(
     let mut done: HashSet<&Change> = HashSet::new();
     for (place, message) in messages.iter().enumerate() {
         let changes = &message.delivery.changes;
-        let new = changes.iter().filter(|change| !done.contains(change));
-        let outcomes = changes::apply(pipeline, new, origin_of(message), deadline).await;
+        let new = changes
+            .iter()
+            .filter(|change| message.force || !done.contains(change));
+        let (origins, task) = (&message.delivery.origins, task_of(message));
+        if !is_in_place(pipeline, message) {
+            return messages.iter().skip(place).collect();
+        }
+        let outcomes = changes::apply(pipeline, new, origins, task, deadline).await;
         // What was done for an earlier message has no outcome here, and needs none.
-        if !is_done(message, &outcomes) || !is_synced(pipeline, message, deadline).await {
+        let is_done = is_readable(message) && outcomes.are_done(changes.iter());
+        if !is_done || !is_synced(pipeline, message, deadline).await {
             return messages.iter().skip(place).collect();
         }
         done.extend(changes);
@@ -91,7 +122,24 @@ async fn in_order<'a>(
     Vec::new()
 }
 
-fn is_done(message: &Message, outcomes: &Outcomes) -> bool {
+/// Whether a message is where it belongs. What failed must not come to the function's own queue: it would be
+/// tried for ever, and in the way of the work there.
+fn is_in_place(pipeline: &Pipeline, message: &Message) -> bool {
+    let own = pipeline.settings().sync_queue_url.as_deref();
+    let is_of_own = own.is_some_and(|url| url.ends_with(&format!("/{}", message.queue)));
+    if message.has_failed && is_of_own {
+        tracing::error!(
+            message_id = message.id,
+            queue = message.queue,
+            "the message is a failed event, in the queue of SYNC_QUEUE_URL: failed events need a queue of their own"
+        );
+        return false;
+    }
+    true
+}
+
+/// Whether all of a message can be read.
+fn is_readable(message: &Message) -> bool {
     for problem in message.delivery.problems.lines() {
         tracing::error!(
             message_id = message.id,
@@ -99,5 +147,5 @@ fn is_done(message: &Message, outcomes: &Outcomes) -> bool {
             "the message cannot be read"
         );
     }
-    message.delivery.problems.is_empty() && outcomes.are_done(message.delivery.changes.iter())
+    message.delivery.problems.is_empty()
 }

@@ -31,6 +31,8 @@ pub(super) static FINISH: LazyLock<Script> = script!("finish.lua");
 pub(super) static FAIL: LazyLock<Script> = script!("fail.lua");
 pub(super) static REMOVE_ORPHANS: LazyLock<Script> = script!("remove_orphans.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
+pub(super) static NOTE: LazyLock<Script> = script!("note.lua");
+pub(super) static DIGEST: LazyLock<Script> = script!("digest.lua");
 
 /// One call of a script.
 #[derive(Clone)]

@@ -71,6 +71,9 @@ impl Ledger {
                     self.forget_index(&names, &index).await?
                 };
             }
+            if !dry_run {
+                self.unlink([names.progress(), names.uploads()]).await?;
+            }
         }
         if !dry_run {
             let generation = self.names.of_space(bucket).generation();

@@ -11,6 +11,19 @@ const KEYS_AT_ONCE: usize = 1 << 20;
 /// Redis keys that are checked in one round trip.
 const CHECKS_AT_ONCE: usize = 2000;
 
+/// How many of these records have so few keys together that they can be held at a time.
+pub(super) fn fitting(records: &[(&str, &Record)]) -> usize {
+    let (mut bytes, mut count) = (0, 0);
+    for (_, record) in records {
+        bytes += record.keys_bytes;
+        count += 1;
+        if bytes > KEYS_AT_ONCE {
+            break;
+        }
+    }
+    count
+}
+
 /// A Redis key that should be there.
 struct Check {
     /// The place of its record.
@@ -28,15 +41,7 @@ impl Ledger {
         let mut intact = Vec::with_capacity(records.len());
         let mut rest = records;
         while !rest.is_empty() {
-            let (mut bytes, mut count) = (0, 0);
-            for (_, record) in rest {
-                bytes += record.keys_bytes;
-                count += 1;
-                if bytes > KEYS_AT_ONCE {
-                    break;
-                }
-            }
-            let (now, later) = rest.split_at(count);
+            let (now, later) = rest.split_at(fitting(rest));
             intact.extend(self.intact_together(now).await?);
             rest = later;
         }

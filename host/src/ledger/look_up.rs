@@ -6,7 +6,8 @@ use super::owner::Owner;
 use super::record::{
     FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, Record, keys, milliseconds_now,
 };
-use super::{Ledger, LedgerError};
+use super::uploads::Upload;
+use super::{Ledger, LedgerError, PluginUsed};
 use redis::cmd;
 use serde::Serialize;
 
@@ -24,10 +25,27 @@ pub struct Explanation {
     pub etag: Option<String>,
     /// Version of the object, where the bucket is versioned.
     pub version_id: Option<String>,
+    /// Who has put the object, where its event has told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// The address that the request came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_ip: Option<String>,
     /// Names and digests of the plugins, in order; none where the object was stored as it is.
-    pub plugins: Vec<super::PluginUsed>,
+    pub plugins: Vec<PluginTold>,
     /// Milliseconds since the Unix epoch.
     pub written_at: Option<u64>,
+}
+
+/// A plugin, and who has uploaded it.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct PluginTold {
+    /// Its name and digest.
+    #[serde(flatten)]
+    pub used: PluginUsed,
+    /// Who has uploaded it, where its event has told.
+    #[serde(flatten)]
+    pub upload: Option<Upload>,
 }
 
 impl Ledger {
@@ -73,12 +91,23 @@ impl Ledger {
         let record = self.names.record_of(&object);
         let fields: Fields = self.ask(cmd("HMGET").arg(record).arg(&FIELDS)).await?;
         let record = Record::decode(fields, None);
+        let (principal, source_ip) = match record.author {
+            Some(author) => (Some(author.principal), author.source_ip),
+            None => (None, None),
+        };
+        let mut plugins = Vec::with_capacity(record.plugins.len());
+        for used in record.plugins {
+            let upload = self.upload(&used).await?;
+            plugins.push(PluginTold { used, upload });
+        }
         Ok(Some(Explanation {
+            principal,
+            source_ip,
             key: redis_key.to_owned(),
             object: Names::told(&object),
             etag: record.etag,
             version_id: record.version_id,
-            plugins: record.plugins,
+            plugins,
             written_at: record.written_at,
         }))
     }

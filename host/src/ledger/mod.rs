@@ -13,6 +13,8 @@
 //! | `redis-sync:owners` | hash | data key -> its owner: the ticket it was written under, in digits of six bits, a space, `<bucket>/<key>` of the object |
 //! | `redis-sync:index:<bucket>` | sorted set | keys of the objects that have a record, in byte order |
 //! | `redis-sync:generation:<bucket>` | text | a number that is raised for every change of a plugin; see [`generation`] |
+//! | `redis-sync:progress:<bucket>` | hash | full syncs and changed plugins that take more than one invocation; see [`progress`] |
+//! | `redis-sync:uploads:<bucket>` | hash | who has uploaded which plugin; see [`uploads`] |
 //! | `redis-sync:stage:<number>` | any | a value too large for a commit, until it is renamed; see [`stage`] |
 //!
 //! With `REDIS_KEY_PREFIX`, `<bucket>@<prefix>` stands wherever `<bucket>` does (`/` and `%` in the prefix as `%2F`
@@ -49,6 +51,7 @@ mod names;
 mod orphans;
 mod owner;
 mod packed;
+mod progress;
 mod proposal;
 mod read;
 mod record;
@@ -59,18 +62,23 @@ mod server;
 mod slot;
 mod stage;
 mod ticket;
+mod uploads;
+mod verify;
 
 pub use error::LedgerError;
 pub use forget::Forgotten;
 pub use generation::Generation;
 pub use index::Start;
-pub use look_up::Explanation;
+pub use look_up::{Explanation, PluginTold};
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
+pub use progress::{KeptSync, PluginChange, Progress};
 pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
 pub use read::Reading;
 pub use record::{PluginUsed, Record, Source};
 pub use server::Server;
 pub use ticket::Taken;
+pub use uploads::Upload;
+pub use verify::Held;
 
 use crate::settings::RedisSettings;
 use call::Call;

@@ -169,6 +169,21 @@ impl Names {
         }
     }
 
+    /// Where it is noted how far things are that take more than one invocation.
+    pub(super) fn progress(&self) -> String {
+        self.notes("progress")
+    }
+
+    /// Where it is noted who has uploaded plugins.
+    pub(super) fn uploads(&self) -> String {
+        self.notes("uploads")
+    }
+
+    fn notes(&self, kind: &str) -> String {
+        let tag = if self.cluster { "{0}:" } else { "" };
+        format!("redis-sync:{tag}{kind}:{}", self.space)
+    }
+
     /// Where the owners of data keys are, those of a hash slot on a cluster.
     pub(super) fn owners(&self, slot: Option<Slot>) -> String {
         match slot {

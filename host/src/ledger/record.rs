@@ -6,6 +6,7 @@ mod fields;
 
 pub(super) use fields::{FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, keys, raw};
 
+use crate::event::Author;
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,6 +44,8 @@ pub struct Record {
     pub error_at: Option<u64>,
     /// The basis of that attempt, where it came as far as the plugins.
     pub error_basis: Option<String>,
+    /// Who has put the object, where its event has told.
+    pub author: Option<Author>,
     /// The Redis keys, where they were read as well.
     pub keys: Option<Vec<String>>,
     /// Size of the list of keys as it is recorded, in bytes, where it was looked up.
@@ -92,9 +95,37 @@ pub enum Source {
         basis: String,
         /// Names and digests of the plugins, in order.
         plugins: Vec<(String, String)>,
+        /// Who has put it, where its event has told.
+        author: Option<Author>,
     },
     /// The object is not in the bucket.
     Gone,
+}
+
+impl Source {
+    /// Notes who has put this state of the object: who is told by entity tag and version, or else who is
+    /// recorded of just this state.
+    pub fn is_by<'a>(
+        &mut self,
+        told: impl FnOnce(&str, Option<&str>) -> Option<&'a Author>,
+        record: &Record,
+    ) {
+        let Self::Object {
+            etag,
+            version_id,
+            last_modified,
+            author,
+            ..
+        } = self
+        else {
+            return;
+        };
+        let is_recorded = record.etag.as_ref() == Some(etag)
+            && record.version_id == *version_id
+            && record.last_modified == *last_modified;
+        let recorded = || record.author.clone().filter(|_| is_recorded);
+        *author = told(etag, version_id.as_deref()).cloned().or_else(recorded);
+    }
 }
 
 /// What a commit records, besides the keys.

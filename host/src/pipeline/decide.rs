@@ -7,8 +7,8 @@
 //!   content type, metadata.
 //!
 //! Where the fingerprint is the recorded one, the plugins need not run. Where only the basis is, the
-//! object was put again with the same content: they run, and where the entries come out the same,
-//! nothing is written.
+//! object was put again with the same content: they run, and where the entries come out the same and
+//! none of them expires, nothing is written.
 
 use super::transform::Transform;
 use crate::entry::EntrySet;
@@ -103,9 +103,12 @@ pub(super) fn is_unchanged(record: &Record, fingerprint: &str) -> bool {
     record.digest.is_some() && record.fingerprint.as_deref() == Some(fingerprint)
 }
 
-/// Whether the plugins, run again on the same content, came to the recorded entries.
+/// Whether the plugins, run again on the same content, came to the recorded entries, and these need not
+/// be written again. Those that expire do: their time begins anew where the object is put again.
 pub(super) fn yields_the_same(record: &Record, basis: &str, entries: &EntrySet) -> bool {
-    record.basis.as_deref() == Some(basis) && record.digest.as_deref() == Some(entries.digest())
+    record.basis.as_deref() == Some(basis)
+        && record.digest.as_deref() == Some(entries.digest())
+        && !entries.expires()
 }
 
 #[cfg(test)]

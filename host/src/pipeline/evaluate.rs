@@ -15,7 +15,7 @@ use crate::ledger::{Record, Source, Write};
 use crate::object::Object;
 use crate::plugin::Loaded;
 use crate::report::{ObjectReport, Outcome, Reason};
-use crate::route::{PluginList, Resolution};
+use crate::route::{PluginList, Resolution, Route};
 use crate::settings::{Settings, Unmatched};
 use crate::store::{SizeLimit, Store};
 use std::time::Instant;
@@ -205,6 +205,19 @@ impl Evaluator {
         Ok(Some((basis, LoadedPlugins::of(transform.as_ref()))))
     }
 
+    /// SHA-256 of the plugin of that name; `None` where it is not there or cannot be loaded.
+    pub(super) async fn plugin_digest(&self, name: &str, plugins: &PluginList) -> Option<String> {
+        plugins.modules.get(name)?;
+        let alone = Route {
+            plugins: vec![name.to_owned()],
+            digests: vec![None],
+            ..Route::default()
+        };
+        let transform = self.transforms.load(name, &alone, plugins).await.ok()?;
+        let (_, loaded) = transform.steps.first()?;
+        Some(loaded.digest.to_string())
+    }
+
     /// Loads the plugins of an object's route, so that its evaluation need not wait for them. What
     /// fails is told by the evaluation.
     pub(super) async fn load(&self, key: &str, plugins: &PluginList) {
@@ -304,6 +317,7 @@ fn source(
         fingerprint,
         basis,
         plugins: plugins.collect(),
+        author: None,
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) use plugin_list::NO_PLUGINS;
 pub use trial::{Trial, Tried};
 
 use crate::budget::Budget;
+use crate::event::Origins;
 use crate::invocation::Invocation;
 use crate::ledger::{Ledger, LedgerError, Record, Write};
 use crate::metrics::{Ended, Metrics};
@@ -125,6 +126,7 @@ impl Pipeline {
         let transforms = Transforms::new(modules, store.clone(), &settings);
         let objects = Objects {
             bucket: settings.bucket.as_str().into(),
+            origins: Arc::default(),
             ledger: Arc::new(Ledger::new(&settings.redis, &settings.bucket)?),
             plugin_lists: Arc::new(PluginLists::new(store.clone(), &settings.plugins_prefix)),
             evaluator: Arc::new(Evaluator::new(
@@ -187,12 +189,25 @@ impl Pipeline {
     }
 
     /// Brings Redis up to date with each of these objects: `CONCURRENCY` at a time, none started
-    /// after `deadline`. One report a key, in the order in which they end.
+    /// after `deadline`. One report a key, in the order in which they end. Those that were not done in time
+    /// are for the caller to count.
     pub async fn sync(
         &self,
         keys: Vec<String>,
         cause: Cause,
         rerun: Rerun,
+        deadline: Instant,
+    ) -> Vec<ObjectReport> {
+        self.sync_told(keys, &Arc::default(), (cause, rerun), deadline)
+            .await
+    }
+
+    /// The same where events have told who has put these objects.
+    pub async fn sync_told(
+        &self,
+        keys: Vec<String>,
+        origins: &Arc<Origins>,
+        (cause, rerun): (Cause, Rerun),
         deadline: Instant,
     ) -> Vec<ObjectReport> {
         let task = Task {
@@ -201,8 +216,13 @@ impl Pipeline {
             deadline,
         };
         let concurrency = self.settings.concurrency;
-        let reports = many::sync(&self.objects, keys, task, concurrency).await;
-        reports.iter().for_each(ObjectReport::count);
+        let objects = Objects {
+            origins: Arc::clone(origins),
+            ..self.objects.clone()
+        };
+        let reports = many::sync(&objects, keys, task, concurrency).await;
+        let in_time = reports.iter().filter(|report| !report.late);
+        in_time.for_each(ObjectReport::count);
         reports
     }
 
@@ -276,6 +296,11 @@ impl Pipeline {
         plugins: &PluginList,
     ) -> Result<Option<(String, LoadedPlugins)>, ChangeError> {
         self.objects.evaluator.basis(key, etag, plugins).await
+    }
+
+    /// SHA-256 of the plugin of that name, in hexadecimal; `None` where it is not there or cannot be loaded.
+    pub(crate) async fn plugin_digest(&self, name: &str, plugins: &PluginList) -> Option<String> {
+        self.objects.evaluator.plugin_digest(name, plugins).await
     }
 
     /// Keeps the machine code of these plugins for other processes, where it is not kept yet.

@@ -16,6 +16,7 @@ use super::notes::{Cause, Notes, Stage};
 use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room, Turn, of_commit};
 use crate::budget::Held;
+use crate::event::Origins;
 use crate::invocation;
 use crate::ledger::{Generation, Ledger, LedgerError, Proposal, Ticket, Write};
 use crate::metrics::{Count, Sample, milliseconds};
@@ -53,6 +54,8 @@ pub(super) struct Objects {
     pub(super) ledger: Arc<Ledger>,
     pub(super) plugin_lists: Arc<PluginLists>,
     pub(super) evaluator: Arc<Evaluator>,
+    /// Who has put objects, where events have told.
+    pub(super) origins: Arc<Origins>,
 }
 
 /// What an object is evaluated under: a ticket, and a plugin list that may be used under it.
@@ -239,10 +242,15 @@ impl Objects {
             }
         };
         evaluator.keep_artifacts(&evaluation.loaded).await;
+        let mut source = evaluation.source;
+        source.is_by(
+            |etag, version| self.origins.author(key, etag, version),
+            &ticket.record,
+        );
         let proposal = Proposal {
             key: key.to_owned(),
             ticket,
-            source: evaluation.source,
+            source,
             write: evaluation.write,
         };
         Ok((proposal, evaluation.foreseen, evaluation.room))

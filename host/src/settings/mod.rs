@@ -59,6 +59,8 @@ pub struct Settings {
     pub ceilings: Ceilings,
     /// Whether `read` also hands out Redis keys that Redis Sync did not write.
     pub read_any: bool,
+    /// Whether it is recorded who has put objects.
+    pub record_principals: bool,
     /// The largest object that is read, in bytes.
     pub max_object_bytes: u64,
     /// How the memory of the process is shared out.
@@ -116,6 +118,7 @@ impl Settings {
                 memory_mib: reader.optional_number("MEMORY_CEILING_MIB", 1, 4096),
             },
             read_any: reader.flag("READ_ANY"),
+            record_principals: reader.flag("RECORD_PRINCIPALS"),
             max_object_bytes,
             memory: memory::read(&mut reader, &limits, max_object_bytes, concurrency),
             concurrency,

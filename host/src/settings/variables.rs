@@ -153,6 +153,11 @@ pub const VARIABLES: &[Variable] = &[
         "Whether `read` also hands out Redis keys that Redis Sync did not write. Never those of the bookkeeping.",
     ),
     variable(
+        "RECORD_PRINCIPALS",
+        Some("true"),
+        "Whether it is recorded who has put an object or a plugin, as S3's event says: `explain` names the principal and the address.",
+    ),
+    variable(
         "CHANGES_CHANNEL",
         None,
         "Redis channel on which every changed key is published after its commit.",

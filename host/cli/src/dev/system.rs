@@ -8,7 +8,7 @@ use crate::runner::PROGRAM;
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use redis_sync::full_sync::{self, Mode, Span};
+use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::handler;
 use redis_sync::pipeline::{Cause, Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
@@ -115,7 +115,14 @@ impl System {
         let started = Instant::now();
         let mode = Mode::Write(Rerun::IfChanged);
         let span = Span::under("");
-        let summary = full_sync::run(&self.pipeline, &span, mode, started + INVOCATION).await;
+        let summary = full_sync::run(
+            &self.pipeline,
+            &span,
+            mode,
+            Compare::Keys,
+            started + INVOCATION,
+        )
+        .await;
         let said = Some((summary.is_success(), summary.to_string()));
         self.told(summary.failures, said, started.elapsed()).await
     }

@@ -2,9 +2,9 @@
 
 use super::{Reach, ReachArgs, ago};
 use crate::Ended;
-use crate::screen::{GREEN, RED, Screen, short, styled, table};
+use crate::screen::{GREEN, RED, Screen, YELLOW, short, styled, table};
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What `status` is told.
 #[derive(clap::Args, Debug)]
@@ -31,7 +31,22 @@ pub(crate) async fn status(args: &Args, screen: &Screen) -> Result<Ended> {
     screen.say(format!(
         "{mark} {objects} objects in Redis, {failed} failed"
     ));
-    let failures = answer["failures"].as_array().map_or(&[][..], Vec::as_slice);
+    for change in members(&answer, "changes") {
+        let text = |member: &str| change[member].as_str().unwrap_or("none");
+        let count = |member: &str| change[member].as_u64().unwrap_or(0);
+        let (plugin, digest) = (text("plugin"), short(text("digest"), 12));
+        let (done, left) = (count("done"), count("left"));
+        let told = format!(
+            "! {plugin} has changed ({digest}): {done} objects are done, about {left} are left"
+        );
+        screen.say(styled(YELLOW, &told));
+    }
+    for sync in members(&answer, "syncs") {
+        let after = sync["after"].as_str().unwrap_or_default();
+        let told = format!("! a sync was out of time: the next goes on after {after}");
+        screen.say(styled(YELLOW, &told));
+    }
+    let failures = members(&answer, "failures");
     if !failures.is_empty() {
         let mut table = table(&["object", "failed", "why"]);
         for failure in failures {
@@ -42,4 +57,9 @@ pub(crate) async fn status(args: &Args, screen: &Screen) -> Result<Ended> {
         screen.say(table);
     }
     Ok(Ended::well_if(failed == 0))
+}
+
+/// A list of the answer, where it has one of that name.
+fn members<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
+    answer[name].as_array().map_or(&[], Vec::as_slice)
 }

@@ -18,6 +18,7 @@ const MAX_CALLS: u32 = 10_000;
 Examples:
   redis-sync sync --dry-run
   redis-sync sync flags/ --yes
+  redis-sync sync --verify
   redis-sync sync --function redis-sync")]
 pub(crate) struct Args {
     /// Only objects whose keys begin so
@@ -29,6 +30,9 @@ pub(crate) struct Args {
     /// Run plugins again also where nothing has changed
     #[arg(long)]
     force: bool,
+    /// Compare what Redis holds with what was written, and write again what differs
+    #[arg(long)]
+    verify: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -90,9 +94,10 @@ impl Outcome {
         self.failed.extend(failed);
     }
 
-    /// All objects that were gone through.
+    /// All objects that were gone through. Those that have drifted are counted by their outcome as well.
     fn objects(&self) -> u64 {
-        self.counts.values().filter_map(Value::as_u64).sum()
+        let all: u64 = self.counts.values().filter_map(Value::as_u64).sum();
+        all.saturating_sub(self.count("drifted"))
     }
 
     /// What is not as it should be in Redis.
@@ -132,6 +137,7 @@ impl Outcome {
             .filter(|(_, count)| count.as_u64() != Some(0));
         let counts = counts.map(|(outcome, count)| match &**outcome {
             "unchanged" => format!("{count} unchanged"),
+            "drifted" => format!("{count} had drifted"),
             "failed" if !verb.is_empty() => format!("{count} would fail"),
             outcome => format!("{count} {verb}{outcome}"),
         });
@@ -173,7 +179,8 @@ async fn go_through(
     let mut after = String::new();
     for _ in 0..MAX_CALLS {
         let request = json!({
-            "prefix": args.prefix, "dry_run": dry_run, "force": args.force, "after": after,
+            "prefix": args.prefix, "dry_run": dry_run, "force": args.force, "verify": args.verify,
+            "after": after,
         });
         let answer = reach.ask(&json!({ "sync": request })).await?;
         outcome.add(&answer);

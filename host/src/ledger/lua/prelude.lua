@@ -83,7 +83,7 @@ end
 
 -- Fields of a record that list its keys, in pieces, and other fields that a commit may leave out.
 local PIECES = {'k', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7'}
-local OPTIONAL = {'e', 'p', 'q', 'r', 'v', unpack(PIECES)}
+local OPTIONAL = {'e', 'p', 'q', 'r', 'v', 'by', 'ip', unpack(PIECES)}
 
 -- Fields that only versions before this one have written.
 local EARLIER = {

@@ -10,6 +10,7 @@
 //! | `s` | digest of the entries, fingerprint, basis (16 bytes each), last modified, committed at (6 bytes each) |
 //! | `e` | entity tag and version: `h`, the tag in 16 bytes, the version; or `t`, the tag, a zero, the version |
 //! | `p`, `q`, `r` | the plugins, in pieces: SHA-256 in 32 bytes, the length of the name in two, the name |
+//! | `by`, `ip` | who has put the object, and from where, as its event has told |
 //! | `k`, `k1` … `k7` | the Redis keys, in pieces: see [`pack_keys`] |
 //! | `v` | of a part: keys that are reserved for the object, packed likewise |
 //! | `error`, `error_at`, `error_basis` | why the last attempt failed, if it did |
@@ -18,9 +19,10 @@
 //! `plugins`, `written_at`, `keys`. They are read, but for the digests: such an object is run once more.
 
 use super::{Commit, PluginUsed, Record, Source, milliseconds_now};
+use crate::event::Author;
 
 /// The fields that are read together, in this order. Those from `etag` on are of earlier versions.
-pub(in super::super) const FIELDS: [&str; 17] = [
+pub(in super::super) const FIELDS: [&str; 19] = [
     "issued",
     "ticket",
     "announced",
@@ -30,6 +32,8 @@ pub(in super::super) const FIELDS: [&str; 17] = [
     "p",
     "q",
     "r",
+    "by",
+    "ip",
     "error",
     "error_at",
     "error_basis",
@@ -83,6 +87,8 @@ impl Record {
             p,
             q,
             r,
+            by,
+            ip,
             error,
             error_at,
             error_basis,
@@ -101,6 +107,10 @@ impl Record {
             error: text(error),
             error_at: number(error_at),
             error_basis: text(error_basis).filter(|basis| !basis.is_empty()),
+            author: text(by).map(|principal| Author {
+                principal,
+                source_ip: text(ip),
+            }),
             keys,
             ..Self::default()
         };
@@ -167,7 +177,7 @@ impl Commit<'_> {
     pub(in super::super) fn encode(&self, keys: &[&str]) -> Vec<Vec<u8>> {
         let mut sums = raw(self.digest);
         let mut version = Vec::new();
-        let mut packed = Vec::new();
+        let (mut packed, mut by) = (Vec::new(), None);
         match self.source {
             Source::Gone => sums.extend([0; 2 * DIGEST + TIME]),
             Source::Object {
@@ -177,7 +187,9 @@ impl Commit<'_> {
                 fingerprint,
                 basis,
                 plugins,
+                author,
             } => {
+                by.clone_from(author);
                 sums.extend([raw(fingerprint), raw(basis)].concat());
                 sums.extend(time(*last_modified));
                 version = pack_version(etag, version_id.as_deref());
@@ -192,6 +204,15 @@ impl Commit<'_> {
             }
         }
         pairs.extend(pieces(&["p", "q", "r"], &packed));
+        if let Some(Author {
+            principal,
+            source_ip,
+        }) = by
+        {
+            pairs.extend([b"by".to_vec(), principal.into_bytes()]);
+            let ip = source_ip.map(|ip| [b"ip".to_vec(), ip.into_bytes()]);
+            pairs.extend(ip.into_iter().flatten());
+        }
         pairs.extend(pieces(&KEY_FIELDS[1..], &pack_keys(keys)));
         pairs
     }

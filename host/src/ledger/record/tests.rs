@@ -35,6 +35,7 @@ fn object(etag: &str, version_id: Option<&str>) -> Source {
         fingerprint: digest("f1"),
         basis: digest("ba"),
         plugins: vec![("p.wasm".into(), "0d".repeat(32))],
+        author: None,
     }
 }
 

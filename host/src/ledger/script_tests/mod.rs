@@ -138,6 +138,7 @@ fn object(key: &str, ticket: u64, write: Write) -> Proposal {
             fingerprint: "f".to_owned(),
             basis: "b".to_owned(),
             plugins: Vec::new(),
+            author: None,
         },
         write,
     }

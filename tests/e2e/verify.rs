@@ -1,0 +1,155 @@
+//! Verifying: what somebody else has changed in Redis is found by what the keys hold, and mended.
+
+use crate::answers::outcome;
+use crate::environment::{assert_held, environment, sync, variables};
+use crate::objects::{one, texts, yields};
+use redis_sync_local::{BUCKET, Environment, Function, RedisCluster, S3, event};
+use redis_sync_tests::guest;
+use redis_sync_tests::held::{held, held_by_cluster};
+use redis_sync_tests::program::bootstrap;
+use serde_json::{Map, Value, json};
+use std::time::{Duration, SystemTime};
+
+/// What a verifying sync says, and what it counts as drifted.
+async fn verified(environment: &Environment, dry_run: bool) -> (String, u64) {
+    let report = sync(environment, json!({"verify": true, "dry_run": dry_run})).await;
+    (
+        report["message"].as_str().unwrap().to_owned(),
+        report["counts"]["drifted"].as_u64().unwrap(),
+    )
+}
+
+async fn command(environment: &Environment, command: &str) {
+    let words: Vec<&str> = command.split(' ').collect();
+    environment.redis.command(&words).await.unwrap();
+}
+
+fn every_kind() -> Value {
+    let many: Map<String, Value> = (0..5000).map(|n| (format!("f{n}"), json!("v"))).collect();
+    let items: Vec<String> = (0..5000).map(|n| n.to_string()).collect();
+    json!({
+        "text": {"bytes": "v"}, "empty": {"bytes": ""}, "long": {"bytes": "0123456789".repeat(300_000)},
+        "hash": {"hash": {"f": "1", "g": "2"}}, "many": {"hash": many},
+        "list": {"list": ["a", "b", "a"]}, "items": {"list": items},
+        "set": {"set": ["b", "a", "b"]}, "numbers": {"set": ["1", "2", "3"]}, "members": {"set": items},
+        "scores": {"sorted_set": [["a", 0.1], ["b", -0.0], ["c", 1e300], ["d", -7.0]]},
+        "expiring": {"expiring": ["v", 3600]},
+    })
+}
+
+/// Each kind of value, small and of many pieces: what was written is what is found, and whatever
+/// somebody changes of it is seen by a verifying sync alone, and mended.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_somebody_changes_is_found_and_written_again() {
+    let environment = environment(&[]).await;
+    environment
+        .upload("flags/a", yields(&every_kind()))
+        .await
+        .unwrap();
+    environment.upload("flags/b", one("other")).await.unwrap();
+    let untouched = ("2 objects: 2 unchanged".to_owned(), 0);
+    let before = held(&environment.redis).await;
+    assert_eq!(verified(&environment, false).await, untouched);
+    for change in [
+        "SET text w",
+        "APPEND empty x",
+        "SETRANGE long 2999999 x",
+        "HSET hash g 1",
+        "HDEL many f4999",
+        "HSET many f77 w",
+        "LSET list 1 c",
+        "LSET items 4321 x",
+        "SADD set c",
+        "SREM members 4999",
+        "ZADD scores 0.2 a",
+        "ZADD scores -1 b",
+        "PEXPIRE text 100000",
+        "PERSIST expiring",
+    ] {
+        command(&environment, change).await;
+        let found = (
+            "2 objects: 1 synced, 1 unchanged; 1 had drifted".to_owned(),
+            1,
+        );
+        let plain = sync(&environment, json!({})).await;
+        assert_eq!(plain["message"], "2 objects: 2 unchanged", "{change}");
+        assert_eq!(verified(&environment, true).await, found, "{change}");
+        assert_eq!(verified(&environment, false).await, found, "{change}");
+        assert_eq!(verified(&environment, false).await, untouched, "{change}");
+    }
+    assert_eq!(held(&environment.redis).await, before);
+    // Another type; and a key that is nobody's.
+    command(&environment, "DEL set").await;
+    command(&environment, "RPUSH set a b").await;
+    command(&environment, "SET stranger v").await;
+    assert_eq!(verified(&environment, false).await.1, 1);
+    command(&environment, "DEL stranger").await;
+    assert_eq!(held(&environment.redis).await, before);
+}
+
+/// A deleted key is drift also where only the presence of keys is looked at; one that expired is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_expire_do_not_drift() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", one("a")).await.unwrap();
+    let expiring = yields(&json!({"e": {"expiring": ["v", 3600]}}));
+    environment.upload("flags/e", expiring).await.unwrap();
+    command(&environment, "DEL a").await;
+    command(&environment, "DEL e").await;
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["message"], "2 objects: 2 synced; 1 had drifted");
+    assert_eq!(report["counts"]["drifted"], 1);
+    assert_held(&environment, json!({"a": "v", "e": "v"})).await;
+}
+
+/// Its entries expire when they would if it were new.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_again_with_the_same_content_expires_anew() {
+    let environment = environment(&[]).await;
+    let object = yields(&json!({"k": {"expiring": ["v", 3600]}, "l": {"bytes": "v"}}));
+    environment.upload("flags/a", &object).await.unwrap();
+    let left = async || {
+        let left = environment.redis.command(&["TTL", "k"]).await.unwrap();
+        left.parse::<u32>().unwrap()
+    };
+    command(&environment, "EXPIRE k 100").await;
+    // Delivered twice is not put twice.
+    let again = environment
+        .function
+        .invoke(event::created(BUCKET, "flags/a"));
+    assert_eq!(outcome(&again.await.unwrap()), "unchanged");
+    assert!(left().await <= 100);
+    let later = SystemTime::now() + Duration::from_secs(60);
+    environment.s3.set_clock(Some(later));
+    environment.s3.put("flags/a", &object);
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["message"], "1 object: 1 synced");
+    assert!(left().await > 3500, "{}", left().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_verified_slot_by_slot() {
+    let s3 = S3::start(BUCKET).await.unwrap();
+    let cluster = RedisCluster::start().await.unwrap();
+    guest::upload(&s3);
+    let mut variables = variables(&s3, &cluster.nodes()[0]);
+    variables.push(("REDIS_CLUSTER".into(), "true".into()));
+    let function = Function::start(bootstrap(), variables).await.unwrap();
+    s3.put("flags/a", yields(&every_kind()));
+    s3.put("flags/b", texts(&[("x", "1"), ("y", "2")]));
+    let verify = async || {
+        let request = json!({"sync": {"verify": true}});
+        function.invoke(request).await.unwrap()["message"].clone()
+    };
+    assert_eq!(verify().await, "2 objects: 2 synced");
+    assert_eq!(verify().await, "2 objects: 2 unchanged");
+    let before = held_by_cluster(&cluster).await;
+    for node in cluster.primaries() {
+        // Carried out by the one that has the key.
+        let _ = node.command(&["HSET", "many", "f77", "w"]).await;
+    }
+    assert_ne!(held_by_cluster(&cluster).await, before);
+    let found = "2 objects: 1 synced, 1 unchanged; 1 had drifted";
+    assert_eq!(verify().await, found);
+    assert_eq!(held_by_cluster(&cluster).await, before);
+}

@@ -30,6 +30,7 @@
 //! commit is one script (a joint one, where objects swap keys, likewise). On a cluster, the same of
 //! the keys of one hash slot; the slots change one after the other, within milliseconds.
 
+mod access;
 mod answer;
 mod call;
 mod client;
@@ -41,6 +42,7 @@ mod forget;
 mod iam;
 mod index;
 mod intact;
+mod key_state;
 mod link;
 mod look_up;
 mod names;
@@ -58,9 +60,11 @@ mod slot;
 mod stage;
 mod ticket;
 
+pub use access::Access;
 pub use error::LedgerError;
 pub use forget::Forgotten;
 pub use index::Start;
+pub use key_state::{KeyState, Owned};
 pub use look_up::Explanation;
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
 pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};

@@ -2,11 +2,12 @@
 
 use super::error::{ChangeError, TransformError};
 use crate::budget::{Account, Held};
+use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, Value};
 use crate::invocation;
 use crate::object::Object;
-use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache};
-use crate::route::{PluginList, Route};
+use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache, PluginError};
+use crate::route::{Candidate, CandidateModule, PluginList, Route};
 use crate::sandbox::{Failure, Input, Ran, Yield};
 use crate::settings::{Ceilings, Limits, Settings};
 use crate::store::{Store, StoreError};
@@ -108,10 +109,8 @@ impl Transforms {
                 temporary,
                 basis: None,
             };
-            let etag = plugins.modules.get(name).map_or("", String::as_str);
             let loaded = self
-                .modules
-                .load(name, etag, self.fetch(name))
+                .load_plugin(name, plugins)
                 .await?
                 .map_err(|error| refuse(error.to_string(), error.is_temporary()))?;
             if let Some(digest) = pinned
@@ -132,21 +131,52 @@ impl Transforms {
         })
     }
 
+    /// Loads the plugin of that name, or what stands for it.
+    pub(super) async fn load_plugin(
+        &self,
+        name: &str,
+        plugins: &PluginList,
+    ) -> Result<Result<Loaded, PluginError>, Arc<StoreError>> {
+        let etag = plugins.modules.get(name).map_or("", String::as_str);
+        let candidate = plugins.candidate_for(name);
+        self.modules
+            .load(name, etag, self.fetch(name, candidate))
+            .await
+    }
+
+    /// The fuel that the plugins of a route may use together, where it may run them at all.
+    pub(super) fn fuel_limit(&self, route: &Route) -> Option<u64> {
+        let limits = limits(route, self.limits, self.ceilings).ok()?;
+        Some(limits.fuel.saturating_mul(to_u64(route.plugins.len())))
+    }
+
     /// Keeps a plugin's machine code for other processes, where it is not kept yet.
     pub(super) async fn keep_artifact(&self, plugin: &Loaded) {
         self.modules.keep(plugin).await;
     }
 
-    /// Reads a module, into memory of the account that it is given.
+    /// Reads a module, into memory of the account that it is given; a candidate that is in hand takes
+    /// none.
     fn fetch(
         &self,
         name: &str,
+        candidate: Option<&Candidate>,
     ) -> impl Fn(Account) -> BoxFuture<'static, Result<Module, StoreError>> + Clone + use<> {
-        let key = format!("{}{name}", self.plugins_prefix);
+        let (key, given) = match candidate.map(|candidate| (&candidate.module, &candidate.etag)) {
+            None => (format!("{}{name}", self.plugins_prefix), None),
+            Some((CandidateModule::Stored(key), _)) => (key.clone(), None),
+            Some((CandidateModule::Given(bytes), etag)) => {
+                let (etag, bytes) = (etag.clone(), bytes.clone());
+                (String::new(), Some(Module { etag, bytes }))
+            }
+        };
         let store = self.store.clone();
         move |account| {
-            let (store, key) = (store.clone(), key.clone());
+            let (store, key, given) = (store.clone(), key.clone(), given.clone());
             Box::pin(async move {
+                if let Some(module) = given {
+                    return Ok(module);
+                }
                 match store.object(&key, MAX_MODULE_BYTES, &account).await? {
                     Some(object) => Ok(Module {
                         etag: object.etag,

@@ -209,6 +209,17 @@ lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links
 	@tree=$$(cargo tree --quiet --edges normal,build --prefix none --format '{p} {f}' | sed 's/ (\*)$$//' | sort -u); \
 	  ! grep --extended-regexp '$(HARNESS)' <<< "$$tree" || { echo "is linked into the Lambda by a plain cargo build"; exit 1; }
 
+# The page is what a test of `preview --html` has written; looked at by a person, in a real browser.
+.PHONY: look
+look: setup ## the page of `redis-sync preview --html` in headless Chromium: target/look/preview.png
+	@command -v chromium >/dev/null || $(MAKE) --no-print-directory install PACKAGE=chromium
+	$(BUILD)
+	cargo test --workspace --test operator -- a_page_tells_the_same
+	@mkdir -p target/look
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,1500 \
+	  --screenshot=target/look/preview.png file://$(CURDIR)/target/tmp/preview.html
+	@test -s target/look/preview.png && echo "look at target/look/preview.png"
+
 .PHONY: bench
 bench: setup ## one object through the sandbox beside the same code native, and loading plugins
 	cargo bench --package redis-sync-tests

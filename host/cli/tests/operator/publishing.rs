@@ -25,7 +25,11 @@ impl Modules {
             let file = folder.path().join(format!("{letters}.wasm"));
             std::fs::write(file, guest::scripted_variant(letters)).unwrap();
         }
-        std::fs::write(folder.path().join("bad.wasm"), guest::module("command")).unwrap();
+        std::fs::write(
+            folder.path().join("bad.wasm"),
+            guest::module("supplier-permissions"),
+        )
+        .unwrap();
         std::fs::write(folder.path().join("text.wasm"), "hello").unwrap();
         Self { folder }
     }

@@ -17,7 +17,7 @@ h1{font-size:1.4rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}code{font-f
 .numbers{display:flex;gap:1rem;flex-wrap:wrap;margin:1rem 0}.numbers div{border:1px solid var(--line);border-radius:.5rem;padding:.5rem 1rem;min-width:6rem}
 .numbers b{display:block;font-size:1.5rem;font-variant-numeric:tabular-nums}.added{color:var(--good)}.removed,.failed{color:var(--bad)}.changed{color:var(--look)}.dim{color:var(--dim)}
 details,.object{border:1px solid var(--line);border-radius:.5rem;margin:.5rem 0;padding:.4rem .8rem}summary{cursor:pointer}ul{list-style:none;margin:.3rem 0;padding-left:1.2rem}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}td.number{text-align:right;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line)}td.number{font-variant-numeric:tabular-nums}td.number,th+th{text-align:right}td:has(meter){width:75%}
 meter{width:100%}
 </style></head><body>
 "#;
@@ -131,11 +131,18 @@ fn failure(page: &mut String, object: &Object) -> std::fmt::Result {
 }
 
 fn changed_object(page: &mut String, object: &Object) -> std::fmt::Result {
-    let number = object.changes.len();
+    let keys = match object.changes.len() {
+        1 => "1 key".to_owned(),
+        number => format!("{number} keys"),
+    };
     write!(
         page,
-        "<details{}><summary><code>{}</code> <span class=\"dim\">{number} keys</span></summary><ul>",
-        if number < 20 { " open" } else { "" },
+        "<details{}><summary><code>{}</code> <span class=\"dim\">{keys}</span></summary><ul>",
+        if object.changes.len() < 20 {
+            " open"
+        } else {
+            ""
+        },
         Text(&object.key)
     )?;
     object

@@ -173,7 +173,7 @@ LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS 
 
 .PHONY: lint
 lint: target/.luacheck ## the scripts of the ledger, each with its prelude
-	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans release unreserve digest note; do \
+	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans release unreserve digest note access; do \
 	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in check reserve; do \
 	  cat prelude.lua commit_prelude.lua $$script.lua | $(LUACHECK) -; done
@@ -208,6 +208,17 @@ lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links
 	  [ "$$made" = redis_sync ] || { echo "a plain cargo build makes:" $$made; exit 1; }
 	@tree=$$(cargo tree --quiet --edges normal,build --prefix none --format '{p} {f}' | sed 's/ (\*)$$//' | sort -u); \
 	  ! grep --extended-regexp '$(HARNESS)' <<< "$$tree" || { echo "is linked into the Lambda by a plain cargo build"; exit 1; }
+
+# The page is what a test of `preview --html` has written; looked at by a person, in a real browser.
+.PHONY: look
+look: setup ## the page of `redis-sync preview --html` in headless Chromium: target/look/preview.png
+	@command -v chromium >/dev/null || $(MAKE) --no-print-directory install PACKAGE=chromium
+	$(BUILD)
+	cargo test --workspace --test operator -- a_page_tells_the_same
+	@mkdir -p target/look
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,1500 \
+	  --screenshot=target/look/preview.png file://$(CURDIR)/target/tmp/preview.html
+	@test -s target/look/preview.png && echo "look at target/look/preview.png"
 
 .PHONY: bench
 bench: setup target/peers/.installed ## a table of figures, each beside its floor and its peer: events, full syncs, the sandbox, loading plugins

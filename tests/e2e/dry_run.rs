@@ -11,7 +11,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 
 /// All that Redis holds, bookkeeping too, as it would be dumped.
-async fn everything(redis: &Redis) -> BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>> {
+pub(crate) async fn everything(redis: &Redis) -> BTreeMap<String, BTreeMap<Vec<u8>, Vec<u8>>> {
     let mut link = connect(redis).await;
     let command = |name: &str, key: &str| redis::cmd(name).arg(key).to_owned();
     let keys: Vec<String> = command("KEYS", "*").query_async(&mut link).await.unwrap();

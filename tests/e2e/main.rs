@@ -40,6 +40,7 @@ mod ownership;
 mod payloads;
 mod permissions;
 mod prefixes;
+mod preview;
 mod principals;
 mod queues;
 mod reach;

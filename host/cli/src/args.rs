@@ -1,6 +1,8 @@
 //! What can be asked for.
 
-use crate::operator::{doctor, explain, forget, read, status, sync};
+use crate::operator::{
+    capture, doctor, explain, forget, preview, publish, read, redrive, rollback, status, sync,
+};
 use crate::{build, check, compile, completions, dev, new, run, test};
 use clap::{Parser, Subcommand};
 
@@ -59,6 +61,16 @@ pub(crate) enum Command {
     Read(read::Args),
     /// Release what another bucket owns in this Redis: one that was renamed, or is gone
     Forget(forget::Args),
+    /// Say what a module would change in Redis before it is a plugin
+    Preview(preview::Args),
+    /// Make a module a plugin: check, preview, write, and bring up to date what it affects
+    Publish(publish::Args),
+    /// Bring back an earlier version of a plugin, the same way
+    Rollback(rollback::Args),
+    /// Bring events that failed back to work
+    Redrive(redrive::Args),
+    /// Fetch an object that failed into a folder that runs it again
+    Case(capture::Args),
     /// Look at each part that the function needs, and say what to do
     Doctor(doctor::Args),
     /// Print completions for a shell

@@ -43,6 +43,20 @@ pub(crate) async fn check(args: &Args, screen: &Screen) -> Result<Ended> {
     Ok(Ended::well_if(good))
 }
 
+/// Whether the host takes a module; says what it is, or why not.
+pub(crate) async fn is_taken(
+    runner: &Runner,
+    module: &ModuleFile,
+    screen: &Screen,
+) -> Result<bool> {
+    let checked = check_one(runner, module).await?;
+    show(screen, module, &checked);
+    if checked.is_err() {
+        screen.document(&document(module, &checked));
+    }
+    Ok(checked.is_ok())
+}
+
 /// What the host makes of a module, or the words in which it refuses it.
 async fn check_one(runner: &Runner, module: &ModuleFile) -> Result<Result<Taken, String>> {
     let started = Instant::now();

@@ -5,6 +5,7 @@
 //! again. A file a subcommand; [`args`] lists them.
 
 mod args;
+mod bucket;
 mod build;
 mod case;
 mod check;
@@ -18,6 +19,7 @@ mod new;
 mod operator;
 mod problem;
 mod project;
+mod queue;
 mod run;
 mod runner;
 mod screen;
@@ -25,7 +27,9 @@ mod test;
 
 use args::{Cli, Command};
 use clap::Parser;
-use operator::{doctor, explain, forget, read, status, sync};
+use operator::{
+    capture, doctor, explain, forget, preview, publish, read, redrive, rollback, status, sync,
+};
 use screen::Screen;
 use std::process::ExitCode;
 
@@ -87,6 +91,11 @@ async fn carry_out(command: Command, screen: &Screen) -> anyhow::Result<Ended> {
         Command::Explain(args) => explain::explain(&args, screen).await,
         Command::Read(args) => read::read(&args, screen).await,
         Command::Forget(args) => forget::forget(&args, screen).await,
+        Command::Preview(args) => preview::preview(&args, screen).await,
+        Command::Publish(args) => publish::publish(&args, screen).await,
+        Command::Rollback(args) => rollback::rollback(&args, screen).await,
+        Command::Redrive(args) => redrive::redrive(&args, screen).await,
+        Command::Case(args) => capture::capture(&args, screen).await,
         Command::Doctor(args) => doctor::doctor(&args, screen).await,
         Command::Completions(args) => Ok(completions::write(&args)),
     }

@@ -1,7 +1,7 @@
 //! An SQS queue over HTTP, in memory, as far as a function and its event source mapping use one.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 
 use crate::server::Server;
 
-/// The only request that is taken.
-const SEND: &str = "AmazonSQS.SendMessageBatch";
+/// What all requests that are taken begin with.
+const SERVICE: &str = "AmazonSQS.";
 
 /// A queue. It forgets everything when it is dropped.
 #[derive(Debug)]
@@ -34,6 +34,9 @@ pub struct Queue {
 struct State {
     /// Messages that nobody has received, the oldest first.
     waiting: Mutex<VecDeque<Message>>,
+    /// Those that a client has received, by their receipts. They stay hidden until it gives them back:
+    /// no time passes here.
+    hidden: Mutex<BTreeMap<String, Message>>,
     /// How many messages were sent so far.
     sent: AtomicU64,
 }
@@ -90,6 +93,25 @@ impl Queue {
         self.state.sent.load(Ordering::Relaxed)
     }
 
+    /// How many messages are in it, also those that a client has received and neither deleted nor given
+    /// back.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.state.waiting.lock().len() + self.state.hidden.lock().len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many messages wait to be received.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.state.waiting.lock().len()
+    }
+
     /// Takes up to `limit` messages out; `None` where there are none.
     #[must_use]
     pub fn receive(&self, limit: usize) -> Option<Batch> {
@@ -143,6 +165,38 @@ impl Batch {
 }
 
 impl State {
+    /// Hands out messages, and hides them until they are given back or deleted.
+    fn hide(&self, limit: u64) -> Value {
+        let mut waiting = self.waiting.lock();
+        let count = waiting.len().min(usize::try_from(limit).unwrap_or(1));
+        let mut messages = Vec::new();
+        for mut message in waiting.drain(..count) {
+            message.received += 1;
+            let receipt = format!("{} of {}", message.received, message.id);
+            messages.push(json!({
+                "MessageId": message.id, "ReceiptHandle": receipt, "Body": message.body,
+                "Attributes": {"ApproximateReceiveCount": message.received.to_string()},
+            }));
+            self.hidden.lock().insert(receipt, message);
+        }
+        json!({ "Messages": messages })
+    }
+
+    /// Deletes messages, or gives them back.
+    fn settle(&self, entries: &[Value], back: bool) -> Value {
+        let mut settled = Vec::new();
+        for entry in entries {
+            let receipt = entry["ReceiptHandle"].as_str().unwrap_or_default();
+            if let Some(message) = self.hidden.lock().remove(receipt)
+                && back
+            {
+                self.waiting.lock().push_back(message);
+            }
+            settled.push(json!({ "Id": entry["Id"] }));
+        }
+        json!({ "Successful": settled, "Failed": [] })
+    }
+
     fn add(&self, body: String) -> String {
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let id = format!("00000000-0000-4000-9000-{number:012}");
@@ -157,28 +211,42 @@ impl State {
 
 async fn answer(state: Arc<State>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let target = request.headers().get("x-amz-target").cloned();
-    if target.is_none_or(|target| target != SEND) {
-        return refused("InvalidAction");
-    }
+    let target = target.and_then(|target| target.to_str().map(str::to_owned).ok());
     let body = match request.into_body().collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => return refused("InvalidRequest"),
     };
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let entries = match body["Entries"].as_array() {
-        Some(entries) if entries.len() <= 10 => entries,
-        _ => return refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest"),
+    let entries = body["Entries"].as_array().cloned().unwrap_or_default();
+    if entries.len() > 10 {
+        return refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest");
+    }
+    let operation = target
+        .as_deref()
+        .and_then(|target| target.strip_prefix(SERVICE));
+    let done = match operation {
+        Some("SendMessageBatch") => {
+            let sent = |entry: &Value| {
+                let body = entry["MessageBody"].as_str().unwrap_or_default();
+                json!({
+                    "Id": entry["Id"],
+                    "MessageId": state.add(body.to_owned()),
+                    "MD5OfMessageBody": "00000000000000000000000000000000",
+                })
+            };
+            let sent: Vec<Value> = entries.iter().map(sent).collect();
+            json!({ "Successful": sent, "Failed": [] })
+        }
+        Some("ReceiveMessage") => state.hide(body["MaxNumberOfMessages"].as_u64().unwrap_or(1)),
+        Some("DeleteMessageBatch") => state.settle(&entries, false),
+        Some("ChangeMessageVisibilityBatch") => state.settle(&entries, true),
+        Some("GetQueueAttributes") => json!({ "Attributes": {
+            "ApproximateNumberOfMessages": state.waiting.lock().len().to_string(),
+            "VisibilityTimeout": "1800",
+        } }),
+        _ => return refused("InvalidAction"),
     };
-    let sent = |entry: &Value| {
-        let body = entry["MessageBody"].as_str().unwrap_or_default();
-        json!({
-            "Id": entry["Id"],
-            "MessageId": state.add(body.to_owned()),
-            "MD5OfMessageBody": "00000000000000000000000000000000",
-        })
-    };
-    let sent: Vec<Value> = entries.iter().map(sent).collect();
-    document(StatusCode::OK, &json!({ "Successful": sent, "Failed": [] }))
+    document(StatusCode::OK, &done)
 }
 
 fn refused(kind: &str) -> Response<Full<Bytes>> {

@@ -16,7 +16,7 @@ mod queue;
 
 pub use batch::{BatchJob, BatchTask};
 pub use change::{Change, Delivery};
-pub use operation::{ForgetRequest, Operation, SyncRequest};
+pub use operation::{ForgetRequest, Operation, PreviewRequest, SyncRequest};
 pub use origin::{Author, Origin, Origins};
 pub use problem::{EventError, Problems};
 pub use queue::Message;
@@ -58,6 +58,7 @@ struct Envelope<'a> {
     explain: Option<IgnoredAny>,
     status: Option<IgnoredAny>,
     forget: Option<IgnoredAny>,
+    preview: Option<IgnoredAny>,
     #[serde(rename = "requestPayload", borrow)]
     failed: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -117,6 +118,7 @@ fn recognised(payload: &str, envelope: Envelope<'_>) -> Result<Event, EventError
         || envelope.explain.is_some()
         || envelope.status.is_some()
         || envelope.forget.is_some()
+        || envelope.preview.is_some()
     {
         return operation::parse(payload).map(Event::Operation);
     }

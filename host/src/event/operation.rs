@@ -16,6 +16,8 @@ pub enum Operation {
     Explain(String),
     /// Release what another bucket owns.
     Forget(ForgetRequest),
+    /// What a module would change that is no plugin yet.
+    Preview(PreviewRequest),
     /// Counts, and the objects whose last attempt failed.
     Status(StatusRequest),
 }
@@ -57,6 +59,28 @@ impl SyncRequest {
         } = self;
         serde_json::json!({"prefix": prefix, "force": force, "verify": verify}).to_string()
     }
+}
+
+/// Which module is to be tried, and on which objects.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PreviewRequest {
+    /// Key of the module, under the plugins' prefix; candidates lie under `.candidates/` there.
+    pub module: String,
+    /// Only objects whose keys begin so. Where no plugin is named, the prefix of the route whose plugin
+    /// the module is to be.
+    pub prefix: String,
+    /// Name of the plugin that the module is to be.
+    pub plugin: Option<String>,
+    /// Only objects after this key: where an earlier answer has ended.
+    pub after: String,
+    /// Only so many objects, chosen by chance: always the same ones of the same objects.
+    pub sample: Option<usize>,
+    /// Tell values, and not only their sizes.
+    pub show_values: bool,
+    /// Keep the module's machine code for other processes: it is about to become a plugin. Nothing else
+    /// is ever written.
+    pub keep_compiled: bool,
 }
 
 /// Which bucket is to be forgotten.
@@ -109,6 +133,16 @@ mod tests {
         assert_eq!(
             parse(r#"{"explain": "k"}"#).unwrap(),
             Operation::Explain("k".into())
+        );
+        let preview = PreviewRequest {
+            module: "plugins/.candidates/a.wasm".into(),
+            prefix: "flags/".into(),
+            ..PreviewRequest::default()
+        };
+        assert_eq!(
+            parse(r#"{"preview": {"module": "plugins/.candidates/a.wasm", "prefix": "flags/"}}"#)
+                .unwrap(),
+            Operation::Preview(preview)
         );
         assert_eq!(
             parse(r#"{"status": {}}"#).unwrap(),

@@ -11,7 +11,7 @@ const MAX_KEPT: usize = 20;
 pub enum EventError {
     /// The payload is none that this function knows.
     #[error(
-        "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {{\"read\": KEY}}, {{\"explain\": KEY}}, {{\"sync\": {{}}}}, {{\"forget\": {{\"bucket\": NAME}}}}, {{\"status\": {{}}}}"
+        "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {{\"read\": KEY}}, {{\"explain\": KEY}}, {{\"sync\": {{}}}}, {{\"preview\": {{\"module\": KEY}}}}, {{\"forget\": {{\"bucket\": NAME}}}}, {{\"status\": {{}}}}"
     )]
     Unknown,
     /// The payload is of a known kind but lacks something.

@@ -2,6 +2,7 @@
 
 use crate::event::EventError;
 use crate::ledger::LedgerError;
+use crate::pipeline::ChangeError;
 
 /// Why an invocation failed.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,12 @@ pub enum HandlerError {
         "`{0}` is not another bucket: what is forgotten is what a bucket owned that is not this function's"
     )]
     NotForgotten(String),
+    /// What is to be previewed is not said in a way that can be understood.
+    #[error("{0}")]
+    NotPreviewed(String),
+    /// The candidate is refused, or what a preview needs cannot be read.
+    #[error(transparent)]
+    Preview(#[from] ChangeError),
     /// The answer would have come too late.
     #[error("not finished: the invocation's time is nearly over")]
     Late,
@@ -59,7 +66,8 @@ impl HandlerError {
             Self::Incomplete(_) => "SyncIncomplete",
             Self::Ledger(_) => "RedisUnavailable",
             Self::TooLarge { .. } => "AnswerTooLarge",
-            Self::Reserved(_) | Self::NotForgotten(_) => "InvalidPayload",
+            Self::Reserved(_) | Self::NotForgotten(_) | Self::NotPreviewed(_) => "InvalidPayload",
+            Self::Preview(_) => "PreviewFailed",
             Self::Late => "OutOfTime",
         }
     }

@@ -5,7 +5,7 @@
 //! | S3, SNS, EventBridge | the report, or an error after everything was tried | [`notification`] |
 //! | SQS | the messages that failed | [`queue`] |
 //! | S3 Batch Operations | a result a task | [`batch`] |
-//! | a direct call, a schedule | what it asked for | [`operation`], [`sync`] |
+//! | a direct call, a schedule | what it asked for | [`operation`], [`sync`], [`preview`](mod@preview) |
 
 mod answer_size;
 mod batch;
@@ -13,11 +13,13 @@ mod changes;
 mod error;
 mod notification;
 mod operation;
+mod preview;
 mod queue;
 mod sync;
 
 pub use changes::sync_changed;
 pub use error::HandlerError;
+pub use preview::preview;
 
 use crate::event::{self, Event};
 use crate::invocation::Invocation;

@@ -1,6 +1,6 @@
 //! Direct calls by an operator.
 //!
-//! `{"sync": …}` is in [`sync`].
+//! `{"sync": …}` is in [`sync`], `{"preview": …}` in [`preview`].
 //!
 //! `{"status": {}}` answers
 //!
@@ -33,7 +33,7 @@
 
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
 use super::error::HandlerError;
-use super::sync;
+use super::{preview, sync};
 use crate::entry::footprint::to_u64;
 use crate::entry::{RESERVED_PREFIX, document};
 use crate::event::{ForgetRequest, Operation};
@@ -55,8 +55,14 @@ pub(super) async fn answer(
     operation: Operation,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
-    if let Operation::Sync(request) = operation {
-        return Box::pin(sync::answer(pipeline, request, deadline)).await;
+    match operation {
+        Operation::Sync(request) => {
+            return Box::pin(sync::answer(pipeline, request, deadline)).await;
+        }
+        Operation::Preview(request) => {
+            return Box::pin(preview::answer(pipeline, &request, deadline)).await;
+        }
+        _ => {}
     }
     let looked_up = look_up(pipeline, operation);
     let in_time = tokio::time::timeout_at(deadline.into(), looked_up).await;
@@ -71,7 +77,9 @@ async fn look_up(pipeline: &Pipeline, operation: Operation) -> Result<Value, Han
             Ok(json!(pipeline.ledger().explain(&redis_key).await?))
         }
         Operation::Forget(request) => forget(pipeline, request).await,
-        Operation::Status(_) | Operation::Sync(_) => Ok(json!(status(pipeline).await?)),
+        Operation::Status(_) | Operation::Sync(_) | Operation::Preview(_) => {
+            Ok(json!(status(pipeline).await?))
+        }
     }
 }
 

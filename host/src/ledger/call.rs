@@ -30,6 +30,7 @@ pub(super) static ANNOUNCE: LazyLock<Script> = script!("announce.lua");
 pub(super) static FINISH: LazyLock<Script> = script!("finish.lua");
 pub(super) static FAIL: LazyLock<Script> = script!("fail.lua");
 pub(super) static REMOVE_ORPHANS: LazyLock<Script> = script!("remove_orphans.lua");
+pub(super) static ACCESS: LazyLock<Script> = script!("access.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
 pub(super) static NOTE: LazyLock<Script> = script!("note.lua");
 pub(super) static DIGEST: LazyLock<Script> = script!("digest.lua");

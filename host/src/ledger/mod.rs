@@ -33,6 +33,7 @@
 //! commit is one script (a joint one, where objects swap keys, likewise). On a cluster, the same of
 //! the keys of one hash slot; the slots change one after the other, within milliseconds.
 
+mod access;
 mod answer;
 mod call;
 mod client;
@@ -45,6 +46,7 @@ mod generation;
 mod iam;
 mod index;
 mod intact;
+mod key_state;
 mod link;
 mod look_up;
 mod names;
@@ -65,10 +67,12 @@ mod ticket;
 mod uploads;
 mod verify;
 
+pub use access::Access;
 pub use error::LedgerError;
 pub use forget::Forgotten;
 pub use generation::Generation;
 pub use index::Start;
+pub use key_state::{KeyState, Owned};
 pub use look_up::{Explanation, PluginTold};
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
 pub use progress::{KeptSync, PluginChange, Progress};

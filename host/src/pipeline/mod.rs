@@ -18,6 +18,7 @@
 //! it again; [`ChangeError::is_temporary`] says whether that may help. The deadline of the invocation
 //! bounds all of it.
 
+mod candidate;
 mod decide;
 mod error;
 mod evaluate;
@@ -31,6 +32,7 @@ mod room;
 mod transform;
 mod trial;
 
+pub use candidate::Evaluated;
 pub use decide::Rerun;
 pub use error::{ChangeError, TransformError};
 pub(crate) use evaluate::LoadedPlugins;

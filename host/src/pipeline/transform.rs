@@ -2,13 +2,14 @@
 
 use super::error::{ChangeError, TransformError};
 use crate::budget::{Account, Held};
+use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, Value};
 use crate::invocation;
 use crate::metrics::Sample;
 use crate::object::Object;
-use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache};
+use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache, PluginError};
 use crate::report::Reason;
-use crate::route::{PluginList, Route};
+use crate::route::{Candidate, CandidateModule, PluginList, Route};
 use crate::sandbox::{Failure, Input, Ran, Yield};
 use crate::settings::{Ceilings, Limits, Settings};
 use crate::store::{Store, StoreError};
@@ -112,10 +113,8 @@ impl Transforms {
                     ..TransformError::refused(Reason::Module, message)
                 }
             };
-            let etag = plugins.modules.get(name).map_or("", String::as_str);
             let loaded = self
-                .modules
-                .load(name, etag, self.fetch(name))
+                .load_plugin(name, plugins)
                 .await?
                 .map_err(|error| refuse(error.to_string(), error.is_temporary()))?;
             if let Some(digest) = pinned
@@ -138,8 +137,27 @@ impl Transforms {
 
     /// Loads a plugin whose machine code is kept, before anything needs it.
     pub(super) async fn load_kept(&self, name: &str, etag: &str) -> Result<(), StoreError> {
-        let fetch = self.fetch(name);
+        let fetch = self.fetch(name, None);
         self.modules.load_kept(name, etag, fetch).await
+    }
+
+    /// Loads the plugin of that name, or what stands for it.
+    pub(super) async fn load_plugin(
+        &self,
+        name: &str,
+        plugins: &PluginList,
+    ) -> Result<Result<Loaded, PluginError>, Arc<StoreError>> {
+        let etag = plugins.modules.get(name).map_or("", String::as_str);
+        let candidate = plugins.candidate_for(name);
+        self.modules
+            .load(name, etag, self.fetch(name, candidate))
+            .await
+    }
+
+    /// The fuel that the plugins of a route may use together, where it may run them at all.
+    pub(super) fn fuel_limit(&self, route: &Route) -> Option<u64> {
+        let limits = limits(route, self.limits, self.ceilings).ok()?;
+        Some(limits.fuel.saturating_mul(to_u64(route.plugins.len())))
     }
 
     /// Keeps a plugin's machine code for other processes, where it is not kept yet.
@@ -147,16 +165,28 @@ impl Transforms {
         self.modules.keep(plugin).await;
     }
 
-    /// Reads a module, into memory of the account that it is given.
+    /// Reads a module, into memory of the account that it is given; a candidate that is in hand takes
+    /// none.
     fn fetch(
         &self,
         name: &str,
+        candidate: Option<&Candidate>,
     ) -> impl Fn(Account) -> BoxFuture<'static, Result<Module, StoreError>> + Clone + use<> {
-        let key = format!("{}{name}", self.plugins_prefix);
+        let (key, given) = match candidate.map(|candidate| (&candidate.module, &candidate.etag)) {
+            None => (format!("{}{name}", self.plugins_prefix), None),
+            Some((CandidateModule::Stored(key), _)) => (key.clone(), None),
+            Some((CandidateModule::Given(bytes), etag)) => {
+                let (etag, bytes) = (etag.clone(), bytes.clone());
+                (String::new(), Some(Module { etag, bytes }))
+            }
+        };
         let store = self.store.clone();
         move |account| {
-            let (store, key) = (store.clone(), key.clone());
+            let (store, key, given) = (store.clone(), key.clone(), given.clone());
             Box::pin(async move {
+                if let Some(module) = given {
+                    return Ok(module);
+                }
                 match store.object(&key, MAX_MODULE_BYTES, &account).await? {
                     Some(object) => Ok(Module {
                         etag: object.etag,

@@ -3,10 +3,12 @@
 //! By convention, `plugins/P.wasm` takes the object `P` and every object under `P/`, and the
 //! longest `P` wins. Where `plugins/routes.toml` exists, it is the whole table ([`manifest`]).
 
+mod candidate;
 mod globs;
 pub mod manifest;
 mod plugin_list;
 
+pub use candidate::{Candidate, CandidateModule};
 pub use globs::KeyGlobs;
 pub use manifest::{Manifest, ManifestError};
 pub use plugin_list::{PluginList, Resolution};

@@ -1,5 +1,6 @@
 //! Finding the plugins of an object in what one listing of the plugins' prefix had.
 
+use super::candidate::Candidate;
 use super::manifest::{Manifest, ManifestError};
 use super::{MANIFEST_NAME, Route};
 use std::borrow::Cow;
@@ -23,6 +24,8 @@ pub struct PluginList {
     pub modules: BTreeMap<String, String>,
     /// The manifest, where there is one.
     pub manifest: Option<Result<Manifest, ManifestError>>,
+    /// A module that stands for one of the plugins.
+    pub candidate: Option<Candidate>,
 }
 
 impl PluginList {
@@ -89,6 +92,7 @@ mod tests {
                 .map(|name| ((*name).to_owned(), "etag".to_owned()))
                 .collect(),
             manifest: manifest.map(Manifest::parse),
+            candidate: None,
         }
     }
 

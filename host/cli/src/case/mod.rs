@@ -44,7 +44,7 @@ impl Case {
         let listed = |module: &ModuleFile| (module.name.clone(), module.digest.clone());
         PluginList {
             modules: self.modules.iter().map(listed).collect(),
-            manifest: None,
+            ..PluginList::default()
         }
     }
 

@@ -1,12 +1,18 @@
 //! What operators ask for: of a bucket and a Redis that can be reached, or of the deployed function.
 
+mod ask;
+pub(crate) mod capture;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod forget;
 mod function;
+pub(crate) mod preview;
 pub(crate) mod progress;
+pub(crate) mod publish;
 mod reach;
 pub(crate) mod read;
+pub(crate) mod redrive;
+pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod sync;
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The time that an operation has where nothing else bounds it.
-const OPERATION: Duration = Duration::from_secs(3600);
+pub(super) const OPERATION: Duration = Duration::from_secs(3600);
 
 /// How bucket and Redis are reached.
 #[derive(clap::Args, Debug)]

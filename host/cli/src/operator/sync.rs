@@ -1,16 +1,18 @@
 //! `redis-sync sync [PREFIX]`: a plan, then the work.
 
+use super::ask::is_agreed;
 use super::progress::Progress;
 use super::{Reach, ReachArgs};
 use crate::Ended;
-use crate::problem::{Advise, problem};
 use crate::screen::{GREEN, RED, Screen, YELLOW, short, styled, table};
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use std::io::{IsTerminal as _, Write as _};
 
 /// Calls after which a sync is given up that does not come to its end.
 const MAX_CALLS: u32 = 10_000;
+
+/// What to do where nobody can be asked.
+const OTHERWISE: &str = "`--yes` does it without asking, `--dry-run` only says what would be done";
 
 /// What `sync` is told.
 #[derive(clap::Args, Debug)]
@@ -43,7 +45,7 @@ pub(crate) struct Args {
 /// Brings Redis up to date with the bucket; ends badly where an object fails.
 pub(crate) async fn sync(args: &Args, screen: &Screen) -> Result<Ended> {
     let reach = Reach::open(&args.reach).await?;
-    let plan = go_through(&reach, args, true, screen, 0).await?;
+    let plan = go_through(&reach, &request(args, true), screen, 0).await?;
     if args.dry_run {
         screen.document(&plan.document(None));
         plan.show(screen, "would be");
@@ -55,19 +57,24 @@ pub(crate) async fn sync(args: &Args, screen: &Screen) -> Result<Ended> {
         screen.say("there is nothing to do");
         return Ok(Ended::well_if(plan.is_good()));
     }
-    if !args.yes && !is_agreed(screen)? {
+    if !args.yes && !is_agreed(screen, OTHERWISE)? {
         screen.say("nothing was done");
         return Ok(Ended::Badly);
     }
-    let done = go_through(&reach, args, false, screen, plan.objects()).await?;
+    let done = go_through(&reach, &request(args, false), screen, plan.objects()).await?;
     screen.document(&plan.document(Some(&done)));
     done.show(screen, "");
     Ok(Ended::well_if(done.is_good()))
 }
 
+/// What is asked for, of all objects.
+fn request(args: &Args, dry_run: bool) -> Value {
+    json!({"prefix": args.prefix, "dry_run": dry_run, "force": args.force})
+}
+
 /// What became, or would become, of the objects, over all calls.
 #[derive(Default)]
-struct Outcome {
+pub(super) struct Outcome {
     counts: Map<String, Value>,
     stray_keys: u64,
     /// The first failures of each call: key and error.
@@ -109,23 +116,33 @@ impl Outcome {
             + self.stray_keys
     }
 
-    fn is_good(&self) -> bool {
+    /// Adds what became of other objects.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.add(&json!({
+            "counts": other.counts, "stray_keys": other.stray_keys, "failed": other.failed,
+        }));
+        self.stopped = self.stopped.take().or(other.stopped);
+    }
+
+    pub(super) fn is_good(&self) -> bool {
         self.count("failed") == 0 && self.stopped.is_none()
     }
 
     fn document(&self, done: Option<&Self>) -> Value {
-        let one = |outcome: &Self| {
-            json!({
-                "counts": outcome.counts,
-                "stray_keys": outcome.stray_keys,
-                "failed": outcome.failed,
-                "stopped": outcome.stopped,
-            })
-        };
-        json!({"plan": one(self), "done": done.map(one)})
+        json!({"plan": self.json(), "done": done.map(Self::json)})
     }
 
-    fn show(&self, screen: &Screen, verb: &str) {
+    /// For scripts.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "counts": self.counts,
+            "stray_keys": self.stray_keys,
+            "failed": self.failed,
+            "stopped": self.stopped,
+        })
+    }
+
+    pub(super) fn show(&self, screen: &Screen, verb: &str) {
         let verb = if verb.is_empty() {
             String::new()
         } else {
@@ -167,10 +184,9 @@ impl Outcome {
 }
 
 /// Asks for a sync until it has come to its end: an invocation has its time.
-async fn go_through(
+pub(super) async fn go_through(
     reach: &Reach,
-    args: &Args,
-    dry_run: bool,
+    request: &Value,
     screen: &Screen,
     objects: u64,
 ) -> Result<Outcome> {
@@ -178,10 +194,8 @@ async fn go_through(
     let mut outcome = Outcome::default();
     let mut after = String::new();
     for _ in 0..MAX_CALLS {
-        let request = json!({
-            "prefix": args.prefix, "dry_run": dry_run, "force": args.force, "verify": args.verify,
-            "after": after,
-        });
+        let mut request = request.clone();
+        request["after"] = json!(after);
         let answer = reach.ask(&json!({ "sync": request })).await?;
         outcome.add(&answer);
         let message = answer["message"].as_str().unwrap_or_default().to_owned();
@@ -199,20 +213,4 @@ async fn go_through(
     }
     outcome.stopped = Some(format!("given up after {MAX_CALLS} calls"));
     Ok(outcome)
-}
-
-/// Whether a person agrees.
-fn is_agreed(screen: &Screen) -> Result<bool> {
-    if screen.json || !std::io::stdin().is_terminal() {
-        return Err(problem(
-            "nobody is there to be asked",
-            "`--yes` does it without asking, `--dry-run` only says what would be done",
-        ));
-    }
-    let next = "answer y or n";
-    let what = || "the answer cannot be read".to_owned();
-    write!(anstream::stderr(), "Go on? [y/N] ").advise(what, next)?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).advise(what, next)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

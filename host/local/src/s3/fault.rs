@@ -11,7 +11,9 @@ use tokio::sync::Semaphore;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "named as S3 names them")]
 pub enum Operation {
+    DeleteObject,
     GetObject,
+    ListObjectVersions,
     ListObjectsV2,
     PutObject,
 }

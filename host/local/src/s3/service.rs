@@ -11,8 +11,10 @@ use s3s::{
     access::{S3Access, S3AccessContext},
     auth::{S3Auth, SecretKey},
     dto::{
-        CommonPrefix, ETag, EncodingType, GetObjectInput, GetObjectOutput, ListObjectsV2Input,
-        ListObjectsV2Output, Object as Listed, PutObjectInput, PutObjectOutput, StreamingBlob,
+        CommonPrefix, DeleteMarkerEntry, DeleteObjectInput, DeleteObjectOutput, ETag, EncodingType,
+        GetObjectInput, GetObjectOutput, ListObjectVersionsInput, ListObjectVersionsOutput,
+        ListObjectsV2Input, ListObjectsV2Output, Object as Listed, ObjectVersion, PutObjectInput,
+        PutObjectOutput, StreamingBlob,
     },
     s3_error,
 };
@@ -23,7 +25,7 @@ use super::{
     fault::{Effect, Operation},
     listing::{Page, Query},
     state::State,
-    store::{Description, Object},
+    store::{Bucket, Description, Object},
 };
 use crate::encoding::form_encode;
 
@@ -113,6 +115,52 @@ impl S3 for Service {
         };
         self.state
             .carry_out(Operation::ListObjectsV2, &query.prefix, work)
+            .await
+    }
+
+    async fn delete_object(
+        &self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> S3Result<S3Response<DeleteObjectOutput>> {
+        let DeleteObjectInput {
+            bucket,
+            key,
+            version_id,
+            ..
+        } = request.input;
+        let work = |_: Option<&Effect>| {
+            self.state.with_existing(&bucket, |bucket| {
+                let version_id = match version_id {
+                    None => bucket.delete(&key),
+                    Some(id) => {
+                        bucket.delete_version(&key, &id);
+                        Some(id)
+                    }
+                };
+                Ok(DeleteObjectOutput {
+                    version_id,
+                    ..DeleteObjectOutput::default()
+                })
+            })
+        };
+        self.state
+            .carry_out(Operation::DeleteObject, &key, work)
+            .await
+    }
+
+    /// All of them in one page.
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let input = request.input;
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let work = |_: Option<&Effect>| {
+            self.state
+                .with_existing(&input.bucket, |bucket| Ok(versions(bucket, &prefix)))
+        };
+        self.state
+            .carry_out(Operation::ListObjectVersions, &prefix, work)
             .await
     }
 }
@@ -225,6 +273,35 @@ fn listing(page: &Page<'_>, query: &Query, input: &ListObjectsV2Input) -> ListOb
         contents: Some(contents.collect()),
         common_prefixes: Some(common_prefixes.collect()),
         ..ListObjectsV2Output::default()
+    }
+}
+
+fn versions(bucket: &Bucket, prefix: &str) -> ListObjectVersionsOutput {
+    let (mut versions, mut delete_markers) = (Vec::new(), Vec::new());
+    for (key, id, made, object) in bucket.versions(prefix) {
+        let (key, version_id) = (Some(key.to_owned()), Some(id.to_owned()));
+        let last_modified = Some(made.into());
+        match object {
+            Some(object) => versions.push(ObjectVersion {
+                key,
+                version_id,
+                last_modified,
+                e_tag: Some(ETag::Strong(object.etag.clone())),
+                ..ObjectVersion::default()
+            }),
+            None => delete_markers.push(DeleteMarkerEntry {
+                key,
+                version_id,
+                last_modified,
+                ..DeleteMarkerEntry::default()
+            }),
+        }
+    }
+    ListObjectVersionsOutput {
+        versions: Some(versions),
+        delete_markers: Some(delete_markers),
+        is_truncated: Some(false),
+        ..ListObjectVersionsOutput::default()
     }
 }
 

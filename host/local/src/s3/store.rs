@@ -62,7 +62,7 @@ enum Version {
     /// Content.
     Object(Object),
     /// The key was deleted; carries the marker's version.
-    Marker(String),
+    Marker(String, SystemTime),
 }
 
 /// A bucket.
@@ -115,10 +115,10 @@ impl Bucket {
         };
         match (version, version_id) {
             (Version::Object(object), _) => Ok(object),
-            (Version::Marker(marker), None) => Err(Missing::Deleted {
+            (Version::Marker(marker, _), None) => Err(Missing::Deleted {
                 marker: marker.clone(),
             }),
-            (Version::Marker(marker), Some(_)) => Err(Missing::Marker {
+            (Version::Marker(marker, _), Some(_)) => Err(Missing::Marker {
                 marker: marker.clone(),
             }),
         }
@@ -131,7 +131,10 @@ impl Bucket {
             None => {
                 self.keys.remove(key);
             }
-            Some(id) => self.push(key, Version::Marker(id.clone())),
+            Some(id) => {
+                let now = whole_seconds(self.clock.unwrap_or_else(SystemTime::now));
+                self.push(key, Version::Marker(id.clone(), now));
+            }
         }
         marker
     }
@@ -144,6 +147,29 @@ impl Bucket {
                 self.keys.remove(key);
             }
         }
+    }
+
+    /// All versions of the objects under a prefix, of each the newest first: key, version, when it was
+    /// made, and its object, where it is no delete marker.
+    pub(super) fn versions<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a str, SystemTime, Option<&'a Object>)> {
+        let under = self
+            .keys
+            .iter()
+            .filter(move |(key, _)| key.starts_with(prefix));
+        under.flat_map(|(key, versions)| {
+            versions.iter().rev().map(move |version| match version {
+                Version::Object(object) => (
+                    key.as_str(),
+                    version.id(),
+                    object.last_modified,
+                    Some(object),
+                ),
+                Version::Marker(id, made) => (key.as_str(), id.as_str(), *made, None),
+            })
+        })
     }
 
     /// The current objects in the order of their keys.
@@ -176,7 +202,7 @@ impl Version {
     fn id(&self) -> &str {
         match self {
             Self::Object(object) => object.version_id.as_deref().unwrap_or(NULL_VERSION),
-            Self::Marker(id) => id,
+            Self::Marker(id, _) => id,
         }
     }
 }

@@ -2,45 +2,21 @@
 //! which is the real `bootstrap` behind what stands for Lambda's interface.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use redis_sync_local::{
-    ACCESS_KEY_ID, BUCKET, Environment, REGION, Redis, S3, SECRET_ACCESS_KEY, variables,
-};
+mod capture;
+mod publishing;
+mod redrive;
+mod terminal;
+mod typed;
+
+use redis_sync_local::{BUCKET, Environment, Redis, S3, variables};
 use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
-use tokio::process::Command;
+use typed::{expect, lambda, typed};
 
 /// The scripted guest's object that yields one text.
 fn one(key: &str) -> String {
     json!({"do": "yield", "entries": {key: {"bytes": "secret value"}}}).to_string()
-}
-
-/// What a command is answered: its status, and what it printed.
-async fn typed(words: &[&str], variables: &[(String, String)]) -> (i32, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_redis-sync"));
-    command.args(words).env_clear().env("NO_COLOR", "1");
-    command
-        .env("AWS_REGION", REGION)
-        .env("AWS_EC2_METADATA_DISABLED", "true");
-    command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID);
-    command.env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
-    command.envs(variables.iter().cloned());
-    let output = command.output().await.unwrap();
-    let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap());
-    (output.status.code().unwrap(), said.concat())
-}
-
-async fn expect(words: &[&str], variables: &[(String, String)], status: i32, parts: &[&str]) {
-    let (ended, said) = typed(words, variables).await;
-    assert_eq!(ended, status, "{words:?}: {said}");
-    for part in parts {
-        assert!(
-            said.contains(part),
-            "{words:?}: `{part}` is not in:\n{said}"
-        );
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,46 +111,6 @@ async fn what_cannot_be_reached_is_named_with_what_to_do() {
     variables.push(("REDIS_HOST".into(), "127.0.0.1".into()));
     variables.push(("REDIS_PORT".into(), "1".into()));
     expect(&["doctor"], &variables, 1, &["✓ listing", "✗ redis"]).await;
-}
-
-/// Lambda's interface for invoking a function, as far as the command line uses it.
-async fn lambda(environment: Arc<Environment>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let environment = Arc::clone(&environment);
-            tokio::spawn(async move {
-                let mut stream = BufReader::new(stream);
-                let (mut line, mut length) = (String::new(), 0);
-                while stream.read_line(&mut line).await.unwrap() > 2 {
-                    let lower = line.to_lowercase();
-                    if let Some(value) = lower.strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    line.clear();
-                }
-                let mut payload = vec![0; length];
-                stream.read_exact(&mut payload).await.unwrap();
-                let payload: Value = serde_json::from_slice(&payload).unwrap();
-                let (error, body) = match environment.function.invoke(payload).await {
-                    Ok(answer) => ("", answer),
-                    Err(why) => (
-                        "x-amz-function-error: Unhandled\r\n",
-                        json!({"errorMessage": why.to_string()}),
-                    ),
-                };
-                let body = body.to_string();
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\n{error}content-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                    body.len()
-                );
-                stream.write_all((head + &body).as_bytes()).await.unwrap();
-                let _ = stream.shutdown().await;
-            });
-        }
-    });
-    format!("http://{address}")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,181 @@
+//! Redis: whether it answers, what it lets us do, and whether it is as the settings say.
+
+use super::{Finding, bad, doubtful, good};
+use redis_sync::ledger::{Access, Server, Start};
+use redis_sync::pipeline::Pipeline;
+use redis_sync::settings::Settings;
+use std::time::{Duration, Instant};
+
+/// How far the clocks may be apart: signatures of AWS hold for five minutes, IAM tokens for fifteen.
+const CLOCK_APART: Duration = Duration::from_secs(60);
+
+pub(super) async fn look(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
+    let ledger = pipeline.ledger();
+    let started = Instant::now();
+    if let Err(error) = ledger.indexed(&Start::At(String::new()), None, 1).await {
+        return findings.push(bad("redis", error.to_string()));
+    }
+    let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
+    findings.push(good("redis", format!("answers in {milliseconds:.1} ms")));
+    findings.push(encrypted(pipeline.settings()));
+    match ledger.access(&pipeline.settings().redis.key_prefix).await {
+        Ok(access) => findings.extend(of_access(&access, pipeline.settings())),
+        Err(error) => findings.push(bad("acl", error.to_string())),
+    }
+    match ledger.server().await {
+        Ok(server) => findings.extend(of_server(&server, pipeline.settings())),
+        Err(error) => findings.push(doubtful(
+            "server",
+            format!("says nothing of itself: {error}"),
+        )),
+    }
+}
+
+fn is_here(settings: &Settings) -> bool {
+    ["localhost", "127.0.0.1", "::1"].contains(&&*settings.redis.host)
+}
+
+fn encrypted(settings: &Settings) -> Finding {
+    match (settings.redis.tls, is_here(settings)) {
+        (true, _) => good("tls", "on, and the certificate is trusted"),
+        (false, true) => good("tls", "off, to this machine"),
+        (false, false) => doubtful("tls", "off: set REDIS_TLS=true where Redis offers it"),
+    }
+}
+
+/// Who we are, and what we may do.
+fn of_access(access: &Access, settings: &Settings) -> [Finding; 2] {
+    let user = access
+        .user
+        .as_deref()
+        .unwrap_or("a user that Redis does not name");
+    let has_secret = settings.redis.password.is_some() || settings.redis.iam.is_some();
+    let sign_in = if has_secret || is_here(settings) {
+        good("sign-in", format!("as `{user}`"))
+    } else {
+        let why = format!(
+            "as `{user}`, without a password: set REDIS_USERNAME with REDIS_PASSWORD or REDIS_IAM_CACHE_NAME"
+        );
+        doubtful("sign-in", why)
+    };
+    let acl = match access.refused.as_deref() {
+        Some([]) => good("acl", "every command that is used is allowed"),
+        Some(refused) => bad(
+            "acl",
+            format!(
+                "`{user}` may not use {}: allow them on the data keys and on redis-sync:*",
+                refused.join(", ")
+            ),
+        ),
+        None => doubtful(
+            "acl",
+            "Redis says what a user may do from version 7 on: look at ACL GETUSER",
+        ),
+    };
+    [sign_in, acl]
+}
+
+/// What a server says of itself, against the settings.
+fn of_server(server: &Server, settings: &Settings) -> Vec<Finding> {
+    let line = |name: &str| server.info.get(name).map_or("", String::as_str);
+    let mut findings = Vec::new();
+    let policy = line("maxmemory_policy");
+    findings.push(if policy.is_empty() {
+        doubtful("eviction", "the server does not say its policy: use noeviction or volatile-*")
+    } else if policy.starts_with("allkeys") {
+        bad("eviction", format!("{policy} evicts what is kept of the objects: set maxmemory-policy to noeviction or volatile-*"))
+    } else {
+        good("eviction", policy)
+    });
+    let is_cluster = line("cluster_enabled") == "1";
+    findings.push(match (is_cluster, settings.redis.cluster) {
+        (true, false) => bad("cluster", "Redis is a cluster: set REDIS_CLUSTER=true"),
+        (false, true) => bad("cluster", "Redis is no cluster: set REDIS_CLUSTER=false"),
+        (true, true) => good("cluster", "yes, as it is set"),
+        (false, false) => good("cluster", "no, as it is set"),
+    });
+    findings.push(if server.clock_apart > CLOCK_APART {
+        let seconds = server.clock_apart.as_secs();
+        bad(
+            "clock",
+            format!("{seconds} s from that of Redis: set one of them, signatures depend on it"),
+        )
+    } else {
+        good("clock", "that of Redis is the same")
+    });
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    fn settings(more: &[(&str, &str)]) -> Settings {
+        let required = [
+            ("CONFIG_BUCKET_NAME", "b"),
+            ("REDIS_HOST", "redis.internal"),
+        ];
+        Settings::read(|name| {
+            let mut all = required.iter().chain(more);
+            all.find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+        .expect("settings")
+    }
+
+    fn state(findings: &[Finding], part: &str) -> Option<State> {
+        findings
+            .iter()
+            .find(|finding| finding.part == part)
+            .map(|finding| finding.state)
+    }
+
+    #[test]
+    fn what_redis_says_is_held_against_the_settings() {
+        let server = |policy: &str, cluster: &str, apart| Server {
+            info: [("maxmemory_policy", policy), ("cluster_enabled", cluster)]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+            clock_apart: Duration::from_secs(apart),
+        };
+        let alone = settings(&[]);
+        let found = of_server(&server("noeviction", "0", 1), &alone);
+        assert!(found.iter().all(|finding| finding.state == State::Good));
+        let found = of_server(&server("allkeys-lru", "1", 100), &alone);
+        assert!(found.iter().all(|finding| finding.state == State::Bad));
+        let found = of_server(
+            &server("volatile-ttl", "1", 0),
+            &settings(&[("REDIS_CLUSTER", "true")]),
+        );
+        assert_eq!(state(&found, "cluster"), Some(State::Good));
+    }
+
+    #[test]
+    fn plain_text_to_another_machine_is_doubted() {
+        let plain = [encrypted(&settings(&[]))];
+        assert_eq!(state(&plain, "tls"), Some(State::Doubtful));
+        let tls = [encrypted(&settings(&[("REDIS_TLS", "true")]))];
+        assert_eq!(state(&tls, "tls"), Some(State::Good));
+    }
+
+    #[test]
+    fn commands_that_are_refused_are_named() {
+        let access = |refused: Option<Vec<String>>| Access {
+            user: Some("app".to_owned()),
+            refused,
+        };
+        let found = of_access(&access(Some(vec!["RENAME".to_owned()])), &settings(&[]));
+        assert_eq!(state(&found, "acl"), Some(State::Bad));
+        assert!(found[1].text.contains("`app` may not use RENAME"));
+        assert_eq!(state(&found, "sign-in"), Some(State::Doubtful));
+        let found = of_access(
+            &access(Some(Vec::new())),
+            &settings(&[("REDIS_PASSWORD", "p")]),
+        );
+        assert_eq!(state(&found, "acl"), Some(State::Good));
+        assert_eq!(state(&found, "sign-in"), Some(State::Good));
+        let found = of_access(&access(None), &settings(&[]));
+        assert_eq!(state(&found, "acl"), Some(State::Doubtful));
+    }
+}

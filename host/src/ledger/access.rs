@@ -1,0 +1,130 @@
+//! What Redis lets this user do, for an operator who looks for what is wrong.
+
+use super::call::{ACCESS, Call};
+use super::{Ledger, LedgerError};
+use redis::cmd;
+
+/// The commands of the scripts, and those beside them: on a key of the bookkeeping (`B`) or of data (`D`).
+const COMMANDS: [&str; 47] = [
+    "EXISTS B",
+    "EXPIRE B 1",
+    "HDEL B f",
+    "HGET B f",
+    "HMGET B f",
+    "HSCAN B 0",
+    "HSET B f v",
+    "HSTRLEN B f",
+    "INFO",
+    "PERSIST B",
+    "RENAME B D",
+    "RPUSH B v",
+    "SADD B v",
+    "SET B v",
+    "SETRANGE B 0 v",
+    "TIME",
+    "UNLINK B",
+    "ZADD B 0 m",
+    "ZRANGE B 0 1",
+    "ZRANGEBYLEX B - +",
+    "ZREM B m",
+    "ZSCORE B m",
+    "EXISTS D",
+    "EXPIRE D 1",
+    "GET D",
+    "HGETALL D",
+    "HLEN D",
+    "HSET D f v",
+    "LLEN D",
+    "LRANGE D 0 1",
+    "MEMORY USAGE D",
+    "MSET D v",
+    "PERSIST D",
+    "PTTL D",
+    "RPUSH D v",
+    "SADD D v",
+    "SCARD D",
+    "SET D v",
+    "SMEMBERS D",
+    "STRLEN D",
+    "TYPE D",
+    "UNLINK D",
+    "ZADD D 0 m",
+    "ZCARD D",
+    "ZRANGE D 0 1",
+    "HSCAN D 0",
+    "EVALSHA 0 0",
+];
+
+/// What Redis lets this user do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The user's name; `None` where Redis does not say.
+    pub user: Option<String>,
+    /// Commands that Redis would refuse, of those that are used; `None` where Redis does not say.
+    pub refused: Option<Vec<String>>,
+}
+
+impl Ledger {
+    /// Asks Redis which commands it would refuse, on keys with this prefix. Nothing is carried out.
+    pub async fn access(&self, key_prefix: &str) -> Result<Access, LedgerError> {
+        let user: Result<String, LedgerError> = self.ask(cmd("ACL").arg("WHOAMI")).await;
+        let own = self.names.record("doctor");
+        let mut call = Call::new(&ACCESS).key(own.clone());
+        let publish = self
+            .changes_channel
+            .as_ref()
+            .map(|channel| format!("PUBLISH {channel} m"));
+        for command in COMMANDS.iter().copied().chain(publish.as_deref()) {
+            let words: Vec<String> = command
+                .split(' ')
+                .map(|word| match word {
+                    "B" => own.clone(),
+                    "D" => format!("{key_prefix}doctor"),
+                    word => word.to_owned(),
+                })
+                .collect();
+            call = call.argument(words.len().to_string()).arguments(words);
+        }
+        let mut refused: Option<Vec<String>> = self.call(&call).await?;
+        if let Some(refused) = &mut refused {
+            refused.sort_unstable();
+            refused.dedup();
+        }
+        Ok(Access {
+            user: user.ok(),
+            refused,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// What stands in quotes after `call(` or `call_with(…, `.
+    fn called(script: &str) -> impl Iterator<Item = &str> {
+        let calls = script.split("call").skip(1);
+        let arguments = calls.filter_map(|call| call.split_once(')').map(|(inner, _)| inner));
+        let quoted = arguments.filter_map(|inner| inner.split('\'').nth(1));
+        quoted.filter(|word| word.chars().all(|letter| letter.is_ascii_uppercase()))
+    }
+
+    #[test]
+    fn every_command_of_the_scripts_is_asked_about() {
+        let known: BTreeSet<&str> = COMMANDS
+            .iter()
+            .filter_map(|command| command.split(' ').next())
+            .collect();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ledger/lua");
+        let mut found = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let script = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            for command in called(&script).filter(|command| *command != "PUBLISH") {
+                found += 1;
+                assert!(known.contains(command), "{command}");
+            }
+        }
+        assert!(found > 30, "{found}");
+    }
+}

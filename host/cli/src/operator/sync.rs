@@ -69,7 +69,9 @@ pub(crate) async fn sync(args: &Args, screen: &Screen) -> Result<Ended> {
 
 /// What is asked for, of all objects.
 fn request(args: &Args, dry_run: bool) -> Value {
-    json!({"prefix": args.prefix, "dry_run": dry_run, "force": args.force})
+    json!({
+        "prefix": args.prefix, "dry_run": dry_run, "force": args.force, "verify": args.verify
+    })
 }
 
 /// What became, or would become, of the objects, over all calls.

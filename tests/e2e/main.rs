@@ -17,6 +17,7 @@ mod convergence;
 mod deterministic;
 mod dry_run;
 mod environment;
+mod failovers;
 mod faults;
 mod forget;
 mod frozen;

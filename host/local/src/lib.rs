@@ -31,6 +31,7 @@ mod encoding;
 mod environment;
 pub mod event;
 mod function;
+mod mutant;
 mod process;
 mod queue;
 mod redis;
@@ -41,6 +42,7 @@ mod server;
 pub use self::{
     environment::{BUCKET, Environment, variables},
     function::{Ended, Function, INVOCATION_LIMIT},
+    mutant::Mutant,
     queue::{Batch, Queue},
     redis::{Redis, RedisCluster, RedisOptions},
     runtime_api::{InvokeError, RuntimeApi},

@@ -10,6 +10,8 @@ pub(super) enum Answer {
     Verdict(Verdict),
     /// These keys are concerned too.
     Undeclared(Vec<String>),
+    /// This later ticket of that proposal has been in a hash slot of a cluster.
+    Overtaken(usize, u64),
     /// Staged values are gone: their time was up.
     Unstaged,
     /// Nothing is in the way, but keys have to be reserved.
@@ -32,6 +34,10 @@ impl Answer {
                 "changed" => Verdict::Changed(*place),
                 _ => return Err(unknown(words)),
             },
+            [Word::Text(name), Word::Number(place), Word::Text(ticket)] if name == "overtaken" => {
+                let ticket = ticket.parse().map_err(|_| unknown(words))?;
+                return Ok(Self::Overtaken(*place, ticket));
+            }
             [
                 Word::Text(name),
                 Word::Number(place),

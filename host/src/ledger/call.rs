@@ -8,10 +8,13 @@ use std::sync::LazyLock;
 macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| {
-            Script::new(concat!(
+            let text = concat!(
                 include_str!("lua/prelude.lua"),
                 $(include_str!(concat!("lua/", $file)),)+
-            ))
+            );
+            #[cfg(test)]
+            let text = &super::script_tests::with_mutant(text);
+            Script::new(text)
         })
     };
 }
@@ -27,6 +30,7 @@ pub(super) static UNRESERVE: LazyLock<Script> = script!("unreserve.lua");
 pub(super) static APPLY: LazyLock<Script> =
     script!("commit_prelude.lua", "commit_write.lua", "apply.lua");
 pub(super) static ANNOUNCE: LazyLock<Script> = script!("announce.lua");
+pub(super) static RAISE: LazyLock<Script> = script!("raise.lua");
 pub(super) static FINISH: LazyLock<Script> = script!("finish.lua");
 pub(super) static FAIL: LazyLock<Script> = script!("fail.lua");
 pub(super) static REMOVE_ORPHANS: LazyLock<Script> = script!("remove_orphans.lua");

@@ -23,7 +23,7 @@
 //! objects had and those they are to have taken together. It refuses more.
 
 use super::answer::Word;
-use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH, RESERVE, UNRESERVE};
+use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH, RAISE, RESERVE, UNRESERVE};
 use super::commit::Attempt;
 use super::proposal::{Proposal, Verdict};
 use super::request::{Request, Share};
@@ -77,6 +77,18 @@ impl Ledger {
         Ok(applied)
     }
 
+    /// Has the next ticket of an object be later than one that was found in a hash slot.
+    async fn raise(&self, proposal: Option<&Proposal>, ticket: u64) -> Result<(), LedgerError> {
+        if let Some(proposal) = proposal {
+            let call = Call::new(&RAISE)
+                .key(self.names.record(&proposal.key))
+                .argument(ticket.to_string())
+                .argument(self.tombstone.as_secs().to_string());
+            self.call::<u64>(&call).await?;
+        }
+        Ok(())
+    }
+
     /// Gives back what was reserved for a commit that cannot be.
     async fn unreserve(
         &self,
@@ -123,6 +135,10 @@ impl Ledger {
                 match attempt {
                     Attempt::Verdict(Verdict::Committed) => {}
                     Attempt::Verdict(_) => return Ok((attempt, unreserved)),
+                    Attempt::Overtaken(place, ticket) => {
+                        self.raise(proposals.get(place), ticket).await?;
+                        return Ok((attempt, unreserved));
+                    }
                     Attempt::Unstaged => unstaged = true,
                     Attempt::Unreserved => {
                         unreserved.insert(slot);

@@ -15,6 +15,8 @@ pub(super) enum Attempt {
     Unstaged,
     /// On a cluster: nothing is in the way, but keys have to be reserved.
     Unreserved,
+    /// On a cluster: this later ticket of that proposal has been in a hash slot.
+    Overtaken(usize, u64),
 }
 
 impl Ledger {
@@ -33,11 +35,13 @@ impl Ledger {
             .await?
         {
             Attempt::Verdict(verdict) => return Ok(verdict),
+            Attempt::Overtaken(place, _) => return Ok(Verdict::Stale(place)),
             Attempt::Unstaged | Attempt::Unreserved => {}
         }
         let staged = self.stage(proposals).await?;
         let verdict = match self.attempt(proposals, &staged).await? {
             Attempt::Verdict(verdict) => verdict,
+            Attempt::Overtaken(place, _) => Verdict::Stale(place),
             Attempt::Unstaged | Attempt::Unreserved => Verdict::Stale(0),
         };
         if verdict != Verdict::Committed {
@@ -97,12 +101,14 @@ impl Ledger {
             Answer::Verdict(verdict) => return Ok(Attempt::Verdict(verdict)),
             Answer::Unstaged => return Ok(Attempt::Unstaged),
             Answer::Unreserved => return Ok(Attempt::Unreserved),
+            Answer::Overtaken(place, ticket) => return Ok(Attempt::Overtaken(place, ticket)),
             Answer::Undeclared(more) => request.known.extend(more),
         }
         Ok(match self.answer(script, &request, staged).await? {
             Answer::Verdict(verdict) => Attempt::Verdict(verdict),
             Answer::Unstaged => Attempt::Unstaged,
             Answer::Unreserved => Attempt::Unreserved,
+            Answer::Overtaken(place, ticket) => Attempt::Overtaken(place, ticket),
             Answer::Undeclared(_) => Attempt::Verdict(Verdict::Stale(0)),
         })
     }

@@ -5,7 +5,6 @@
 //! order in which they are let through, whatever the machine is doing besides; and between two of them
 //! anything may happen: a host dies, a server loses what it has, a request of long ago arrives again.
 
-mod mutant;
 mod request;
 mod way;
 

@@ -1,6 +1,6 @@
 //! What is in a request.
 
-use super::mutant::Mutant;
+use redis_sync_local::Mutant;
 use std::collections::HashMap;
 
 /// Commands that set up a connection, or look at the cluster: they are no steps of a history.

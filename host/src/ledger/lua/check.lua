@@ -4,9 +4,9 @@
 --
 -- Answers  {'committed'}             nothing is in the way
 --          {'unreserved'}            nor that, but keys have to be reserved first
---          {'stale', i}, {'conflict', i, key, by}, {'unstaged'}: as apply
+--          {'overtaken', i, ticket}, {'conflict', i, key, by}, {'unstaged'}: as apply
 local function outdated(object, i)
-  return object.committed > object.number and {'stale', i} or nil
+  return object.committed > object.number and {'overtaken', i, string.format('%.0f', object.committed)} or nil
 end
 
 local pending = load_objects()

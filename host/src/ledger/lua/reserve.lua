@@ -5,9 +5,9 @@
 -- what is reserved for its object, until a commit of the object has been here.
 --
 -- Answers  {'committed'}
---          {'stale', i}, {'conflict', i, key, by}: as apply
+--          {'overtaken', i, ticket}, {'conflict', i, key, by}: as apply
 local function outdated(object, i)
-  return object.committed > object.number and {'stale', i} or nil
+  return object.committed > object.number and {'overtaken', i, string.format('%.0f', object.committed)} or nil
 end
 
 -- What is to be noted where a key has this owner, unless it is the object's already.

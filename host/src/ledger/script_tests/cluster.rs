@@ -17,7 +17,7 @@ async fn a_check_says_what_is_in_the_way_and_writes_nothing() {
     for (keys, ticket, answer) in [
         (&["k", "n"][..], 9, "unreserved"),
         (&["m"], 9, "conflict 0 m b/p"),
-        (&["k"], 4, "stale 0"),
+        (&["k"], 4, "overtaken 0 5"),
         (&["other"], 5, "committed"),
         (&["k"], 5, "committed"),
     ] {
@@ -72,7 +72,7 @@ async fn a_slot_takes_the_latest_ticket_that_came_to_it() {
         (
             "a straggler",
             apply(object("o", 4, texts(&["k"])), &["l"]),
-            "stale 0",
+            "overtaken 0 5",
             None,
         ),
         (
@@ -320,7 +320,7 @@ async fn keys_are_reserved_all_or_none_and_nothing_is_written() {
             "committed",
             Some(("m", "?9 3 b/o5 b/p")),
         ),
-        ("a straggler", vec![o(4, &["x"])], "stale 0", none),
+        ("a straggler", vec![o(4, &["x"])], "overtaken 0 5", none),
         ("a repetition", vec![o(5, &["x"])], "committed", none),
     ] {
         server.set(state).await;

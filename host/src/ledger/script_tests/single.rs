@@ -1,7 +1,7 @@
 //! Tickets, failures and orphans.
 
 use super::*;
-use crate::ledger::call::{FAIL, GENERATION, RELEASE, REMOVE_ORPHANS, TICKET};
+use crate::ledger::call::{FAIL, GENERATION, RAISE, RELEASE, REMOVE_ORPHANS, TICKET};
 
 fn ticket(keys: &str) -> Call {
     Call::new(&TICKET)
@@ -146,4 +146,26 @@ async fn a_key_is_released_unless_somebody_has_written_it_meanwhile() {
     let left = json!({"k": "v", "l": "v", "m": "v", "owners": {"l": "7 b/o", "m": "5 c/o"}});
     assert_eq!(server.state().await, left);
     assert_eq!(server.answer(&call).await, "0");
+}
+
+/// Kills: tickets that stay smaller than one that a hash slot knows of, or one that is raised without need.
+#[tokio::test]
+async fn a_ticket_is_later_than_one_that_was_found_in_a_hash_slot() {
+    let mut server = Server::start().await;
+    let raise = Call::new(&RAISE)
+        .key("record")
+        .arguments(["9000000000000000", "100"]);
+    for known in ["issued", "ticket", "announced"] {
+        server
+            .set(&format!("HSET record {known} 9000000000000000"))
+            .await;
+        assert_eq!(server.answer(&raise).await, "0", "{known}");
+    }
+    server.set("HSET record issued 7 ticket 5").await;
+    assert_eq!(server.answer(&raise).await, "1");
+    let later = server.answer(&ticket("9")).await;
+    assert!(later.starts_with("9000000000000002 5 "), "{later}");
+    server.set("").await;
+    assert_eq!(server.answer(&raise).await, "1");
+    assert_eq!(server.ask::<i64>(&["TTL", "record"]).await, 100);
 }

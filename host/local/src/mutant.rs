@@ -1,8 +1,8 @@
-//! Careless variants of the scripts: `MUTANT` names a patch, which is applied to the scripts as they are loaded, so
-//! that nothing is built for one. See `tests/mutants`.
+//! Careless variants of the scripts that tests call: `MUTANT` names a patch, which is applied to them, so that nothing
+//! is built for one. See `tests/mutants`.
 
 /// What stands in a script, and what is to stand there instead.
-pub(super) struct Mutant(Vec<(String, String)>);
+pub struct Mutant(Vec<(String, String)>);
 
 impl Mutant {
     /// The one that the environment names, if it does.
@@ -10,7 +10,7 @@ impl Mutant {
     /// # Panics
     ///
     /// Where it cannot be read.
-    pub(super) fn of_environment() -> Option<Self> {
+    pub fn of_environment() -> Option<Self> {
         let path = std::env::var("MUTANT").ok()?;
         let patch = std::fs::read_to_string(&path);
         Some(Self::parse(
@@ -37,7 +37,7 @@ impl Mutant {
     }
 
     /// The script with the change; `None` where it is another script.
-    pub(super) fn applied_to(&self, script: &str) -> Option<String> {
+    pub fn applied_to(&self, script: &str) -> Option<String> {
         let changed = self
             .0
             .iter()

@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::handler;
-use redis_sync::pipeline::{Cause, Pipeline, Rerun};
+use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
 use std::sync::Arc;

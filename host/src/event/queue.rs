@@ -94,6 +94,10 @@ fn read(body: &str) -> Message {
         message.delivery = ours(work);
         return message;
     }
+    message.sync = operation::sync_of(body);
+    if message.sync.is_none() {
+        message.delivery = changes(body);
+    }
     message
 }
 

@@ -26,13 +26,13 @@ pub(super) async fn answer(pipeline: &Pipeline, job: BatchJob, deadline: Instant
         .tasks
         .iter()
         .filter_map(|task| task.change.as_ref().ok());
-    let (job, none) = (Sender::Job, &[]);
-    let outcomes = changes::apply(pipeline, readable, none, job.as_is(), deadline).await;
+    let (task, none) = (Sender::Job.as_is(), &[]);
+    let outcomes = changes::apply(pipeline, readable, none, task, deadline).await;
     let others = job
         .tasks
         .iter()
         .filter_map(|task| other_key(task, &outcomes));
-    let of_others = changes::apply(pipeline, others, none, job.as_is(), deadline).await;
+    let of_others = changes::apply(pipeline, others, none, task, deadline).await;
     let verdicts: Vec<(&str, &str, &str)> = job
         .tasks
         .iter()

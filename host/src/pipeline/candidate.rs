@@ -2,10 +2,12 @@
 //! takes no ticket and writes nothing.
 
 use super::error::{ChangeError, TransformError};
+use super::notes::Notes;
 use super::room::{Conditions, Room, Turn};
 use super::{Evaluation, LONGEST, Pipeline, Rerun};
 use crate::entry::EntrySet;
 use crate::ledger::{Record, Source, Write};
+use crate::report::Reason;
 use crate::route::{Candidate, CandidateModule, PluginList, Resolution};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +43,10 @@ impl Pipeline {
         let loaded = loaded.map_err(|error| TransformError {
             plugin: Some(name.clone()),
             temporary: error.is_temporary(),
-            ..TransformError::refused(format!("plugin `{name}` cannot run: {error}"))
+            ..TransformError::refused(
+                Reason::Module,
+                format!("plugin `{name}` cannot run: {error}"),
+            )
         })?;
         if keep {
             transforms.keep_artifact(&loaded).await;
@@ -58,7 +63,7 @@ impl Pipeline {
         let listed = self.store.list(key, None).await?.objects;
         let Some(listed) = listed.into_iter().find(|listed| listed.key == key) else {
             let why = format!("there is no module `{key}`");
-            return Err(TransformError::refused(why).into());
+            return Err(TransformError::refused(Reason::Module, why).into());
         };
         Ok(Candidate {
             plugin: plugin.to_owned(),
@@ -75,10 +80,12 @@ impl Pipeline {
             Resolution::Unmatched | Resolution::Broken(_) => None,
         };
         let started = Instant::now();
+        let notes = Notes::default();
         let conditions = Conditions {
             rerun: Rerun::Always,
             turn: Turn::Wait,
             deadline: started + LONGEST,
+            notes: &notes,
         };
         // Nothing is compared with what is recorded: everything is run.
         let nothing = Record::default();

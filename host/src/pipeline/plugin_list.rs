@@ -158,6 +158,7 @@ impl PluginLists {
             list: Arc::new(PluginList {
                 modules,
                 manifest: parsed.map(|parsed| parsed.manifest),
+                candidate: None,
             }),
         })
     }

@@ -10,7 +10,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::handler;
-use redis_sync::pipeline::{Cause, Pipeline, Rerun};
+use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, BUCKET, REGION, Redis, S3, SECRET_ACCESS_KEY};

@@ -36,11 +36,8 @@ mod order;
 mod ownership;
 mod payloads;
 mod permissions;
-<<<<<<< HEAD
 mod prefixes;
-=======
 mod preview;
->>>>>>> 0fdbe99 (What a module would change is told before it is a plugin: preview, publish, rollback, redrive, case; doctor looks at more)
 mod queues;
 mod reach;
 mod readers;

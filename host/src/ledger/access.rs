@@ -5,16 +5,18 @@ use super::{Ledger, LedgerError};
 use redis::cmd;
 
 /// The commands of the scripts, and those beside them: on a key of the bookkeeping (`B`) or of data (`D`).
-const COMMANDS: [&str; 47] = [
+const COMMANDS: [&str; 49] = [
     "EXISTS B",
     "EXPIRE B 1",
     "HDEL B f",
+    "HEXISTS B f",
     "HGET B f",
     "HMGET B f",
     "HSCAN B 0",
     "HSET B f v",
     "HSTRLEN B f",
     "INFO",
+    "PING",
     "PERSIST B",
     "RENAME B D",
     "RPUSH B v",

@@ -37,9 +37,11 @@ impl Ledger {
     ) -> Result<KeyState, LedgerError> {
         let owners = self.names.owners_of(redis_key);
         let owner: Option<String> = self.ask(cmd("HGET").arg(owners).arg(redis_key)).await?;
-        let owned = match owner.as_deref().and_then(Owner::parse) {
+        let owned = match owner.as_deref().and_then(Owner::of_value) {
             None => Owned::ByNobody,
-            Some(owner) if owner.object == self.names.object(object) => Owned::ByItself,
+            Some(owner) if self.names.key_of_owner(&owner, redis_key) == Some(object) => {
+                Owned::ByItself
+            }
             Some(owner) => Owned::ByAnother(owner.object),
         };
         let remaining: i64 = self.ask(cmd("PTTL").arg(redis_key)).await?;

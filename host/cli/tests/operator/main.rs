@@ -114,6 +114,25 @@ async fn what_cannot_be_reached_is_named_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn doctor_names_what_redis_does_not_allow() {
+    let (s3, redis) = tokio::try_join!(S3::start(BUCKET), Redis::start()).unwrap();
+    let user = [
+        "ACL", "SETUSER", "small", "on", ">secret", "~*", "&*", "+@all", "-rename", "-pttl",
+    ];
+    redis.command(&user).await.unwrap();
+    let mut variables = variables(&s3, &redis);
+    variables.push(("REDIS_USERNAME".into(), "small".into()));
+    variables.push(("REDIS_PASSWORD".into(), "secret".into()));
+    let said = [
+        "✓ sign-in",
+        "as `small`",
+        "✗ acl",
+        "may not use PTTL, RENAME:",
+    ];
+    expect(&["doctor"], &variables, 1, &said).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn through_the_deployed_function_it_is_the_same() {
     let environment = Environment::start_with(program::bootstrap(), [("READ_ANY", "false")]);
     let environment = Arc::new(environment.await.unwrap());

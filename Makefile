@@ -152,9 +152,10 @@ package-%: $(PACKAGING)/.installed
 $(PACKAGING)/.installed: Makefile
 	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
 	python3 -m venv $(PACKAGING)
-	$(PACKAGING)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.15.2 zopfli==0.4.3 \
+	$(PACKAGING)/bin/pip install --quiet --disable-pip-version-check cargo-lambda==1.9.2 ziglang==0.15.2 \
 	  'cyclonedx-python-lib[json-validation]==11.12.0'
 	rustup target add x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu
+	@command -v advzip >/dev/null || $(MAKE) --no-print-directory install PACKAGE=advancecomp
 	@[ "$$(uname -m)" = aarch64 ] || command -v qemu-aarch64-static >/dev/null || $(MAKE) --no-print-directory install PACKAGE="qemu-user-static libc6-arm64-cross"
 	@touch $@
 

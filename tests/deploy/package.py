@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,16 +69,19 @@ def look_at(binary, content):
 
 def zipped(content):
     """The same zip for the same binary, as small as deflate can have it."""
-    from zopfli.zipfile import ZIP_DEFLATED, ZipFile, ZipInfo  # of `make package` alone
-
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "package.zip"
-        with ZipFile(file, "w", ZIP_DEFLATED, numiterations=5) as package:
-            entry = ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
+            entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o100755 << 16
-            entry.create_system = 3
-            entry.compress_type = ZIP_DEFLATED
+            entry.create_system = 3  # Unix, whose permissions these are
+            entry.compress_type = zipfile.ZIP_DEFLATED
             package.writestr(entry, content)
+        subprocess.run(["advzip", "--recompress", "--shrink-extra", "--quiet", file], check=True)
+        with zipfile.ZipFile(file) as package:
+            [entry] = package.infolist()
+            assert entry.external_attr >> 16 == 0o100755, "it could not be executed"
+            assert package.read(entry) == content
         return file.read_bytes()
 
 

@@ -96,7 +96,8 @@ impl S3 {
             key,
         };
         let origin = author.zip(self.object.etag).map(|(author, etag)| Origin {
-            change: change.clone(),
+            bucket: change.bucket.clone(),
+            key: change.key.clone(),
             etag,
             version_id: self.object.version_id.filter(|version| !version.is_empty()),
             author,

@@ -1,6 +1,5 @@
 //! Who has put an object, as its event says.
 
-use super::change::Change;
 use crate::text::clip_to;
 
 /// Bytes that are kept of a principal, and of an address: more would take a record of its own in Redis.
@@ -30,8 +29,10 @@ impl Author {
 /// Who has put which state of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// The object.
-    pub(super) change: Change,
+    /// The bucket, where the channel says which.
+    pub(super) bucket: Option<String>,
+    /// The object's key.
+    pub(super) key: String,
     /// Entity tag of what was put.
     pub(super) etag: String,
     /// Its version, where the bucket is versioned.
@@ -48,7 +49,7 @@ impl Origins {
     /// Of these origins, those that are of a bucket.
     pub fn in_bucket<'a>(origins: impl IntoIterator<Item = &'a Origin>, bucket: &str) -> Self {
         let ours = origins.into_iter().filter(|origin| {
-            let of = origin.change.bucket.as_deref();
+            let of = origin.bucket.as_deref();
             of.is_none_or(|of| of == bucket)
         });
         Self(ours.cloned().collect())
@@ -59,7 +60,7 @@ impl Origins {
     pub fn author(&self, key: &str, etag: &str, version_id: Option<&str>) -> Option<&Author> {
         let is_of = |origin: &&Origin| {
             let versions = origin.version_id.as_deref().zip(version_id);
-            origin.change.key == key
+            origin.key == key
                 && origin.etag == etag
                 && versions.is_none_or(|(one, other)| one == other)
         };
@@ -76,10 +77,8 @@ mod tests {
 
     fn origin(etag: &str, version_id: Option<&str>, principal: &str) -> Origin {
         Origin {
-            change: Change {
-                bucket: Some("config".into()),
-                key: "k".into(),
-            },
+            bucket: Some("config".into()),
+            key: "k".into(),
             etag: etag.into(),
             version_id: version_id.map(str::to_owned),
             author: Author::new(Some(principal), Some("10.0.0.1")).unwrap(),

@@ -22,6 +22,7 @@ mod forget;
 mod history;
 mod hostile;
 mod hostile_messages;
+mod interface;
 mod large;
 mod late_workers;
 mod ledger;

@@ -200,7 +200,7 @@ $(CARGO_DENY):
 	rm -rf target/tools/build
 
 # What only tests and demonstrations use, as `cargo tree` shows it: a package and its features.
-HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|divan|wat|trybuild|comfy-table) |^hyper(-util)? .*\bserver\b
+HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|wat|trybuild|comfy-table) |^hyper(-util)? .*\bserver\b
 
 .PHONY: lean
 lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links nothing of the tests into it
@@ -209,9 +209,30 @@ lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links
 	@tree=$$(cargo tree --quiet --edges normal,build --prefix none --format '{p} {f}' | sed 's/ (\*)$$//' | sort -u); \
 	  ! grep --extended-regexp '$(HARNESS)' <<< "$$tree" || { echo "is linked into the Lambda by a plain cargo build"; exit 1; }
 
+# The peer of the sandbox: its library from PyPI, and the same transform built for it.
+EXTISM := target/peers/extism
+
 .PHONY: bench
-bench: setup ## one object through the sandbox beside the same code native, and loading plugins
-	cargo bench --package redis-sync-tests
+bench: setup $(EXTISM)/.ready ## one table: each figure beside what nothing can be faster than and beside Extism; plots in docs/plots
+	cargo build --profile bench --package redis-sync --package redis-sync-tests --bin bootstrap
+	EXTISM_PYTHON=$(abspath $(EXTISM))/venv/bin/python EXTISM_PLUGIN=$(abspath $(EXTISM))/wasm32-wasip1/release/extism_peer.wasm \
+	  cargo bench --package redis-sync --package redis-sync-tests --bench sandbox --bench loading
+	python3 tests/benches/report.py target/bench docs/plots
+
+$(EXTISM)/.ready: $(wildcard tests/peers/extism/src/* tests/peers/extism/Cargo.*)
+	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
+	python3 -m venv $(EXTISM)/venv
+	$(EXTISM)/venv/bin/pip install --quiet --disable-pip-version-check extism==1.1.1 extism-sys==1.41.0
+	cargo build --quiet --locked --release --manifest-path tests/peers/extism/Cargo.toml --target wasm32-wasip1 \
+	  --target-dir $(EXTISM)
+	@touch $@
+
+# Instructions, which no other load on the machine changes. `make guard RECORD=1` takes the count as the new one.
+.PHONY: guard
+guard: setup ## counts the instructions of a few runs of a plugin, which may not be more than a tenth over the recorded ones
+	@command -v valgrind >/dev/null || $(MAKE) --no-print-directory install PACKAGE=valgrind
+	$(BUILD)
+	RECORD=$(RECORD) tests/guard/count.sh sandbox target/debug/one-run
 
 .PHONY: setup
 setup: target/.tools ## installs what is missing: the toolchain, the WebAssembly target, redis-server

@@ -201,7 +201,7 @@ $(CARGO_DENY):
 	rm -rf target/tools/build
 
 # What only tests and demonstrations use, as `cargo tree` shows it: a package and its features.
-HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|divan|wat|trybuild|comfy-table) |^hyper(-util)? .*\bserver\b
+HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|wat|trybuild|comfy-table) |^hyper(-util)? .*\bserver\b
 
 .PHONY: lean
 lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links nothing of the tests into it
@@ -221,10 +221,23 @@ look: setup ## the page of `redis-sync preview --html` in headless Chromium: tar
 	  --screenshot=target/look/preview.png file://$(CURDIR)/target/tmp/preview.html
 	@test -s target/look/preview.png && echo "look at target/look/preview.png"
 
+# The peer of the sandbox: its library from PyPI, and the same transform built for it.
+EXTISM := target/peers/extism
+
 .PHONY: bench
-bench: setup target/peers/.installed ## a table of figures, each beside its floor and its peer: events, full syncs, the sandbox, loading plugins
+bench: setup $(EXTISM)/.ready target/peers/.installed ## tables: each figure beside its floor and its peers; plots in docs/plots
 	cargo build --profile bench --package redis-sync --package redis-sync-tests --bin bootstrap
-	PEER=$(abspath target/peers/handler) cargo bench --package redis-sync-tests
+	EXTISM_PYTHON=$(abspath $(EXTISM))/venv/bin/python EXTISM_PLUGIN=$(abspath $(EXTISM))/wasm32-wasip1/release/extism_peer.wasm \
+	  PEER=$(abspath target/peers/handler) cargo bench --package redis-sync --package redis-sync-tests
+	python3 tests/benches/report.py target/bench docs/plots
+
+$(EXTISM)/.ready: $(wildcard tests/peers/extism/src/* tests/peers/extism/Cargo.*)
+	@python3 -c 'import ensurepip' 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE=python3-venv
+	python3 -m venv $(EXTISM)/venv
+	$(EXTISM)/venv/bin/pip install --quiet --disable-pip-version-check extism==1.1.1 extism-sys==1.41.0
+	cargo build --quiet --locked --release --manifest-path tests/peers/extism/Cargo.toml --target wasm32-wasip1 \
+	  --target-dir $(EXTISM)
+	@touch $@
 
 # A handler in Python to measure events against, as a program that a function can be.
 target/peers/.installed: tests/peers/handler/requirements.txt
@@ -234,6 +247,13 @@ target/peers/.installed: tests/peers/handler/requirements.txt
 	printf '#!/bin/sh\nexec "%s" "%s"\n' "$(abspath target/peers)/venv/bin/python" "$(abspath tests/peers/handler/handler.py)" > target/peers/handler
 	chmod +x target/peers/handler
 	@touch $@
+
+# Instructions, which no other load on the machine changes. `make guard RECORD=1` takes the count as the new one.
+.PHONY: guard
+guard: setup ## counts the instructions of a few runs of a plugin, which may not be more than a tenth over the recorded ones
+	@command -v valgrind >/dev/null || $(MAKE) --no-print-directory install PACKAGE=valgrind
+	$(BUILD)
+	RECORD=$(RECORD) tests/guard/count.sh sandbox target/debug/one-run
 
 .PHONY: setup
 setup: target/.tools ## installs what is missing: the toolchain, the WebAssembly target, redis-server

@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
 use std::slice;
 use std::time::Duration;
 use std::vec;
 
 use serde::Serialize;
 
+use crate::sorted::order;
 use crate::{Entry, Result, Value, bail, ensure};
 
 /// The Redis entries that an object stands for: all of them, each time.
@@ -141,23 +141,41 @@ impl Entries {
 
     /// Refuses what cannot be written, naming the key. The host would refuse it too, but knows less.
     pub(crate) fn check(&self) -> Result<()> {
-        let mut keys = BTreeSet::new();
+        if let Some(key) = self.repeated_key() {
+            bail!("there are two entries for the key `{key}`");
+        }
         for Entry { key, value, ttl } in self {
-            ensure!(
-                keys.insert(key),
-                "there are two entries for the key `{key}`"
-            );
             ensure!(
                 *ttl != Some(Duration::ZERO),
                 "entry `{key}` has a TTL of zero"
             );
             if let Value::SortedSet(members) = value
-                && members.values().any(|score| score.is_nan())
+                && members.iter().any(|(_, score)| score.is_nan())
             {
                 bail!("entry `{key}` has a score that is not a number");
             }
         }
         Ok(())
+    }
+}
+
+impl Entries {
+    fn repeated_key(&self) -> Option<&str> {
+        let keys = &self.entries;
+        if keys.is_sorted_by(|one, next| one.key < next.key) {
+            return None;
+        }
+        let key = |place: usize| keys.get(place).map(|entry| entry.key.as_str());
+        let order = order(keys.len(), &|one, other| key(one).cmp(&key(other)));
+        let mut previous = None;
+        for place in order {
+            let this = key(place);
+            if this == previous {
+                return this;
+            }
+            previous = this;
+        }
+        None
     }
 }
 

@@ -1,10 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Context, Result};
+use crate::{Context, Result, Sorted};
 
 /// One Redis key, what it holds, and for how long.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +78,12 @@ impl Entry {
     ) -> Self {
         Self::new(
             key,
-            Value::Set(members.into_iter().map(Into::into).collect()),
+            Value::Set(
+                members
+                    .into_iter()
+                    .map(|member| (member.into(), ()))
+                    .collect(),
+            ),
         )
     }
 
@@ -119,13 +123,13 @@ pub enum Value {
     /// A string.
     Bytes(Vec<u8>),
     /// A hash: values by field.
-    Hash(BTreeMap<String, Vec<u8>>),
+    Hash(Sorted<String, Vec<u8>>),
     /// A list.
     List(Vec<Vec<u8>>),
     /// A set.
-    Set(BTreeSet<Vec<u8>>),
+    Set(Sorted<Vec<u8>, ()>),
     /// A sorted set: scores by member.
-    SortedSet(BTreeMap<Vec<u8>, f64>),
+    SortedSet(Sorted<Vec<u8>, f64>),
 }
 
 impl Value {
@@ -140,7 +144,10 @@ impl Value {
     /// The text of a hash's field, where it is a hash that has the field, and text.
     pub fn field(&self, field: &str) -> Option<&str> {
         match self {
-            Self::Hash(fields) => std::str::from_utf8(fields.get(field)?).ok(),
+            Self::Hash(fields) => {
+                let (_, value) = fields.iter().find(|(name, _)| name == field)?;
+                std::str::from_utf8(value).ok()
+            }
             _ => None,
         }
     }
@@ -167,7 +174,7 @@ impl fmt::Debug for Value {
                 formatter.write_str("Set ")?;
                 formatter
                     .debug_set()
-                    .entries(members.iter().map(|member| Shown(member)))
+                    .entries(members.iter().map(|(member, ())| Shown(member)))
                     .finish()
             }
             Self::SortedSet(members) => {
@@ -194,6 +201,7 @@ impl fmt::Debug for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn parts_of_a_second_count_as_a_whole_one() {

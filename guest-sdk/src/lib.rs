@@ -71,6 +71,7 @@ pub use crate::entries::Entries;
 pub use crate::entry::{Entry, Value};
 pub use crate::object::Object;
 pub use crate::run::run;
+pub use crate::sorted::Sorted;
 
 mod entries;
 mod entry;
@@ -79,6 +80,7 @@ pub mod log;
 mod object;
 mod run;
 pub mod settings;
+mod sorted;
 mod text;
 
 #[cfg(target_family = "wasm")]

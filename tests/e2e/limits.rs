@@ -62,6 +62,15 @@ async fn memory_over_the_limit_leaves_the_old_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn memory_that_a_plugin_gives_back_is_there_for_it_again() {
+    let environment = environment(&[("MEMORY_LIMIT_MIB", "2")]).await;
+    // It takes eight times the limit, a few hundred kilobytes at a time.
+    let body = json!({"do": "churn", "rounds": 20_000}).to_string();
+    environment.upload("flags/a.json", body).await.unwrap();
+    assert_held(&environment, json!({"intact": "1907"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn output_over_the_limit_leaves_the_old_value() {
     let reason = "returned more than 1000 bytes on `flags/bad.json` (raise MAX_OUTPUT_BYTES)";
     fails(

@@ -24,6 +24,7 @@ mod frozen;
 mod history;
 mod hostile;
 mod hostile_messages;
+mod interface;
 mod kept_plugin_list;
 mod large;
 mod late_workers;

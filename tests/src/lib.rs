@@ -4,6 +4,7 @@
 pub mod bookkeeping;
 pub mod compiled;
 pub mod connection;
+pub mod figures;
 mod frame;
 pub mod gate;
 pub mod guest;

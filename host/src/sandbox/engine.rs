@@ -2,7 +2,8 @@
 
 use super::limits::MAX_WASM_STACK;
 use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result, WasmFeatures,
+    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
+    WasmFeatures,
 };
 
 /// Core instances in one component. A Rust plugin has 3, one made by `componentize-py` about 30.
@@ -57,6 +58,9 @@ fn config(concurrency: usize) -> Config {
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_backtrace_max_frames(None)
+        // Nobody walks the guests' stacks: what that needs would be a third of an artifact.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(concurrency)));
     config
 }
@@ -80,6 +84,8 @@ fn pool(concurrency: usize) -> PoolingAllocationConfig {
         .total_tables(components.saturating_mul(MAX_TABLES))
         .table_elements(MAX_TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEEP_RESIDENT)
+        // Where the kernel can say which pages were written to, only those are reset.
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(64 << 10);
     pool
 }

@@ -33,7 +33,7 @@ pub(super) struct Program(InstancePre<State>);
 /// Everything that a program can import.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     let mut linker = Linker::new(engine);
-    p1::add_to_linker_sync(&mut linker, |state: &mut State| &mut state.wasi)?;
+    p1::add_to_linker_sync(&mut linker, State::wasi)?;
     linker.allow_shadowing(true);
     linker.func_wrap(WASI, "poll_oneoff", poll)?;
     linker.func_wrap(WASI, "random_get", random)?;

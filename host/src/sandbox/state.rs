@@ -22,8 +22,11 @@ use wasmtime_wasi::{WasiCtxBuilder, WasiView};
 
 /// What the host keeps for one run, next to the guest's own memory.
 pub(super) struct State {
-    /// What WASI gives a program: streams, arguments, environment.
-    pub(super) wasi: WasiP1Ctx,
+    /// What WASI gives a program: streams, arguments, environment. Most transforms never ask for it,
+    /// and making it takes as long as a small one runs.
+    wasi: Option<WasiP1Ctx>,
+    /// Where the wall clock stands.
+    time: Duration,
     /// What it may still grow by.
     pub(super) memory: RunMemory,
     /// Where memory is taken.
@@ -54,10 +57,20 @@ impl State {
             Kind::Command => Stream::to_output(input.limits.output_bytes, &room),
         };
         let clock = Counter::default();
-        let mut wasi = context(input, kind, &clock, &stdout, &stderr);
-        wasi.ctx().table.set_max_capacity(MAX_HANDLES);
+        let time = Duration::from_millis(input.object.last_modified);
+        let wasi = (kind == Kind::Command).then(|| {
+            let mut builder = context(time, &stdout, &stderr);
+            limited(
+                builder
+                    .monotonic_clock(clock.clone())
+                    .stdin(MemoryInputPipe::new(input.object.body.clone()))
+                    .args(&[input.plugin, &input.object.key])
+                    .envs(&environment(input.object, input.settings)),
+            )
+        });
         Self {
             wasi,
+            time,
             memory: RunMemory::new(input.limits.memory_bytes, room.clone()),
             room,
             deadline: None,
@@ -69,15 +82,22 @@ impl State {
             stderr,
         }
     }
+
+    /// WASI, which is made when it is first asked for.
+    pub(super) fn wasi(&mut self) -> &mut WasiP1Ctx {
+        self.wasi_and_clock().0
+    }
+
+    /// WASI, and the monotonic clock beside it.
+    pub(super) fn wasi_and_clock(&mut self) -> (&mut WasiP1Ctx, &Counter) {
+        let (time, stdout, stderr) = (self.time, &self.stdout, &self.stderr);
+        let make = || limited(&mut context(time, stdout, stderr));
+        (self.wasi.get_or_insert_with(make), &self.clock)
+    }
 }
 
-fn context(
-    input: &Input<'_>,
-    kind: Kind,
-    clock: &Counter,
-    stdout: &Stream,
-    stderr: &Stream,
-) -> WasiP1Ctx {
+/// What every plugin finds: streams of ours, no network, a clock that stands.
+fn context(time: Duration, stdout: &Stream, stderr: &Stream) -> WasiCtxBuilder {
     let mut builder = WasiCtxBuilder::new();
     builder
         .stdout(stdout.clone())
@@ -85,17 +105,14 @@ fn context(
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false)
-        .wall_clock(StandingClock(Duration::from_millis(
-            input.object.last_modified,
-        )));
-    if kind == Kind::Command {
-        builder
-            .monotonic_clock(clock.clone())
-            .stdin(MemoryInputPipe::new(input.object.body.clone()))
-            .args(&[input.plugin, &input.object.key])
-            .envs(&environment(input.object, input.settings));
-    }
-    builder.build_p1()
+        .wall_clock(StandingClock(time));
+    builder
+}
+
+fn limited(builder: &mut WasiCtxBuilder) -> WasiP1Ctx {
+    let mut wasi = builder.build_p1();
+    wasi.ctx().table.set_max_capacity(MAX_HANDLES);
+    wasi
 }
 
 /// A command's environment: the object's, then the route's settings, which win.

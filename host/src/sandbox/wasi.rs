@@ -66,9 +66,10 @@ fn link_program(linker: &mut Linker<State>) -> Result<()> {
 /// All of these are derived from the object and the module.
 fn link_clocks_and_random(linker: &mut Linker<State>) -> Result<()> {
     clocks::wall_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;
-    monotonic_clock::add_to_linker::<State, CountingClock>(linker, |state| ClockView {
-        counter: &state.clock,
-        table: state.wasi.ctx().table,
+    monotonic_clock::add_to_linker::<State, CountingClock>(linker, |state| {
+        let (wasi, counter) = state.wasi_and_clock();
+        let table = wasi.ctx().table;
+        ClockView { counter, table }
     })?;
     random::add_to_linker::<State, Seeded>(linker, |state| &mut state.random)?;
     insecure::add_to_linker::<State, Seeded>(linker, |state| &mut state.random)?;
@@ -105,12 +106,12 @@ impl HasData for Table {
 
 impl WasiView for State {
     fn ctx(&mut self) -> wasmtime_wasi::WasiCtxView<'_> {
-        self.wasi.ctx()
+        self.wasi().ctx()
     }
 }
 
 impl State {
     fn table(&mut self) -> &mut ResourceTable {
-        self.wasi.ctx().table
+        self.wasi().ctx().table
     }
 }

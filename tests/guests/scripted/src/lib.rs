@@ -32,6 +32,8 @@ enum Act {
     Spin,
     /// Take memory without end.
     Grow,
+    /// Take pieces of memory and give them back over and over, then yield how many were as they were left.
+    Churn { rounds: u32 },
     /// Yield one value of so many bytes.
     Flood { bytes: usize },
     /// Call itself without end.
@@ -75,6 +77,7 @@ fn scripted(object: &Object) -> Result<Entries> {
                 taken.push(black_box(vec![1_u8; 1 << 20]));
             }
         }
+        Act::Churn { rounds } => Ok(Entries::new().text("intact", churn(rounds).to_string())),
         Act::Flood { bytes } => Ok(Entries::new().bytes("flood", vec![b'x'; bytes])),
         Act::Recurse => Ok(Entries::new().text("depth", recurse(1).to_string())),
         Act::Log { lines } => {
@@ -88,6 +91,31 @@ fn scripted(object: &Object) -> Result<Entries> {
         }
         Act::Observe => observe(object),
     }
+}
+
+/// A hundred pieces at a time, each of which is filled, grown and looked at before it is given back.
+fn churn(rounds: u32) -> usize {
+    let mut pieces: [Vec<u8>; 100] = std::array::from_fn(|_| Vec::new());
+    let (mut intact, mut number) = (0, 1_u32);
+    for round in 0..rounds {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (place, bytes) = ((number >> 24) as usize, ((number >> 16) & 0xfff) as usize);
+        let Some(piece) = pieces.get_mut(place) else {
+            continue;
+        };
+        let is_whole = |piece: &Vec<u8>| piece.iter().all(|byte| Some(byte) == piece.first());
+        if piece.len() > 8000 {
+            intact += usize::from(is_whole(&std::mem::take(piece)));
+            continue;
+        }
+        let mark = piece.first().copied().unwrap_or(round.to_le_bytes()[0]);
+        piece.resize(piece.len() + bytes, mark);
+        if bytes & 7 == 0 {
+            *piece = vec![mark; bytes];
+            intact += usize::from(black_box(vec![0_u8; bytes]).iter().all(|byte| *byte == 0));
+        }
+    }
+    intact
 }
 
 fn entry((key, content): (String, Content)) -> Entry {

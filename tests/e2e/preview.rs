@@ -183,8 +183,8 @@ async fn a_preview_goes_page_by_page_and_a_sample_is_always_the_same() {
     // 20 objects whose changes are more than an answer has.
     for number in 0..20 {
         let key = format!("flags/{number:02}");
-        let name = format!("{key}{}", "k".repeat(300));
-        let own = many(&name, 800, "v");
+        let name = format!("{key}{}", "k".repeat(3000));
+        let own = many(&name, 120, "v");
         environment.s3.put(&key, own);
     }
     let (mut pages, mut seen, mut after) = (0, Vec::new(), String::new());

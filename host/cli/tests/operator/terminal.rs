@@ -22,7 +22,7 @@ struct Terminal {
 impl Terminal {
     fn open(words: &str, variables: &[(String, String)]) -> Self {
         let mut command = Command::new("script");
-        let line = format!("stty cols 100; {PROGRAM} {words}");
+        let line = format!("stty cols 100; exec {PROGRAM} {words}");
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
         surround(&mut command, variables);
         let path = std::env::var("PATH").unwrap();

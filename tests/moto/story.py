@@ -25,7 +25,6 @@ def client(service):
 
 
 s3, sqs, events = (client(service) for service in ("s3", "sqs", "events"))
-# One server for all tests of this process: each story begins anew.
 s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
 
@@ -58,6 +57,7 @@ def put(objects):
 
 
 def delete(key):
+    """moto tells EventBridge of no deletion."""
     s3.delete_object(Bucket=BUCKET, Key=key)
 
 

@@ -129,7 +129,7 @@ async fn events_of_another_bucket_are_refused_by_its_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_payloads_are_refused_with_what_was_expected() {
     let environment = environment(&[]).await;
-    let unknown = "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {\"read\": KEY}, {\"explain\": KEY}, {\"sync\": {}}, {\"forget\": {\"bucket\": NAME}}, {\"status\": {}}";
+    let unknown = "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {\"read\": KEY}, {\"explain\": KEY}, {\"sync\": {}}, {\"preview\": {\"module\": KEY}}, {\"forget\": {\"bucket\": NAME}}, {\"status\": {}}";
     let table = [
         (json!(null), unknown),
         (json!([1, 2]), unknown),

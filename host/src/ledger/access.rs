@@ -5,7 +5,7 @@ use super::{Ledger, LedgerError};
 use redis::cmd;
 
 /// The commands of the scripts, and those beside them: on a key of the bookkeeping (`B`) or of data (`D`).
-const COMMANDS: [&str; 49] = [
+const COMMANDS: [&str; 52] = [
     "EXISTS B",
     "EXPIRE B 1",
     "HDEL B f",
@@ -53,7 +53,10 @@ const COMMANDS: [&str; 49] = [
     "ZADD D 0 m",
     "ZCARD D",
     "ZRANGE D 0 1",
+    "GETRANGE D 0 1",
     "HSCAN D 0",
+    "SSCAN D 0",
+    "ZSCAN D 0",
     "EVALSHA 0 0",
 ];
 
@@ -104,7 +107,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    /// What stands in quotes after `call(` or `call_with(…, `.
+    /// What stands in quotes after `call(` or `call_with(…, `: `COUNT` is none, where a variable has the command.
     fn called(script: &str) -> impl Iterator<Item = &str> {
         let calls = script.split("call").skip(1);
         let arguments = calls.filter_map(|call| call.split_once(')').map(|(inner, _)| inner));
@@ -122,7 +125,7 @@ mod tests {
         let mut found = 0;
         for file in std::fs::read_dir(folder).unwrap() {
             let script = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            for command in called(&script).filter(|command| *command != "PUBLISH") {
+            for command in called(&script).filter(|word| !["PUBLISH", "COUNT"].contains(word)) {
                 found += 1;
                 assert!(known.contains(command), "{command}");
             }

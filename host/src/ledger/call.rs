@@ -13,7 +13,7 @@ macro_rules! script {
                 $(include_str!(concat!("lua/", $file)),)+
             );
             #[cfg(test)]
-            let text = &super::script_tests::with_mutant(text);
+            let text = &with_mutant(text);
             Script::new(text)
         })
     };
@@ -38,6 +38,15 @@ pub(super) static ACCESS: LazyLock<Script> = script!("access.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
 pub(super) static NOTE: LazyLock<Script> = script!("note.lua");
 pub(super) static DIGEST: LazyLock<Script> = script!("digest.lua");
+
+/// A script, or the careless variant of it that the environment names: `tests/mutants` finds out so which of these tests
+/// notice it.
+#[cfg(test)]
+fn with_mutant(script: &str) -> String {
+    let mutant = redis_sync_local::Mutant::of_environment();
+    let mutated = mutant.and_then(|mutant| mutant.applied_to(script));
+    mutated.unwrap_or_else(|| script.to_owned())
+}
 
 /// One call of a script.
 #[derive(Clone)]

@@ -1,7 +1,8 @@
 //! Whether Redis still holds what records say.
 
 use super::owner::Owner;
-use super::record::{KEY_FIELDS, KeyFields, Record, keys};
+use super::record::Record;
+use super::record::fields::{KEY_FIELDS, KeyFields, keys};
 use super::{Ledger, LedgerError};
 use redis::cmd;
 

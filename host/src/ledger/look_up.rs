@@ -3,9 +3,8 @@
 use super::call::{Call, FAIL};
 use super::names::Names;
 use super::owner::Owner;
-use super::record::{
-    FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, Record, keys, milliseconds_now,
-};
+use super::record::fields::{FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, keys};
+use super::record::{Record, milliseconds_now};
 use super::uploads::Upload;
 use super::{Ledger, LedgerError, PluginUsed};
 use redis::cmd;

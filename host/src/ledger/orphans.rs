@@ -6,7 +6,8 @@
 
 use super::call::{Call, REMOVE_ORPHANS};
 use super::owner::Owner;
-use super::record::{FIELDS, Fields, Record};
+use super::record::Record;
+use super::record::fields::{FIELDS, Fields};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use std::collections::{BTreeMap, HashSet};

@@ -1,7 +1,8 @@
 //! What is to be committed, and what became of it.
 
 use super::packed::{is_large, largest_element};
-use super::record::{Commit, Record, Source, raw};
+use super::record::fields::raw;
+use super::record::{Commit, Record, Source};
 use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, EntrySet};
 

@@ -2,9 +2,7 @@
 //!
 //! How its fields are written is in [`fields`].
 
-mod fields;
-
-pub(super) use fields::{FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, keys, raw};
+pub(super) mod fields;
 
 use crate::event::Author;
 use serde::{Deserialize, Serialize};

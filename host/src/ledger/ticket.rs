@@ -3,7 +3,8 @@
 use super::call::{self, Call, TICKET};
 use super::generation::Generation;
 use super::proposal::Ticket;
-use super::record::{FIELDS, Fields, KEY_FIELDS, Record, keys};
+use super::record::Record;
+use super::record::fields::{FIELDS, Fields, KEY_FIELDS, keys};
 use super::{Ledger, LedgerError};
 
 /// Tickets taken in one round trip.

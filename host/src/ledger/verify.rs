@@ -2,7 +2,8 @@
 
 use super::call::{Call, DIGEST};
 use super::intact::fitting;
-use super::record::{KEY_FIELDS, KeyFields, Record, keys};
+use super::record::Record;
+use super::record::fields::{KEY_FIELDS, KeyFields, keys};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use crate::entry::content::{self, Content, Recorded};

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -82,7 +83,7 @@ impl Compiler {
             .map_err(|error| no_child(&error))?;
         self.explain(status, &words)?;
         let sandbox = Arc::clone(sandbox);
-        invocation::spawn_blocking(move || sandbox.map(&artifact.path))
+        invocation::spawn_blocking(move || sandbox.map(&artifact.path()))
             .await
             .map_err(|_| PluginError::Crashed)?
             .map_err(|error| PluginError::invalid(error.to_string()))
@@ -161,9 +162,9 @@ fn no_child(error: &io::Error) -> PluginError {
     PluginError::NoChild(error.to_string().into())
 }
 
-/// A file for machine code, which goes when this is dropped: what is mapped of it stays mapped.
+/// A file for machine code. It has no name any more when it is written to, so that nothing of it is left
+/// however this process ends; what is mapped of it stays mapped.
 struct Artifact {
-    path: PathBuf,
     file: File,
 }
 
@@ -177,13 +178,13 @@ impl Artifact {
             .create_new(true)
             .mode(0o600)
             .open(&path)?;
-        Ok(Self { path, file })
+        std::fs::remove_file(&path)?;
+        Ok(Self { file })
     }
-}
 
-impl Drop for Artifact {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+    /// Where this process finds it.
+    fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
     }
 }
 

@@ -7,6 +7,7 @@ mod candidate;
 mod globs;
 pub mod manifest;
 mod plugin_list;
+mod plugin_of;
 
 pub use candidate::{Candidate, CandidateModule};
 pub use globs::KeyGlobs;

@@ -9,26 +9,19 @@ use super::call::Call;
 use super::connection::Connection;
 use super::names::Names;
 use super::proposal::{Proposal, Ticket, Write};
-use super::record::{FIELDS, KEY_FIELDS, Record, Source, keys};
+use super::record::fields::{FIELDS, KEY_FIELDS, keys};
+use super::record::{Record, Source};
 use super::request::{CommitOptions, Request, Share};
 use super::stage::Staged;
 use crate::entry::{Entry, EntrySet, Value as EntryValue};
 use redis::Script;
-use redis_sync_local::{Mutant, Redis};
+use redis_sync_local::Redis;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Fields of a record that say nothing about the protocol.
 const DESCRIPTIONS: [&str; 5] = ["s", "e", "p", "q", "r"];
-
-/// A script, or the careless variant of it that the environment names: `tests/mutants` finds out so which of these tests
-/// notice it.
-pub(super) fn with_mutant(script: &str) -> String {
-    let mutant = Mutant::of_environment();
-    let mutated = mutant.and_then(|mutant| mutant.applied_to(script));
-    mutated.unwrap_or_else(|| script.to_owned())
-}
 
 /// A Redis server, and a connection to it.
 struct Server {

@@ -60,6 +60,7 @@ async fn of_one(objects: usize, keys: usize) -> (usize, usize) {
 
 /// Fails where a field of a record is longer than 64 bytes: Redis then keeps the hash as a table.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "the figures of a measurement")]
 async fn what_an_object_costs_in_redis_is_bounded() {
     let objects = std::env::var("REDIS_MEMORY_OBJECTS").ok();
     let objects = objects

@@ -84,9 +84,9 @@ fn valid(line: &str) -> Value {
 }
 
 /// The names of a line's metrics that have just these dimensions.
-fn with_dimensions(line: &Value, dimensions: Value) -> BTreeSet<&str> {
+fn with_dimensions<'a>(line: &'a Value, dimensions: &Value) -> BTreeSet<&'a str> {
     let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap().iter();
-    let mine = directives.filter(|directive| directive["Dimensions"] == dimensions);
+    let mine = directives.filter(|directive| directive["Dimensions"] == *dimensions);
     mine.flat_map(|directive| directive["Metrics"].as_array().unwrap())
         .map(|metric| metric["Name"].as_str().unwrap())
         .collect()
@@ -155,14 +155,14 @@ fn what_has_objectives_is_told_by_route_where_the_manifest_names_it() {
     let (unnamed, named) = (valid(unnamed), valid(named));
     let function = serde_json::json!([["FunctionName"]]);
     assert_eq!(
-        with_dimensions(&unnamed, function.clone()),
+        with_dimensions(&unnamed, &function),
         ["Freshness", "RunTime"].into()
     );
-    assert_eq!(with_dimensions(&named, function), ["RunTime"].into());
+    assert_eq!(with_dimensions(&named, &function), ["RunTime"].into());
     let both = serde_json::json!([["FunctionName"], ["FunctionName", "Route"]]);
-    assert_eq!(with_dimensions(&named, both), ["Freshness"].into());
+    assert_eq!(with_dimensions(&named, &both), ["Freshness"].into());
     let route = serde_json::json!([["FunctionName", "Route"]]);
-    assert_eq!(with_dimensions(&named, route), ["ObjectsFailed"].into());
+    assert_eq!(with_dimensions(&named, &route), ["ObjectsFailed"].into());
     assert_eq!(
         (&named["Route"], &named["Freshness"]),
         (&"flags/".into(), &1500.0.into())

@@ -5,7 +5,7 @@ use tracing::{Level, Metadata};
 /// Whose lines are written at every level.
 const OWN_TARGETS: [&str; 3] = ["redis_sync", "bootstrap", "plugin"];
 
-/// Where lambda_runtime writes an error that a handler returned, which is written where it is handled.
+/// Where `lambda_runtime` writes an error that a handler returned, which is written where it is handled.
 const TOLD_TWICE: &str = "lambda_runtime::layers::panic";
 
 /// Whether a line may be written, whatever the filter says.

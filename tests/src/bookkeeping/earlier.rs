@@ -97,7 +97,7 @@ async fn rewrite_owners(
                     .arg(name)
                     .arg(key)
                     .query_async::<()>(link)
-                    .await?
+                    .await?;
             }
         }
     }

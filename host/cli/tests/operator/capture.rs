@@ -15,7 +15,7 @@ fn fuel(environment: &Environment, key: &str) -> u64 {
     let of_object = lines.filter(|line| line["object"] == key);
     of_object
         .filter_map(|line| line["fuel"].as_u64())
-        .last()
+        .next_back()
         .unwrap()
 }
 

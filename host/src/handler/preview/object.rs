@@ -220,8 +220,8 @@ impl Previewed {
 
     /// An object that would fail.
     #[cfg(test)]
-    pub(super) fn failed(key: String, why: String) -> Self {
-        Self::unchanged(key).and_fails(&why)
+    pub(super) fn failed(key: String, why: &str) -> Self {
+        Self::unchanged(key).and_fails(why)
     }
 
     /// It would fail: nothing would change.

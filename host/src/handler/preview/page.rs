@@ -112,7 +112,7 @@ mod tests {
     fn a_page_ends_where_the_answer_would_become_too_large() {
         let request = PreviewRequest::default();
         let mut page = Page::new(&request);
-        let object = |number: usize| Previewed::failed(format!("{number:05}"), "x".repeat(1000));
+        let object = |number: usize| Previewed::failed(format!("{number:05}"), &"x".repeat(1000));
         let taken = (0..10_000).take_while(|number| page.add(Some(object(*number))));
         let taken = taken.count();
         assert!(page.has_got_on());

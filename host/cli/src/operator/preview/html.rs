@@ -35,7 +35,7 @@ impl Display for Text<'_> {
                 '"' => formatter.write_str("&quot;")?,
                 '\'' => formatter.write_str("&#39;")?,
                 letter if letter.is_control() && letter != '\n' => {
-                    formatter.write_str("\u{fffd}")?
+                    formatter.write_str("\u{fffd}")?;
                 }
                 letter => formatter.write_char(letter)?,
             }

@@ -34,6 +34,7 @@ use crate::event::SyncRequest;
 use crate::full_sync::{self, Compare, Mode, Span, Summary};
 use crate::invocation;
 use crate::ledger::{KeptSync, LedgerError};
+use crate::metrics::Count;
 use crate::pipeline::{Pipeline, Rerun};
 use crate::report::Outcome;
 use serde::Serialize;
@@ -125,6 +126,7 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant) -> E
     let next = next(pipeline, request, &mut summary).await;
     if !request.dry_run {
         invocation::count_sync(is_complete);
+        invocation::count(Count::Drifted, summary.drifted);
     }
     tracing::info!(prefix = request.prefix, after = request.after, summary = %summary, "full sync ended");
     Ended { summary, next }

@@ -112,7 +112,7 @@ kind! {
     CompiledHits = (Unit::Count, Always, "Modules whose machine code was there already."),
     CommitRetries = (Unit::Count, Always, "Evaluations that were made again, since something changed before their commit."),
     BudgetRefusals = (Unit::Count, Always, "Work that was refused for want of memory: it can never fit, or there was none in time."),
-    Drifted = (Unit::Count, IfAny, "Redis keys that were not as they are recorded; only a sync with `verify` looks."),
+    Drifted = (Unit::Count, IfAny, "Objects whose Redis keys were not as they are recorded, found by a full sync."),
     SyncCompleted = (Unit::Count, IfAny, "1 where a full sync reached the end and nothing failed, 0 where not; not there where none ran."),
     FailedRoute = (Unit::Count, IfAny, "Objects that failed: `routes.toml`, or what their route asks for, is not valid."),
     FailedModule = (Unit::Count, IfAny, "Objects that failed: their plugin cannot be loaded."),

@@ -3,7 +3,6 @@
 use super::*;
 use crate::plugin::tests::{OTHER, compiler, module, sandbox};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use tempfile::TempDir;
 
 const LIMITS: CompileLimits = CompileLimits {

@@ -174,8 +174,10 @@ LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS 
 
 .PHONY: lint
 lint: target/.luacheck ## the scripts of the ledger, each with its prelude
-	cd $(SCRIPTS) && for script in ticket announce finish fail remove_orphans release unreserve raise digest note access; do \
+	cd $(SCRIPTS) && for script in announce finish fail remove_orphans release unreserve raise digest note access; do \
 	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
+	cd $(SCRIPTS) && for script in ticket generation; do \
+	  cat prelude.lua generation_prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in check reserve; do \
 	  cat prelude.lua commit_prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in commit apply; do \

@@ -21,8 +21,8 @@ local function add(text)
   visited = visited + 1
 end
 
-local function number_bytes(number)
-  return struct.pack('<I4', number)
+local function number_bytes(value)
+  return struct.pack('<I4', value)
 end
 
 local function score_bytes(text)

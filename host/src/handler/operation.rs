@@ -1,6 +1,6 @@
 //! Direct calls by an operator.
 //!
-//! `{"sync": …}` is in [`sync`], `{"preview": …}` in [`preview`].
+//! `{"sync": …}` is in [`sync`], `{"preview": …}` in [`preview`](mod@preview).
 //!
 //! `{"status": {}}` answers
 //!

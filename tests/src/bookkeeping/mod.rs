@@ -7,6 +7,7 @@
 //! - `redis-sync:object:config/<object>`: a hash, the object's record;
 //! - `redis-sync:index:config`: a sorted set of the objects that are in the bucket;
 //! - `redis-sync:generation:config`: a number that is raised for every change of a plugin;
+//! - `redis-sync:progress:config`: notes that a failover may bring back, and that end by themselves in six hours;
 //! - `redis-sync:stage:<number>`: a large value that waits for its commit.
 //!
 //! Where data keys have a prefix, `config@<prefix>` stands for `config`.

@@ -77,7 +77,7 @@ impl Bookkeeping {
                     self.indexed.extend(objects);
                 }
                 // It means nothing to the state of any object.
-                ("generation", BUCKET) => {}
+                ("generation" | "progress", BUCKET) => {}
                 ("object", object) => {
                     let record = record(&mut link, &name, slot).await?;
                     self.records.insert(object.to_owned(), record);

@@ -1,6 +1,8 @@
 //! End to end: the real `bootstrap` behind a Runtime API, a real Redis, S3 over HTTP, guests
 //! compiled from source.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+// The future of an invocation has in it those of everything that may be done for one.
+#![recursion_limit = "256"]
 
 mod answers;
 mod batches;

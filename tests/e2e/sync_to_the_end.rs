@@ -203,7 +203,7 @@ async fn with_a_queue_a_sync_sends_itself_the_rest() {
         environment.s3.put(&format!("a/{number:04}"), "quick");
     }
     let read = environment.s3.park(Operation::GetObject, "a/0000");
-    let syncing = within(&environment, json!({}), 25);
+    let syncing = within(&environment, json!({}), 15);
     let second_page = async {
         read.reached().await;
         environment.s3.inject(Fault {
@@ -216,11 +216,9 @@ async fn with_a_queue_a_sync_sends_itself_the_rest() {
     let (report, ()) = tokio::join!(syncing, second_page);
     let report = report.unwrap();
     let said = report["message"].as_str().unwrap();
+    // What was due when half of the time was over is in the queue too, if anything was.
     assert!(said.starts_with("1000 objects: "), "{said}");
-    assert!(
-        said.ends_with(" queued; the rest is in the queue"),
-        "{said}"
-    );
+    assert!(said.ends_with("; the rest is in the queue"), "{said}");
     assert_eq!(report["status"], "success", "{report}");
     environment.s3.clear_faults();
     drop(read);

@@ -5,9 +5,8 @@ use crate::program;
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::handler;
-use redis_sync::pipeline::{Pipeline, Rerun};
+use redis_sync::pipeline::Pipeline;
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
 use std::sync::Arc;
@@ -86,12 +85,13 @@ impl Host {
     ///
     /// What failed.
     pub async fn full_sync(&self) -> Result<(), String> {
-        let (mode, deadline) = (Mode::Write(Rerun::IfChanged), Instant::now() + SYNC_LIMIT);
-        let span = Span::under("");
-        let summary = full_sync::run(&self.0, &span, mode, Compare::Keys, deadline);
-        let summary = Box::pin(summary).await;
-        let message = format!("the sync: {summary}, {:?}", summary.failures);
-        summary.is_success().then_some(()).ok_or(message)
+        let deadline = Instant::now() + SYNC_LIMIT;
+        let answer = Box::pin(handler::answer(&self.0, r#"{"sync": {}}"#, deadline)).await;
+        let answer = answer.map_err(|error| format!("the sync: {error}"))?;
+        let is_success = answer["status"] == "success";
+        is_success
+            .then_some(())
+            .ok_or(format!("the sync: {answer}"))
     }
 }
 

@@ -2,14 +2,11 @@
 
 use crate::Ended;
 use crate::problem::{Advise, problem};
-use crate::project::{Language, write};
+use crate::project::{Language, Sdk, write};
 use crate::screen::{GREEN, Screen, styled};
 use anyhow::Result;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-
-/// The SDK of a project that is not told another.
-const SDK: &str = "{ git = \"https://github.com/redis-sync/redis-sync\" }";
 
 /// What `new` is told.
 #[derive(clap::Args, Debug)]
@@ -25,7 +22,7 @@ pub(crate) struct Args {
     /// What it is to be written in
     #[arg(long, value_enum, default_value = "rust")]
     lang: Language,
-    /// A checkout of Redis Sync whose SDK is used; of Rust only
+    /// A checkout of Redis Sync whose SDK is used, in place of a copy in the project; of Rust only
     #[arg(long, value_name = "PATH")]
     sdk: Option<PathBuf>,
 }
@@ -33,8 +30,8 @@ pub(crate) struct Args {
 /// Makes a folder with a transform, its tests, a sample and a README.
 pub(crate) fn new(args: &Args, screen: &Screen) -> Result<Ended> {
     let sdk = match &args.sdk {
-        Some(path) => from_checkout(path)?,
-        None => SDK.to_owned(),
+        Some(path) => Sdk::At(from_checkout(path)?),
+        None => Sdk::Own,
     };
     let folder = Path::new(&args.name);
     write(folder, &args.name, args.lang, &sdk)?;
@@ -50,8 +47,8 @@ pub(crate) fn new(args: &Args, screen: &Screen) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-/// What a manifest says of the SDK in a checkout.
-fn from_checkout(path: &Path) -> Result<String> {
+/// Where a checkout has the SDK.
+fn from_checkout(path: &Path) -> Result<PathBuf> {
     let next = "--sdk is a checkout of Redis Sync, or its folder guest-sdk";
     let path = path
         .canonicalize()
@@ -61,7 +58,6 @@ fn from_checkout(path: &Path) -> Result<String> {
         let manifest = std::fs::read_to_string(place.join("Cargo.toml")).unwrap_or_default();
         manifest.contains("name = \"redis-sync-guest\"")
     };
-    let sdk = places.iter().find(is_sdk);
-    let sdk = sdk.ok_or_else(|| problem(format!("there is no SDK at {}", path.display()), next))?;
-    Ok(format!("{{ path = {:?} }}", sdk.display().to_string()))
+    let sdk = places.iter().find(is_sdk).cloned();
+    sdk.ok_or_else(|| problem(format!("there is no SDK at {}", path.display()), next))
 }

@@ -304,6 +304,10 @@ impl Player {
             for other in self.prefixes.iter().filter(|other| *other != prefix) {
                 kept = kept.without(other);
             }
+            if !progress.needs_sync {
+                // A command that was repeated late may have noted again what has long ended.
+                kept = kept.without_notes();
+            }
             found.extend(kept.differences(&progress.meaning(&self.s3, prefix)));
         }
         found.is_empty().then_some(()).ok_or(found.join("\n"))

@@ -7,8 +7,7 @@
 //! - `redis-sync:object:config/<object>`: a hash, the object's record;
 //! - `redis-sync:index:config`: a sorted set of the objects that are in the bucket;
 //! - `redis-sync:generation:config`: a number that is raised for every change of a plugin;
-//! - `redis-sync:progress:config`: what takes more than one invocation; a failover may bring a note back, which the sync of
-//!   an invocation takes away. Histories sync without one ([`Host::full_sync`](crate::host::Host::full_sync)), so it is not compared;
+//! - `redis-sync:progress:config`: what takes more than one invocation; nothing is left of it when a full sync has ended;
 //! - `redis-sync:stage:<number>`: a large value that waits for its commit.
 //!
 //! Where data keys have a prefix, `config@<prefix>` stands for `config`.

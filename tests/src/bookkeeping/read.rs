@@ -61,6 +61,15 @@ impl Bookkeeping {
         self
     }
 
+    /// The same without notes on what is under way, which only a full sync is sure to remove.
+    #[must_use]
+    pub fn without_notes(mut self) -> Self {
+        let space = &self.space;
+        self.others
+            .retain(|name| split(name, space).0 != "progress");
+        self
+    }
+
     async fn read(&mut self, redis: &Redis) -> RedisResult<()> {
         let mut link = connect(redis).await;
         for name in names(&mut link).await? {
@@ -77,7 +86,7 @@ impl Bookkeeping {
                     self.indexed.extend(objects);
                 }
                 // It means nothing to the state of any object.
-                ("generation" | "progress", BUCKET) => {}
+                ("generation", BUCKET) => {}
                 ("object", object) => {
                     let record = record(&mut link, &name, slot).await?;
                     self.records.insert(object.to_owned(), record);

@@ -1,10 +1,11 @@
 //! The folder of a plugin's source: which language it is in, and how it is built.
 
 mod build;
+mod sdk;
 mod template;
 mod tools;
 
-pub(crate) use template::{Language, write};
+pub(crate) use template::{Language, Sdk, write};
 
 use crate::problem::problem;
 use anyhow::Result;

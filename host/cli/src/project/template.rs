@@ -1,9 +1,10 @@
 //! What `redis-sync new` writes: the files in `templates/`, with the project's name in them.
 
+use super::sdk;
 use crate::problem::{Advise, problem};
 use anyhow::Result;
 use clap::ValueEnum;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file of a template: its place, and its text.
 type File = (&'static str, &'static str);
@@ -103,8 +104,17 @@ impl Language {
     }
 }
 
-/// Writes a new project into `folder`. `sdk` is what its manifest says of the SDK.
-pub(crate) fn write(folder: &Path, name: &str, language: Language, sdk: &str) -> Result<()> {
+/// Where a project in Rust has the SDK.
+#[derive(Clone, Debug)]
+pub(crate) enum Sdk {
+    /// In its own folder `sdk`: the one that this program was built beside.
+    Own,
+    /// In a checkout.
+    At(PathBuf),
+}
+
+/// Writes a new project into `folder`.
+pub(crate) fn write(folder: &Path, name: &str, language: Language, sdk: &Sdk) -> Result<()> {
     check_name(name)?;
     if folder.exists() {
         return Err(problem(
@@ -112,20 +122,34 @@ pub(crate) fn write(folder: &Path, name: &str, language: Language, sdk: &str) ->
             "choose another name, or remove it",
         ));
     }
+    let path = match sdk {
+        Sdk::Own => Path::new("sdk"),
+        Sdk::At(path) => path,
+    };
+    let path = format!("{:?}", path.display().to_string());
     let sample = format!("bucket/{name}/example.json");
     let [(_, input), ..] = CASE;
     let files = language.files().iter().chain(&CASE).copied();
     for (place, text) in files.chain([(&*sample, input)]) {
-        let path = folder.join(place);
-        let text = text.replace("{{name}}", name).replace("{{sdk}}", sdk);
-        std::fs::create_dir_all(path.parent().unwrap_or(folder))
-            .and_then(|()| std::fs::write(&path, text))
-            .advise(
-                || format!("{} cannot be written", path.display()),
-                "go to a folder that can be written to",
-            )?;
+        let text = text.replace("{{name}}", name).replace("{{sdk}}", &path);
+        put(&folder.join(place), text.as_bytes())?;
+    }
+    if language == Language::Rust && matches!(sdk, Sdk::Own) {
+        for (place, content) in sdk::FILES {
+            put(&folder.join("sdk").join(place), content)?;
+        }
     }
     Ok(())
+}
+
+fn put(path: &Path, content: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, content))
+        .advise(
+            || format!("{} cannot be written", path.display()),
+            "go to a folder that can be written to",
+        )
 }
 
 /// A name that is a crate's, a package's and a module's.
@@ -152,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for language in Language::ALL {
             let project = folder.path().join(language.marker());
-            write(&project, "flags", language, "{ path = \"sdk\" }").expect("a project");
+            write(&project, "flags", language, &Sdk::Own).expect("a project");
             for (place, _) in language.files() {
                 let text = std::fs::read_to_string(project.join(place)).expect("a file");
                 let left = ["{{name}}", "{{sdk}}"]
@@ -161,7 +185,26 @@ mod tests {
                 assert!(!left, "{place}: {text}");
             }
             assert!(project.join("bucket/flags/example.json").is_file());
-            assert!(write(&project, "flags", language, "").is_err());
+            assert!(write(&project, "flags", language, &Sdk::Own).is_err());
+        }
+    }
+
+    #[test]
+    fn the_sdk_of_a_project_inherits_from_nothing_outside_of_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let project = folder.path().join("flags");
+        write(&project, "flags", Language::Rust, &Sdk::Own).expect("a project");
+        for manifest in ["Cargo.toml", "sdk/Cargo.toml", "sdk/macros/Cargo.toml"] {
+            let text = std::fs::read_to_string(project.join(manifest)).expect("a manifest");
+            let table: toml::Table = text.parse().expect("TOML");
+            assert!(!text.contains("workspace = true"), "{text}");
+            for (name, dependency) in table["dependencies"].as_table().expect("a table") {
+                let Some(path) = dependency.get("path").and_then(toml::Value::as_str) else {
+                    continue;
+                };
+                let place = project.join(manifest).with_file_name(path);
+                assert!(place.join("src/lib.rs").is_file(), "{manifest}: {name}");
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! Proxies before the nodes of a cluster that let so many calls of scripts through and hold up the
-//! next one, so that whoever makes them can be killed or overtaken at exactly that step.
+//! Proxies before Redis that let so many calls of scripts through and hold up the next one, so that
+//! whoever makes them can be killed or overtaken at exactly that step.
 
 use crate::frame::{Frames, Protocol};
 use anyhow::{Context, Result, ensure};
@@ -18,8 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often they are asked.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Proxies before all primaries of a cluster, which from now on tell clients to come this way. They
-/// end when this is dropped.
+/// Proxies before a server, or before all primaries of a cluster. They end when this is dropped.
 pub struct Turnstile {
     ports: Vec<u16>,
     calls: watch::Sender<Calls>,
@@ -42,12 +41,24 @@ struct Calls {
 }
 
 impl Turnstile {
-    /// Sets up proxies that let everything through.
+    /// Sets up proxies that let everything through, before a cluster that from now on tells its clients
+    /// to come this way.
     ///
     /// # Errors
     ///
     /// No port is free, or the nodes do not take notice.
     pub async fn before(cluster: &RedisCluster) -> Result<Self> {
+        let turnstile = Self::before_each(cluster.primaries()).await?;
+        turnstile.announce(cluster).await?;
+        Ok(turnstile)
+    }
+
+    /// Sets up a proxy before each of these servers that lets everything through.
+    ///
+    /// # Errors
+    ///
+    /// No port is free.
+    pub async fn before_each(servers: &[Redis]) -> Result<Self> {
         let open = Calls {
             limit: usize::MAX,
             ..Calls::default()
@@ -57,13 +68,12 @@ impl Turnstile {
             calls: watch::Sender::new(open),
             tasks: Vec::new(),
         };
-        for node in cluster.primaries() {
+        for server in servers {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             turnstile.ports.push(listener.local_addr()?.port());
-            let served = serve(listener, node.port(), turnstile.calls.clone());
+            let served = serve(listener, server.port(), turnstile.calls.clone());
             turnstile.tasks.push(tokio::spawn(served));
         }
-        turnstile.announce(cluster).await?;
         Ok(turnstile)
     }
 
@@ -83,7 +93,7 @@ impl Turnstile {
         Ok(())
     }
 
-    /// The port before the first node, on 127.0.0.1.
+    /// The port before the first server, on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.ports.first().copied().unwrap_or_default()
     }

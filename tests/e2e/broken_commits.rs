@@ -186,6 +186,28 @@ async fn a_commit_that_is_overtaken_on_its_way_overwrites_nothing() {
     }
 }
 
+/// A full sync that cannot read the object comes upon a worker that has written everything and not
+/// ended: a key that is new is under a ticket that the record does not tell of, and is no orphan.
+/// Fails where `orphans.rs` does not look whether a commit was announced.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_commit_that_has_not_ended_are_no_orphans() {
+    let (mut mirror, turnstile) = mirror().await;
+    mirror.put(OBJECT, &NEW, "new");
+    let worker = begin(&mirror, &turnstile, STEPS - 1).await;
+    assert!(worker.is_held());
+    mirror.s3.fail(Operation::GetObject, u32::MAX, 403);
+    let report = mirror.function.invoke(json!({"sync": {}})).await.unwrap();
+    assert_eq!(report["status"], "error", "{report}");
+    mirror.s3.clear_faults();
+    let outcome = worker.go_on().await;
+    assert_eq!(outcome, Some(Ok("synced".to_owned())));
+    let expected = json!({"b": "new", "c": "new", "d": "new"});
+    assert_eq!(mirror.target.held().await, expected);
+    // The ticket of the sync is still outstanding.
+    mirror.deliver_as(OBJECT, "unchanged").await;
+    mirror.assert_equal("delivered again").await;
+}
+
 /// One worker is held up, a later one dies on its way, and then the first goes on: it must not make
 /// anybody forget where the later one has been. Fails where `finish.lua` does not look whether a
 /// later commit was announced.

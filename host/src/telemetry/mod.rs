@@ -16,7 +16,7 @@ mod filter;
 mod line;
 
 use line::JsonLines;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
 /// Starts logging. `RUST_LOG` filters by target; without it `AWS_LAMBDA_LOG_LEVEL` is the level.
@@ -28,7 +28,12 @@ pub fn init() {
         || "info".to_owned(),
         |level| level.to_ascii_lowercase().replace("fatal", "error"),
     );
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let by_target = std::env::var("RUST_LOG").ok();
+    let filter = by_target
+        .filter(|filter| !filter.is_empty())
+        .and_then(|filter| filter.parse::<Targets>().ok())
+        .or_else(|| level.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let lines = JsonLines::new(std::io::stdout);
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // Whoever was first to install a subscriber is fine.

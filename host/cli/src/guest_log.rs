@@ -6,8 +6,9 @@ use serde::Serialize;
 use std::fmt::{Debug, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
-use tracing_subscriber::{EnvFilter, Layer};
 
 /// The log target of plugins.
 const TARGET: &str = "plugin";
@@ -28,7 +29,10 @@ pub(crate) struct Line {
 
 /// Listens from now on. The host's own log goes to stderr as far as `RUST_LOG` asks for it.
 pub(crate) fn listen() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("off"));
+    let asked = std::env::var("RUST_LOG").ok();
+    let filter: Targets = asked
+        .and_then(|filter| filter.parse().ok())
+        .unwrap_or_default();
     let own = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_filter(filter);

@@ -190,6 +190,6 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "RUST_LOG",
         None,
-        "Log filter by target, in place of `AWS_LAMBDA_LOG_LEVEL`.",
+        "Log levels by target (`info,plugin=warn`), in place of `AWS_LAMBDA_LOG_LEVEL`.",
     ),
 ];

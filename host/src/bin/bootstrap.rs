@@ -1,8 +1,5 @@
 //! The Lambda: telemetry, settings, clients, run.
 
-// The future of an invocation has in it those of everything that may be done for one.
-#![recursion_limit = "256"]
-
 use lambda_runtime::{Context, Diagnostic, Error, LambdaEvent, service_fn};
 use redis_sync::handler::{self, HandlerError};
 use redis_sync::pipeline::Pipeline;

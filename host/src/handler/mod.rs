@@ -24,6 +24,8 @@ pub use preview::preview;
 use crate::event::{self, Event};
 use crate::invocation::Invocation;
 use crate::pipeline::Pipeline;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
@@ -56,12 +58,18 @@ pub async fn answer(
     payload: &str,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
-    match event::classify(payload)? {
-        Event::Notification(delivery) => notification::answer(pipeline, &delivery, deadline).await,
-        Event::Queue { messages, fifo } => {
-            Ok(queue::answer(pipeline, &messages, fifo, deadline).await)
+    // Erased: otherwise whoever awaits this has in its own type everything that may be done for a payload.
+    let work: BoxFuture<'_, Result<Value, HandlerError>> = match event::classify(payload)? {
+        Event::Notification(delivery) => {
+            async move { notification::answer(pipeline, &delivery, deadline).await }.boxed()
         }
-        Event::Batch(job) => Ok(batch::answer(pipeline, job, deadline).await),
-        Event::Operation(operation) => operation::answer(pipeline, operation, deadline).await,
-    }
+        Event::Queue { messages, fifo } => {
+            async move { Ok(queue::answer(pipeline, &messages, fifo, deadline).await) }.boxed()
+        }
+        Event::Batch(job) => {
+            async move { Ok(batch::answer(pipeline, job, deadline).await) }.boxed()
+        }
+        Event::Operation(operation) => operation::answer(pipeline, operation, deadline).boxed(),
+    };
+    work.await
 }

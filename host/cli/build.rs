@@ -20,14 +20,17 @@ fn main() {
     // The macros are a crate of their own, in the folder of the SDK there as here.
     for place in ["", "macros/"] {
         let package = root.join("guest-sdk").join(place);
-        let manifest = by_itself(table(&package.join("Cargo.toml")), &workspace);
+        let manifest = table(&package.join("Cargo.toml"));
+        let parts = manifest["package"]["include"].as_array().unwrap().clone();
+        let manifest = by_itself(manifest, &workspace);
         writeln!(
             list,
             "({:?}, {manifest:?}.as_bytes()),",
             format!("{place}Cargo.toml")
         )
         .unwrap();
-        for part in ["src", "wit", "LICENSE", "README.md"] {
+        for part in parts {
+            let part = part.as_str().unwrap().trim_start_matches('/');
             for file in files(&package.join(part)) {
                 let to = format!("{place}{}", file.strip_prefix(&package).unwrap().display());
                 writeln!(

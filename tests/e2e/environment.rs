@@ -2,10 +2,13 @@
 //! Redis, and a function; and what they do with them.
 
 use crate::objects::texts;
-use redis_sync_local::{self as local, Environment, InvokeError, Redis, S3, event};
+use redis_sync_local::{
+    self as local, Environment, Function, InvokeError, Queue, Redis, S3, event,
+};
 use redis_sync_tests::held::held;
 use redis_sync_tests::{compiled, guest, program};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// An environment whose function has these variables besides those that lead it to the others.
 pub(crate) async fn environment(more: &[(&str, &str)]) -> Environment {
@@ -20,6 +23,27 @@ pub(crate) async fn environment(more: &[(&str, &str)]) -> Environment {
     environment.function.ready().await.unwrap();
     guest::upload(&environment.s3);
     environment
+}
+
+/// A queue, and a function that has it for its own work.
+pub(crate) async fn with_queue() -> (Queue, Environment) {
+    let queue = Queue::start().await.unwrap();
+    let (url, endpoint) = (queue.url(), queue.endpoint());
+    let environment = environment(&[
+        ("SYNC_QUEUE_URL", url.as_str()),
+        ("AWS_ENDPOINT_URL_SQS", endpoint.as_str()),
+    ])
+    .await;
+    (queue, environment)
+}
+
+/// Gives a function all that is in the queue, until there is nothing left.
+pub(crate) async fn work_off(function: &Function, queue: &Queue) {
+    let limit = Duration::from_secs(60);
+    while let Some(batch) = queue.receive(10) {
+        let answer = function.invoke_within(batch.event(), limit).await.unwrap();
+        assert_eq!(queue.settle(batch, &answer), 0, "{answer}");
+    }
 }
 
 /// The variables that lead a function to a bucket, a Redis server, and the guest's machine code.

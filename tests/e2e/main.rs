@@ -1,8 +1,6 @@
 //! End to end: the real `bootstrap` behind a Runtime API, a real Redis, S3 over HTTP, guests
 //! compiled from source.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
-// The future of an invocation has in it those of everything that may be done for one.
-#![recursion_limit = "256"]
 
 mod answers;
 mod batches;
@@ -40,6 +38,7 @@ mod objects;
 mod observed;
 mod operations;
 mod order;
+mod out_of_time;
 mod ownership;
 mod payloads;
 mod permissions;
@@ -60,3 +59,4 @@ mod sync;
 mod sync_to_the_end;
 mod unchanged;
 mod verify;
+mod work_queue;

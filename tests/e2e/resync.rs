@@ -1,9 +1,9 @@
 //! A plugin or the manifest changes, and the objects it affects follow.
 
 use crate::answers::{message, outcome};
-use crate::environment::{assert_held, change_plugins, environment};
+use crate::environment::{assert_held, change_plugins, environment, with_queue, work_off};
 use crate::objects::one;
-use redis_sync_local::{Environment, Function, Operation, Queue, event};
+use redis_sync_local::{Environment, Operation, event};
 use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
@@ -166,14 +166,6 @@ async fn what_does_not_fit_fails_the_event_and_the_retry_goes_on() {
     );
 }
 
-/// Delivers what is in the queue to a function until nothing is left.
-async fn work_off(function: &Function, queue: &Queue) {
-    while let Some(batch) = queue.receive(10) {
-        let answer = function.invoke(batch.event()).await.unwrap();
-        assert_eq!(queue.settle(batch, &answer), 0, "{answer}");
-    }
-}
-
 /// Objects of the fan-out. `FAN_OUT_OBJECTS` asks for more, to measure.
 fn many() -> usize {
     let number = std::env::var("FAN_OUT_OBJECTS").ok();
@@ -183,13 +175,7 @@ fn many() -> usize {
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stdout, reason = "the figures of a measurement")]
 async fn with_a_queue_several_functions_share_the_work() {
-    let (queue, number) = (Queue::start().await.unwrap(), many());
-    let (url, endpoint) = (queue.url(), queue.endpoint());
-    let environment = environment(&[
-        ("SYNC_QUEUE_URL", &url),
-        ("AWS_ENDPOINT_URL_SQS", &endpoint),
-    ])
-    .await;
+    let ((queue, environment), number) = (with_queue().await, many());
     for object in 0..number {
         environment
             .s3
@@ -222,13 +208,7 @@ async fn with_a_queue_several_functions_share_the_work() {
 /// Whoever may send to the queue could otherwise have the function invoke itself for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_work_makes_more_work() {
-    let queue = Queue::start().await.unwrap();
-    let (url, endpoint) = (queue.url(), queue.endpoint());
-    let environment = environment(&[
-        ("SYNC_QUEUE_URL", &url),
-        ("AWS_ENDPOINT_URL_SQS", &endpoint),
-    ])
-    .await;
+    let (queue, environment) = with_queue().await;
     environment.s3.put("flags/a.json", one("a"));
     let keys = [
         "plugins/flags.wasm",

@@ -1,46 +1,17 @@
-//! A full sync that ends, and is loud where it does not: a cursor, strict syncs and schedules, the rest in
-//! the queue, failed events sent again.
+//! A full sync that ends, and is loud where it does not: a cursor, strict syncs and schedules, failed events
+//! sent again.
 
 use crate::answers::message;
 use crate::environment::{assert_held, environment, sync};
 use crate::objects::{failing, one};
+use crate::out_of_time::{is_stuck, stuck_end, within};
 use crate::payloads::identifiers;
 use redis_sync::fingerprint::sha256;
-use redis_sync_local::{
-    BUCKET, Batch, Effect, Environment, Fault, InvokeError, Operation, Queue, event,
-};
+use redis_sync_local::{BUCKET, Environment, event};
 use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
-
-/// Objects that are quickly done, and after them one that is not read before the faults are cleared.
-fn stuck_end(environment: &Environment) {
-    for number in 0..120 {
-        environment.s3.put(&format!("a/{number:03}"), "quick");
-    }
-    environment.s3.put("z/stuck", "slow");
-    is_stuck(environment, "z/stuck");
-}
-
-/// Reads of an object take longer than any invocation.
-fn is_stuck(environment: &Environment, key: &str) {
-    environment.s3.inject(Fault {
-        operation: Operation::GetObject,
-        key: Some(key.to_owned()),
-        times: None,
-        effect: Effect::Delay(Duration::from_secs(120)),
-    });
-}
-
-async fn within(
-    environment: &Environment,
-    request: Value,
-    seconds: u64,
-) -> Result<Value, InvokeError> {
-    let (request, limit) = (json!({ "sync": request }), Duration::from_secs(seconds));
-    environment.function.invoke_within(request, limit).await
-}
 
 /// Also with force, where nothing is passed by and a page takes as long each time.
 #[tokio::test(flavor = "multi_thread")]
@@ -151,111 +122,6 @@ async fn a_strict_sync_and_a_schedule_fail_where_anything_does() {
     assert!(counted.is_ok());
 }
 
-/// Half of its time a sync does what is due itself. What takes longer goes to the queue, so that it gets to
-/// its end; also with force, which the messages pass on.
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_queue_a_sync_hands_over_what_takes_long() {
-    let (queue, environment) = with_queue().await;
-    sync(&environment, json!({})).await;
-    stuck_end(&environment);
-    let report = within(&environment, json!({"force": true}), 20).await;
-    let report = report.unwrap();
-    let said = report["message"].as_str().unwrap();
-    assert!(said.contains(" queued"), "{said}");
-    assert_eq!(
-        (&report["status"], report.get("next")),
-        (&json!("success"), None)
-    );
-    environment.s3.clear_faults();
-    environment
-        .redis
-        .command(&["SET", "z/stuck", "meddled"])
-        .await
-        .unwrap();
-    work_off(&environment, &queue).await;
-    let held = held(&environment.redis).await;
-    assert_eq!(held["z/stuck"], "slow");
-    assert_eq!(held.as_object().unwrap().len(), 121);
-}
-
-/// The messages of a forced sync pass that on.
-#[tokio::test(flavor = "multi_thread")]
-async fn work_of_a_forced_sync_is_forced() {
-    let (queue, environment) = with_queue().await;
-    environment.upload("flags/a", one("k")).await.unwrap();
-    for (force, expected) in [(false, "meddled"), (true, "v")] {
-        environment
-            .redis
-            .command(&["SET", "k", "meddled"])
-            .await
-            .unwrap();
-        queue.send(json!({"bucket": BUCKET, "keys": ["flags/a"], "force": force}).to_string());
-        work_off(&environment, &queue).await;
-        assert_held(&environment, json!({"k": expected})).await;
-    }
-}
-
-/// The rest is a message, which the function itself is given; it has what is due done by others.
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_queue_a_sync_sends_itself_the_rest() {
-    let (queue, environment) = with_queue().await;
-    for number in 0..1100 {
-        environment.s3.put(&format!("a/{number:04}"), "quick");
-    }
-    let read = environment.s3.park(Operation::GetObject, "a/0000");
-    let syncing = within(&environment, json!({}), 15);
-    let second_page = async {
-        read.reached().await;
-        environment.s3.inject(Fault {
-            operation: Operation::ListObjectsV2,
-            key: Some(String::new()),
-            times: None,
-            effect: Effect::Delay(Duration::from_secs(120)),
-        });
-    };
-    let (report, ()) = tokio::join!(syncing, second_page);
-    let report = report.unwrap();
-    let said = report["message"].as_str().unwrap();
-    // What was due when half of the time was over is in the queue too, if anything was.
-    assert!(said.starts_with("1000 objects: "), "{said}");
-    assert!(said.ends_with("; the rest is in the queue"), "{said}");
-    assert_eq!(report["status"], "success", "{report}");
-    environment.s3.clear_faults();
-    drop(read);
-    work_off(&environment, &queue).await;
-    let held = held(&environment.redis).await;
-    assert_eq!(held.as_object().unwrap().len(), 1100);
-}
-
-/// A queue, and a function that has it for its own work.
-async fn with_queue() -> (Queue, Environment) {
-    let queue = Queue::start().await.unwrap();
-    let (url, endpoint) = (queue.url(), queue.endpoint());
-    let environment = environment(&[
-        ("SYNC_QUEUE_URL", url.as_str()),
-        ("AWS_ENDPOINT_URL_SQS", endpoint.as_str()),
-    ])
-    .await;
-    (queue, environment)
-}
-
-/// Gives the function all that is in the queue, until there is nothing left.
-async fn work_off(environment: &Environment, queue: &Queue) {
-    while let Some(batch) = queue.receive(10) {
-        settle(environment, queue, batch).await;
-    }
-}
-
-async fn settle(environment: &Environment, queue: &Queue, batch: Batch) {
-    let limit = Duration::from_secs(60);
-    let answer = environment
-        .function
-        .invoke_within(batch.event(), limit)
-        .await;
-    let answer = answer.unwrap();
-    assert_eq!(queue.settle(batch, &answer), 0, "{answer}");
-}
-
 /// Nobody reads the answer of a strict sync, so its repetition must know where it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_sync_that_is_out_of_time_goes_on_when_it_is_repeated() {
@@ -354,29 +220,6 @@ async fn status_says_that_a_plugin_is_half_changed() {
         let later = SystemTime::now() + Duration::from_secs(60);
         environment.s3.set_clock(Some(later));
     }
-}
-
-/// A failed event in the queue of the function's own work would come back for ever.
-#[tokio::test(flavor = "multi_thread")]
-async fn failed_events_and_own_work_never_share_a_queue() {
-    let (queue, environment) = with_queue().await;
-    environment.s3.put("flags/a", one("k"));
-    let event = event::created(BUCKET, "flags/a");
-    let kept = json!({"requestContext": {}, "requestPayload": event}).to_string();
-    queue.send(&kept);
-    let batch = queue.receive(1).unwrap();
-    let answer = environment.function.invoke(batch.event()).await.unwrap();
-    assert_eq!(identifiers(&answer).len(), 1);
-    let told = environment
-        .function
-        .wait_for_log("failed events need a queue of their own")
-        .await;
-    assert!(told.is_ok());
-    let of_another = json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": kept,
-        "eventSourceARN": "arn:aws:sqs:eu-west-2:1:redrive"}]});
-    let answer = environment.function.invoke(of_another).await.unwrap();
-    assert_eq!(answer, json!({"batchItemFailures": []}));
-    assert_held(&environment, json!({"k": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

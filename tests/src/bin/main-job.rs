@@ -98,7 +98,7 @@ fn objects_table(objects: &[Value], durations: &HashMap<String, f64>) -> Table {
     table
 }
 
-/// How long each object took, from the function's log. The first one of a plugin compiles it.
+/// How long each object took, from the function's log, without the compiling of its plugin.
 fn durations(logs: &[String]) -> HashMap<String, f64> {
     let lines = logs
         .iter()

@@ -1,4 +1,4 @@
-"""One table of all figures that benches have left in a folder, and plots of how they grow.
+"""One table of all figures that benches have left in a folder, and plots of how they grow, on one page.
 
     python3 tests/benches/report.py target/bench docs/plots
 
@@ -16,17 +16,29 @@ import math
 import pathlib
 import sys
 
-#: What a plot of each name shows: title, what grows.
+#: What a plot of each name shows: title, what grows, what ours is, what the other line is.
 PLOTS = {
-    "size": ("One run of a plugin, and the same code native", "bytes of the object"),
-    "entries": ("One run of a plugin that yields so many entries", "entries"),
+    "size": ("One run of a plugin", "bytes of the object", "sandbox", "the same code native"),
+    "entries": ("One run of a plugin that yields so many entries", "entries", "sandbox", None),
+    "plugins": ("A warm event, by the plugins in the bucket", "plugins", "event", None),
+    "objects": ("A full sync, by the objects in the bucket", "objects", "all written", "none changed"),
+    "functions": ("2,000 changed objects, by the functions that share them, on two processors", "functions", "all", None),
 }
+
+#: Above the table of the page.
+PAGE = """# Figures
+
+Written by `make bench`: what Redis Sync takes, and what else takes in the same run, on a machine that it shares with S3 (a stand-in)
+and Redis. Ratios count; times are of whatever machine it was. What a figure is compared with is said beside it.
+
+"""
 
 
 def shown(value, unit):
     if unit == "µs" and value >= 1000:
-        return f"{value / 1000:.3g} ms"
-    return f"{value:.3g} {unit}"
+        unit, value = "ms", value / 1000
+    digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:.{digits}f}{unit if unit.startswith('/') else ' ' + unit}".strip()
 
 
 def lines(row):
@@ -44,10 +56,23 @@ def lines(row):
         name = own = aim = ""
 
 
-def table(rows):
+def cells_of(rows):
     cells = [["ratio", "figure", "ours", "beside it", "aim"]]
     for row in rows:
         cells += list(lines(row))
+    return cells
+
+
+def page(rows, plots):
+    """The table and the plots, for readers of the repository."""
+    head, *body = cells_of(rows)
+    out = [head, ["---"] * len(head), *body]
+    out = ["| " + " | ".join(line) + " |" for line in out]
+    return PAGE + "\n".join(out) + "\n\n" + "\n\n".join(f"![{PLOTS[name][0]}]({name}.svg)" for name in plots) + "\n"
+
+
+def table(rows):
+    cells = cells_of(rows)
     widths = [max(len(line[column]) for line in cells) for column in range(5)]
     for number, line in enumerate(cells):
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
@@ -71,11 +96,12 @@ def power(exponent, unit=""):
     return known[exponent] if 0 <= exponent < len(known) else f"1e{exponent}"
 
 
-def plot(title, across, points):
+def plot(name, points):
     """Both axes are logarithmic: a straight line of the same slope as the grid's is proportional."""
-    series = {"sandbox": [(p["at"], p["ours"]) for p in points]}
+    title, across, own, other = PLOTS[name]
+    series = {own: [(p["at"], p["ours"]) for p in points]}
     if all(p.get("floor") for p in points):
-        series["native"] = [(p["at"], p["floor"]) for p in points]
+        series[other] = [(p["at"], p["floor"]) for p in points]
     xs, ys = ([value[axis] for line in series.values() for value in line] for axis in (0, 1))
     (x0, x1), (y0, y1) = decades(xs), decades(ys)
 
@@ -109,14 +135,15 @@ def plot(title, across, points):
 
 def main():
     figures, plots = map(pathlib.Path, sys.argv[1:3])
-    rows = []
+    plots.mkdir(parents=True, exist_ok=True)
+    rows, drawn = [], []
     for file in sorted(figures.glob("*.json")):
         left = json.loads(file.read_text())
         rows += left.get("rows", [])
         for name, points in left.get("growth", {}).items():
-            title, across = PLOTS.get(name, (name, name))
-            plots.mkdir(parents=True, exist_ok=True)
-            (plots / f"{name}.svg").write_text(plot(title, across, points))
+            (plots / f"{name}.svg").write_text(plot(name, points))
+            drawn.append(name)
+    (plots / "README.md").write_text(page(rows, drawn))
     table(rows)
 
 

@@ -19,12 +19,12 @@ pub const CONFIG_FILES: [ConfigFile; 2] = [
     ConfigFile {
         key: "permissions_config.json",
         guest: "supplier-permissions",
-        body: include_str!("../fixtures/nhs/permissions_config.json"),
+        body: include_str!("../fixtures/nhs/bucket/permissions_config.json"),
     },
     ConfigFile {
         key: "disease_mapping.json",
         guest: "disease-mapping",
-        body: include_str!("../fixtures/nhs/disease_mapping.json"),
+        body: include_str!("../fixtures/nhs/bucket/disease_mapping.json"),
     },
 ];
 
@@ -96,4 +96,22 @@ fn vaccines_by_code(vacc_to_diseases: &Value) -> Value {
         .into_iter()
         .map(|code| (code.to_owned(), json!(vaccines(code))))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `make run` compares with was written by it; this is what it must be.
+    #[test]
+    fn make_run_expects_what_the_system_before_had() {
+        let entries: Vec<Value> =
+            serde_json::from_str(include_str!("../fixtures/nhs/expected.json"))
+                .expect("it is an entries document");
+        let by_key = entries.into_iter().map(|entry| {
+            let key = entry["key"].as_str().expect("an entry has a key");
+            (key.to_owned(), entry["value"].clone())
+        });
+        assert_eq!(parsed(&by_key.collect()), expected());
+    }
 }

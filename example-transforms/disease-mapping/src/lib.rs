@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_real_file_gives_the_expected_hashes() -> Result<()> {
-        let body = include_str!("../../../tests/fixtures/nhs/disease_mapping.json");
+        let body = include_str!("../../../tests/fixtures/nhs/bucket/disease_mapping.json");
         let diseases_of: BTreeMap<String, Value> = from_str(include_str!(
             "../../../tests/fixtures/nhs/expected_vacc_to_diseases.json"
         ))?;

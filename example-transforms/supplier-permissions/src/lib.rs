@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_real_file_gives_the_expected_hashes() -> Result<()> {
-        let body = include_str!("../../../tests/fixtures/nhs/permissions_config.json");
+        let body = include_str!("../../../tests/fixtures/nhs/bucket/permissions_config.json");
         let permissions: BTreeMap<String, Value> = from_str(include_str!(
             "../../../tests/fixtures/nhs/expected_supplier_permissions.json"
         ))?;

@@ -1,5 +1,6 @@
 //! What plugins say, caught on its way to the log.
 
+use crate::dev;
 use crate::operator::progress;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -39,6 +40,7 @@ pub(crate) fn listen() {
     let subscriber = tracing_subscriber::registry()
         .with(Listener)
         .with(progress::Listener)
+        .with(dev::Listener)
         .with(own);
     // Nobody else in this program sets one.
     let _ = tracing::subscriber::set_global_default(subscriber);

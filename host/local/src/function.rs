@@ -219,6 +219,17 @@ impl Function {
         self.process.kill().await;
     }
 
+    /// Ends it with SIGTERM and waits until it is gone.
+    ///
+    /// # Errors
+    ///
+    /// It has ended before.
+    pub async fn terminate(&self) -> Result<()> {
+        self.process.signal(Signal::TERM)?;
+        self.process.wait().await;
+        Ok(())
+    }
+
     /// Stops it with SIGSTOP, as Lambda freezes a function between invocations.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! The local environment: S3 over HTTP, a real Redis, and a Lambda Runtime API that the real
-//! `bootstrap` binary polls. Tests and `make run` share it.
+//! `bootstrap` binary polls. Tests and `redis-sync dev` share it.
 //!
 //! ```no_run
 //! # async fn test(bootstrap: &std::path::Path) -> anyhow::Result<()> {

@@ -3,14 +3,17 @@
 //!
 //! Both are in the order of the keys' bytes, so a page of the listing and the stretch of the index
 //! that belongs to it are all that is in memory. An object that is in the index and not in the
-//! listing is gone, or came after the page was read; either way it is to be read under a ticket.
+//! listing is gone, or came after the page was read; either way it is to be read under a ticket. So a
+//! page may be read ahead: what counts is that records are looked up after it.
 
 use super::span::Span;
+use crate::invocation;
 use crate::ledger::{Ledger, Start};
 use crate::pipeline::{ChangeError, Rerun};
 use crate::settings::Settings;
-use crate::store::{Listed, Store};
+use crate::store::{Listed, Page, Store, StoreError};
 use std::collections::BTreeSet;
+use tokio::task::JoinHandle;
 
 /// Keys of the index that are read together.
 const INDEXED_AT_ONCE: usize = 1000;
@@ -41,6 +44,8 @@ pub(super) struct Merge<'a> {
     /// Up to where both have been read.
     place: Start,
     next: Next,
+    /// The next page of the listing, which S3 makes while this one is gone through.
+    ahead: Option<JoinHandle<Result<Page, StoreError>>>,
 }
 
 /// What is to be read next.
@@ -80,6 +85,15 @@ struct Stretch {
     then: Box<Next>,
 }
 
+/// Nothing is read for a sync that has ended.
+impl Drop for Merge<'_> {
+    fn drop(&mut self) {
+        if let Some(page) = &self.ahead {
+            page.abort();
+        }
+    }
+}
+
 impl<'a> Merge<'a> {
     pub(super) fn new(
         store: &'a Store,
@@ -102,6 +116,7 @@ impl<'a> Merge<'a> {
                 None => Start::At(span.prefix().to_owned()),
             },
             next: Next::Page(None),
+            ahead: None,
         }
     }
 
@@ -125,8 +140,20 @@ impl<'a> Merge<'a> {
     }
 
     async fn read_page(&mut self, token: Option<String>) -> Result<Objects, ChangeError> {
-        let (prefix, after) = (self.span.prefix(), self.span.begins_after());
-        let page = self.store.list_after(prefix, after, token).await?;
+        let ahead = match self.ahead.take() {
+            // A panic there is met here as well, where it is told.
+            Some(page) => page.await.ok(),
+            None => None,
+        };
+        let page = match ahead {
+            Some(page) => page?,
+            None => self.list(token).await?,
+        };
+        // The last page ends where the span does; a span of one object is over with its first page.
+        let token = page.next.filter(|_| !self.span.is_exact());
+        self.ahead = token
+            .clone()
+            .map(|token| invocation::spawn(self.list(Some(token))));
         let last = page.objects.last().map(|object| object.key.clone());
         let listed = page
             .objects
@@ -135,9 +162,18 @@ impl<'a> Merge<'a> {
         Ok(self.hand_out(Rest {
             objects: listed.collect(),
             last,
-            // The last page ends where the span does; a span of one object is over with its first page.
-            token: page.next.filter(|_| !self.span.is_exact()),
+            token,
         }))
+    }
+
+    /// A page of the listing.
+    fn list(
+        &self,
+        token: Option<String>,
+    ) -> impl Future<Output = Result<Page, StoreError>> + Send + 'static {
+        let (store, prefix) = (self.store.clone(), self.span.prefix().to_owned());
+        let after = self.span.begins_after().map(str::to_owned);
+        async move { store.list_after(&prefix, after.as_deref(), token).await }
     }
 
     /// As many objects as are handed out together; then the index is read up to there.

@@ -2,7 +2,6 @@
 
 use super::owner::Owner;
 use super::record::Record;
-use super::record::fields::{KEY_FIELDS, KeyFields, keys};
 use super::{Ledger, LedgerError};
 use redis::cmd;
 
@@ -66,16 +65,11 @@ impl Ledger {
     }
 
     async fn checks(&self, records: &[(&str, &Record)]) -> Result<Vec<Check>, LedgerError> {
-        let commands = records.iter().map(|(key, _)| {
-            let mut command = cmd("HMGET");
-            command.arg(self.names.record(key)).arg(&KEY_FIELDS);
-            command
-        });
-        let lists: Vec<KeyFields> = self.read_each(commands.collect()).await?;
+        let lists = self.key_lists(records).await?;
         let mut checks = Vec::new();
         for (place, ((key, record), list)) in records.iter().zip(lists).enumerate() {
             let owner = Owner::new(record.written, self.names.object(key)).to_string();
-            checks.extend(keys(list).into_iter().map(|redis_key| Check {
+            checks.extend(list.into_iter().map(|redis_key| Check {
                 record: place,
                 redis_key,
                 owner: owner.clone(),

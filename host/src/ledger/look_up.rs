@@ -3,11 +3,13 @@
 use super::call::{Call, FAIL};
 use super::names::Names;
 use super::owner::Owner;
-use super::record::fields::{FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, keys};
-use super::record::{Record, milliseconds_now};
+use super::record::fields::{
+    EARLIER, FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, Newer, SHORT_LIST, keys,
+};
+use super::record::{Record, fields, milliseconds_now};
 use super::uploads::Upload;
 use super::{Ledger, LedgerError, PluginUsed};
-use redis::cmd;
+use redis::{FromRedisValue, cmd};
 use serde::Serialize;
 
 /// Bytes of an error that are recorded.
@@ -50,15 +52,18 @@ pub struct PluginTold {
 impl Ledger {
     /// The records of these objects, in their order, without their keys.
     pub async fn records(&self, keys: &[String]) -> Result<Vec<Record>, LedgerError> {
-        let fields = keys.iter().map(|key| {
-            let mut command = cmd("HMGET");
-            command.arg(self.names.record(key)).arg(&FIELDS);
-            command
-        });
-        let fields: Vec<Fields> = self.read_each(fields.collect()).await?;
-        let sizes = keys.iter().map(|key| {
+        let names: Vec<String> = keys.iter().map(|key| self.names.record(key)).collect();
+        let newer: Vec<Newer> = self.fields_of(&names, &FIELDS[..EARLIER]).await?;
+        let mut fields: Vec<Fields> = newer.into_iter().map(fields::widen).collect();
+        // What earlier versions have written is asked for where there is something of theirs.
+        let (names_of, places) = those(&names, &fields, fields::is_earlier);
+        let earlier: Vec<Fields> = self.fields_of(&names_of, &FIELDS).await?;
+        for (place, earlier) in places.into_iter().zip(earlier) {
+            fields[place] = earlier;
+        }
+        let sizes = names.iter().map(|name| {
             let mut command = cmd("HSTRLEN");
-            command.arg(self.names.record(key)).arg(KEYS);
+            command.arg(name).arg(KEYS);
             command
         });
         let sizes: Vec<usize> = self.read_each(sizes.collect()).await?;
@@ -67,6 +72,42 @@ impl Ledger {
             ..Record::decode(fields, None)
         };
         Ok(fields.into_iter().zip(sizes).map(record).collect())
+    }
+
+    /// These fields of each of these hashes.
+    async fn fields_of<T: FromRedisValue>(
+        &self,
+        names: &[String],
+        fields: &[&str],
+    ) -> Result<Vec<T>, LedgerError> {
+        let commands = names.iter().map(|name| {
+            let mut command = cmd("HMGET");
+            command.arg(name).arg(fields);
+            command
+        });
+        self.read_each(commands.collect()).await
+    }
+
+    /// The Redis keys that each of these records lists, in their order. The records are of this version:
+    /// they have a digest.
+    pub(super) async fn key_lists(
+        &self,
+        records: &[(&str, &Record)],
+    ) -> Result<Vec<Vec<String>>, LedgerError> {
+        let names = records.iter().map(|(key, _)| self.names.record(key));
+        let names: Vec<String> = names.collect();
+        let mut lists: Vec<KeyFields> = self
+            .fields_of::<[Option<Vec<u8>>; SHORT_LIST]>(&names, &KEY_FIELDS[1..=SHORT_LIST])
+            .await?
+            .into_iter()
+            .map(fields::short_list)
+            .collect();
+        let (names_of, places) = those(&names, &lists, fields::may_go_on);
+        let long: Vec<KeyFields> = self.fields_of(&names_of, &KEY_FIELDS).await?;
+        for (place, long) in places.into_iter().zip(long) {
+            lists[place] = long;
+        }
+        Ok(lists.into_iter().map(keys).collect())
     }
 
     /// All Redis keys that the object's record lists.
@@ -131,4 +172,13 @@ impl Ledger {
             .argument(basis.unwrap_or_default());
         self.call(&call).await
     }
+}
+
+/// The names of which that holds, and their places.
+fn those<T>(names: &[String], of: &[T], holds: fn(&T) -> bool) -> (Vec<String>, Vec<usize>) {
+    let pairs = names.iter().zip(of).enumerate();
+    pairs
+        .filter(|(_, (_, one))| holds(one))
+        .map(|(place, (name, _))| (name.clone(), place))
+        .unzip()
 }

@@ -3,12 +3,10 @@
 use super::call::{Call, DIGEST};
 use super::intact::fitting;
 use super::record::Record;
-use super::record::fields::{KEY_FIELDS, KeyFields, keys};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use crate::entry::content::{self, Content, Recorded};
 use futures::{StreamExt, TryStreamExt};
-use redis::cmd;
 use std::collections::{BTreeMap, HashMap};
 
 /// Keys that a script is told of at a time.
@@ -76,13 +74,7 @@ impl Ledger {
     }
 
     async fn held_together(&self, records: &[(&str, &Record)]) -> Result<Vec<Held>, LedgerError> {
-        let commands = records.iter().map(|(key, _)| {
-            let mut command = cmd("HMGET");
-            command.arg(self.names.record(key)).arg(&KEY_FIELDS);
-            command
-        });
-        let lists: Vec<KeyFields> = self.read_each(commands.collect()).await?;
-        let lists: Vec<Vec<String>> = lists.into_iter().map(keys).collect();
+        let lists = self.key_lists(records).await?;
         let contents = self.contents(lists.concat()).await?;
         let held = records.iter().zip(&lists).map(|((_, record), keys)| {
             let recorded = record.digest.as_deref().and_then(Recorded::read);

@@ -74,6 +74,12 @@ impl Held {
         Ok(change)
     }
 
+    /// What all objects have.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let entries = self.0.values().flat_map(|written| &written.entries);
+        entries.cloned().collect()
+    }
+
     /// Whether an object had entries.
     fn has(&self, key: &str) -> bool {
         self.0

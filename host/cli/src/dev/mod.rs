@@ -1,5 +1,7 @@
 //! `redis-sync dev --bucket DIR`: the whole system on one machine.
 
+mod done;
+mod expected;
 mod folder;
 mod held;
 mod plugins;
@@ -8,10 +10,13 @@ mod system;
 mod tell;
 mod watch;
 
+pub(crate) use done::Listener;
+
 use crate::Ended;
 use crate::problem::problem;
 use crate::screen::{BOLD, Screen, styled};
 use anyhow::Result;
+use expected::Expected;
 use folder::Folder;
 use plugins::Plugins;
 use redis_url::RedisUrl;
@@ -27,6 +32,7 @@ Examples:
   redis-sync dev --bucket bucket
   redis-sync dev --bucket bucket --plugin ../flags --plugin ../limits
   redis-sync dev --bucket bucket --once
+  redis-sync dev --bucket bucket --once --expected redis.json
 
 The files of the folder are the objects of a bucket; `plugins/` in it has modules and routes.toml as
 the real one. Hidden files and those that end with `~` are no objects. The plugin in the working
@@ -44,6 +50,12 @@ pub(crate) struct Args {
     /// Bring Redis up to date with the folder, and exit
     #[arg(long)]
     once: bool,
+    /// An entries document, with which what Redis then holds is compared; times to live are not
+    #[arg(long, value_name = "FILE", requires = "once")]
+    expected: Option<PathBuf>,
+    /// Write that document, in place of comparing
+    #[arg(long, requires = "expected")]
+    update: bool,
 }
 
 /// Keeps a Redis equal to a folder until it is interrupted.
@@ -56,6 +68,10 @@ pub(crate) async fn dev(args: &Args, screen: &Screen) -> Result<Ended> {
     }
     let mut folder = Folder::new(&args.bucket)?;
     let mut plugins = Plugins::open(&args.plugins)?;
+    let expected = match &args.expected {
+        Some(file) if !args.update => Some(Expected::read(file)?),
+        _ => None,
+    };
     // Before anything is read, so that no change in between is missed.
     let mut watch = Watch::start(&args.bucket, plugins.folders())?;
     let mut system = System::start(args.redis.as_ref()).await?;
@@ -64,6 +80,11 @@ pub(crate) async fn dev(args: &Args, screen: &Screen) -> Result<Ended> {
     folder.update(&system)?;
     good &= tell::told(screen, system.sync_all().await);
     if args.once {
+        if let Some(expected) = &expected {
+            good &= expected.compare(system.entries(), screen);
+        } else if let Some(file) = &args.expected {
+            expected::write(file, system.entries())?;
+        }
         return Ok(Ended::well_if(good));
     }
     screen.remark(styled(

@@ -1,5 +1,6 @@
 //! S3, Redis and the pipeline of the function, on this machine.
 
+use super::done::{self, Done};
 use super::held::{Change, Held};
 use super::redis_url::RedisUrl;
 use crate::guest_log::{self, Line};
@@ -8,13 +9,14 @@ use crate::runner::PROGRAM;
 use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use redis_sync::entry::Entry;
 use redis_sync::full_sync::{self, Compare, Mode, Span};
 use redis_sync::handler;
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, BUCKET, REGION, Redis, S3, SECRET_ACCESS_KEY};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -35,8 +37,10 @@ pub(super) struct System {
 
 /// What came of changed objects.
 pub(super) struct Told {
-    /// What was worked on.
-    pub(super) objects: Vec<ObjectReport>,
+    /// What became of each object, as far as they are few.
+    pub(super) done: BTreeMap<String, Done>,
+    /// What failed.
+    pub(super) failed: Vec<ObjectReport>,
     /// One sentence on all of them, where each is not told.
     pub(super) summary: Option<(bool, String)>,
     /// What plugins said.
@@ -111,7 +115,7 @@ impl System {
 
     /// Brings Redis up to date with the whole bucket.
     pub(super) async fn sync_all(&mut self) -> Told {
-        guest_log::take();
+        (guest_log::take(), done::take());
         let started = Instant::now();
         let mode = Mode::Write(Rerun::IfChanged);
         let span = Span::under("");
@@ -129,23 +133,30 @@ impl System {
 
     /// Does what the function does with a notification of these keys.
     pub(super) async fn deliver(&mut self, keys: BTreeSet<String>) -> Told {
-        guest_log::take();
+        (guest_log::take(), done::take());
         let started = Instant::now();
         let deadline = started + INVOCATION;
         let keys = keys.iter().map(String::as_str).collect();
-        let reports = handler::sync_changed(&self.pipeline, keys, deadline).await;
+        let mut reports = handler::sync_changed(&self.pipeline, keys, deadline).await;
+        reports.retain(|report| report.failure().is_some());
         self.told(reports, None, started.elapsed()).await
+    }
+
+    /// What Redis holds of the bucket's objects, as it was last looked at.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.held.entries()
     }
 
     async fn told(
         &mut self,
-        objects: Vec<ObjectReport>,
+        failed: Vec<ObjectReport>,
         summary: Option<(bool, String)>,
         time: Duration,
     ) -> Told {
         let changes = self.held.look(self.pipeline.ledger()).await;
         Told {
-            objects,
+            done: done::take(),
+            failed,
             summary,
             log: guest_log::take(),
             changes: changes.map_err(|error| error.to_string()),

@@ -1,14 +1,14 @@
 //! What people and scripts are told while the system runs.
 
+use super::done::Done;
 use super::system::{System, Told};
 use crate::guest_log::Line;
-use crate::screen::{BOLD, DIM, GREEN, RED, Screen, short, styled};
+use crate::screen::{BOLD, DIM, GREEN, RED, Screen, grouped, short, styled};
 use anstream::adapter::strip_str;
-use redis_sync::report::{ObjectReport, Outcome};
 use serde_json::json;
 use std::path::Path;
 
-/// Lines of a change that are shown.
+/// Objects that are told one by one, and lines of a change that are shown.
 const MAX_LINES: usize = 200;
 
 /// Where everything is.
@@ -22,9 +22,22 @@ pub(super) fn started(screen: &Screen, system: &System, bucket: &Path) {
 /// What came of changed objects; whether nothing failed.
 pub(super) fn told(screen: &Screen, told: Told) -> bool {
     let milliseconds = told.time.as_secs_f64() * 1000.0;
-    let mut good = told.objects.iter().all(|report| report.failure().is_none());
-    for report in &told.objects {
-        screen.say(object(report, milliseconds));
+    let mut good = told.failed.is_empty();
+    for report in &told.failed {
+        let (key, error) = (
+            short(&report.key, 200),
+            report.failure().unwrap_or_default(),
+        );
+        screen.say(format!(
+            "{} {key}: {}",
+            styled(RED, "✗"),
+            short(error, 4000)
+        ));
+    }
+    let failed = |key: &str| told.failed.iter().any(|report| report.key == key);
+    let done = told.done.iter().filter(|(key, _)| !failed(key));
+    for (key, done) in done.take(MAX_LINES) {
+        screen.say(object(key, done));
     }
     if let Some((success, sentence)) = &told.summary {
         good &= success;
@@ -65,7 +78,8 @@ pub(super) fn told(screen: &Screen, told: Told) -> bool {
         .map(|line| strip_str(line).to_string())
         .collect();
     screen.event(&json!({
-        "objects": told.objects,
+        "done": told.done,
+        "failed": told.failed,
         "message": told.summary.map(|(_, sentence)| sentence),
         "log": told.log,
         "changes": plain,
@@ -74,18 +88,22 @@ pub(super) fn told(screen: &Screen, told: Told) -> bool {
     good
 }
 
-fn object(report: &ObjectReport, milliseconds: f64) -> String {
-    let key = short(&report.key, 200);
-    if let Some(error) = report.failure() {
-        return format!("{} {key}: {}", styled(RED, "✗"), short(error, 4000));
+fn object(key: &str, done: &Done) -> String {
+    let mut text = format!(
+        "{} {}: {}",
+        styled(GREEN, "✓"),
+        short(key, 200),
+        done.outcome
+    );
+    if done.is_synced() {
+        if let Some(plugin) = &done.plugin {
+            text.push_str(&format!(" by {plugin}"));
+        }
+        let keys = if done.entries == 1 { "key" } else { "keys" };
+        text.push_str(&format!(", {} {keys}", done.entries));
     }
-    let mut text = format!("{} {key}: {}", styled(GREEN, "✓"), report.outcome.name());
-    if report.outcome == Outcome::Synced && report.plugin.is_some() {
-        let plugin = report.plugin.as_deref().unwrap_or_default();
-        text.push_str(&format!(" by {plugin}"));
+    if let Some(fuel) = done.fuel {
+        text.push_str(&format!(", {} fuel", grouped(fuel)));
     }
-    if let Some(fuel) = report.fuel {
-        text.push_str(&format!(", {fuel} fuel"));
-    }
-    format!("{text} ({milliseconds:.0} ms)")
+    format!("{text} ({:.1} ms)", done.time_ms)
 }

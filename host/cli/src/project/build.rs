@@ -46,13 +46,13 @@ impl Project {
         build
             .args([
                 "build",
-                "--release",
+                "--profile",
+                &self.profile(),
                 "--lib",
                 "--target",
                 TARGET,
-                "--message-format",
             ])
-            .arg("json-render-diagnostics");
+            .args(["--message-format", "json-render-diagnostics"]);
         let messages = run(build, "cargo build").await?;
         let artifact = artifact(&messages, &self.folder).ok_or_else(|| {
             problem(
@@ -61,6 +61,22 @@ impl Project {
             )
         })?;
         copy(&artifact, &self.module())
+    }
+
+    /// The profile that its manifest names. In a workspace cargo takes none of a member's, and the
+    /// workspace's own `release` may be for other things than plugins. A manifest that cannot be read is
+    /// cargo's to tell.
+    fn profile(&self) -> String {
+        let manifest = std::fs::read_to_string(self.folder.join("Cargo.toml"));
+        let manifest: toml::Table = manifest
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_default();
+        let profile = manifest
+            .get("package")
+            .and_then(|package| package.get("metadata")?.get("redis-sync")?.get("profile"));
+        let profile = profile.and_then(toml::Value::as_str);
+        profile.unwrap_or("release").to_owned()
     }
 
     async fn build_js(&self) -> Result<()> {
@@ -144,5 +160,20 @@ mod tests {
         let found = artifact(messages.as_bytes(), Path::new("/p"));
         assert_eq!(found, Some(PathBuf::from("/t/p.wasm")));
         assert_eq!(artifact(messages.as_bytes(), Path::new("/q")), None);
+    }
+
+    #[test]
+    fn the_profile_is_the_one_that_the_manifest_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let profile = |manifest: &str| {
+            std::fs::write(folder.path().join("Cargo.toml"), manifest).expect("a file");
+            let project = Project::find(folder.path()).expect("a project");
+            project.profile()
+        };
+        let named = "[package]\nname = \"p\"\n[package.metadata.redis-sync]\nprofile = \"guest\"";
+        assert_eq!(profile(named), "guest");
+        for other in ["[package]\nname = \"p\"", "no manifest"] {
+            assert_eq!(profile(other), "release", "{other}");
+        }
     }
 }

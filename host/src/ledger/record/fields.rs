@@ -20,6 +20,7 @@
 
 use super::{Commit, PluginUsed, Record, Source, milliseconds_now};
 use crate::event::Author;
+use crate::fingerprint::hex;
 
 /// The fields that are read together, in this order. Those from `etag` on are of earlier versions.
 pub(in super::super) const FIELDS: [&str; 19] = [
@@ -44,6 +45,12 @@ pub(in super::super) const FIELDS: [&str; 19] = [
     "written_at",
 ];
 
+/// Where those of earlier versions begin.
+pub(in super::super) const EARLIER: usize = 14;
+
+/// The values of those before, as Redis has them.
+pub(in super::super) type Newer = [Option<Vec<u8>>; EARLIER];
+
 /// The values of [`FIELDS`], as Redis has them.
 pub(in super::super) type Fields = [Option<Vec<u8>>; FIELDS.len()];
 
@@ -57,6 +64,9 @@ pub(in super::super) type KeyFields = [Option<Vec<u8>>; KEY_FIELDS.len()];
 
 /// The first of those fields, which has the whole list where that is long.
 pub(in super::super) const KEYS: &str = "k";
+
+/// Pieces that are asked for first: most lists are in one.
+pub(in super::super) const SHORT_LIST: usize = 2;
 
 /// The largest piece, in bytes: with a longer value Redis keeps the hash as a table.
 const PIECE: usize = 64;
@@ -250,6 +260,28 @@ pub(in super::super) fn keys(fields: KeyFields) -> Vec<String> {
     keys
 }
 
+/// All fields, without those of earlier versions.
+pub(in super::super) fn widen(newer: Newer) -> Fields {
+    let mut newer = newer.into_iter();
+    std::array::from_fn(|_| newer.next().flatten())
+}
+
+/// Whether something was committed, and not by this version.
+pub(in super::super) fn is_earlier([_, ticket, _, _, sums, ..]: &Fields) -> bool {
+    ticket.is_some() && sums.is_none()
+}
+
+/// All fields of a list, of which the first pieces are known.
+pub(in super::super) fn short_list(pieces: [Option<Vec<u8>>; SHORT_LIST]) -> KeyFields {
+    let mut pieces = std::iter::once(None).chain(pieces);
+    std::array::from_fn(|_| pieces.next().flatten())
+}
+
+/// Whether there may be more pieces: all that are known are there.
+pub(in super::super) fn may_go_on(known: &KeyFields) -> bool {
+    known[SHORT_LIST].is_some()
+}
+
 /// A list of keys, which mostly begin alike: of each, how many bytes it has in common with the one before
 /// (one byte), how many follow (one byte, or 255 and two bytes), and those.
 fn pack_keys(keys: &[&str]) -> Vec<u8> {
@@ -349,15 +381,7 @@ fn unpack_version(packed: &[u8]) -> (String, Option<String>) {
 
 /// The bytes that a digest in hexadecimal stands for; any other text is its own.
 pub(in super::super) fn raw(digest: &str) -> Vec<u8> {
-    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = digest.as_bytes().chunks(2).map(byte).collect();
-    bytes
-        .filter(|bytes| bytes.len() * 2 == digest.len())
-        .unwrap_or_else(|| digest.as_bytes().to_vec())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::decode(digest).unwrap_or_else(|_| digest.as_bytes().to_vec())
 }
 
 /// A time in milliseconds, until the year 10889.

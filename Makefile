@@ -235,7 +235,7 @@ EXTISM := target/peers/extism
 
 .PHONY: bench
 bench: setup $(EXTISM)/.ready target/peers/.installed ## tables: each figure beside its floor and its peers; plots in docs/plots
-	cargo build --profile bench --package redis-sync --package redis-sync-tests --bin bootstrap
+	cargo build --profile bench --package redis-sync --package redis-sync-tests --bin bootstrap --benches
 	EXTISM_PYTHON=$(abspath $(EXTISM))/venv/bin/python EXTISM_PLUGIN=$(abspath $(EXTISM))/wasm32-wasip1/release/extism_peer.wasm \
 	  PEER=$(abspath target/peers/handler) cargo bench --package redis-sync --package redis-sync-tests
 	python3 tests/benches/report.py target/bench docs/plots

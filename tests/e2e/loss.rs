@@ -148,3 +148,32 @@ async fn an_object_that_yields_nothing_comes_back_into_the_index() {
         assert_eq!(environment.redis.command(&index).await.unwrap(), indexed);
     }
 }
+
+/// A record lists its keys in one piece, in several, or in one that is long.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_of_many_keys_is_missed_as_well_as_the_first() {
+    let environment = environment(&[]).await;
+    for keys in [1, 3, 12, 60] {
+        // They have nothing in common, so that each takes its length.
+        let key = |number: usize| format!("{number}{}", "abcdefgh".repeat(3));
+        let names: Vec<String> = (0..keys).map(key).collect();
+        let entries: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "v")).collect();
+        upload(&environment, "flags/a", &entries).await;
+        for name in &names {
+            lose(&environment, &["DEL", name]).await;
+            let report = synced(&environment, json!({})).await;
+            assert_eq!(
+                report["counts"]["synced"], 1,
+                "{keys} keys, {name}: {report}"
+            );
+        }
+        assert_eq!(held(&environment.redis).await, texts_held(&entries));
+    }
+}
+
+fn texts_held(entries: &[(&str, &str)]) -> Value {
+    entries
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), json!(value)))
+        .collect()
+}

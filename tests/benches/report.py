@@ -80,7 +80,7 @@ def table(rows):
             print("  ".join("-" * width for width in widths))
 
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 360, 70, 50, 40, 20
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 360, 70, 50, 40, 40
 
 
 def decades(values):

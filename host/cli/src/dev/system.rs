@@ -115,7 +115,7 @@ impl System {
 
     /// Brings Redis up to date with the whole bucket.
     pub(super) async fn sync_all(&mut self) -> Told {
-        (guest_log::take(), done::take());
+        begin();
         let started = Instant::now();
         let mode = Mode::Write(Rerun::IfChanged);
         let span = Span::under("");
@@ -133,7 +133,7 @@ impl System {
 
     /// Does what the function does with a notification of these keys.
     pub(super) async fn deliver(&mut self, keys: BTreeSet<String>) -> Told {
-        (guest_log::take(), done::take());
+        begin();
         let started = Instant::now();
         let deadline = started + INVOCATION;
         let keys = keys.iter().map(String::as_str).collect();
@@ -163,6 +163,12 @@ impl System {
             time,
         }
     }
+}
+
+/// What is said from now on belongs to what is done now.
+fn begin() {
+    guest_log::take();
+    done::take();
 }
 
 /// The limits are the environment's, as `run` has them.

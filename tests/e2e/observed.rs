@@ -6,6 +6,7 @@ use crate::objects::{failing, one, yields};
 use redis_sync_local::{Environment, event};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// The lines of the log, and those of metrics, each as JSON.
 fn lines(environment: &Environment) -> (Vec<Value>, Vec<Value>) {
@@ -13,6 +14,19 @@ fn lines(environment: &Environment) -> (Vec<Value>, Vec<Value>) {
     lines
         .map(|line| serde_json::from_str::<Value>(&line).unwrap())
         .partition(|line| line.get("_aws").is_none())
+}
+
+/// The same once that many invocations have written their figures, which they do when they have answered.
+async fn lines_of(environment: &Environment, invocations: usize) -> (Vec<Value>, Vec<Value>) {
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (logged, metrics) = lines(environment);
+        let ended = metrics.iter().filter(|line| line["Duration"].is_number());
+        if ended.count() >= invocations || Instant::now() > until {
+            return (logged, metrics);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn is_of<'a>(message: &'a str) -> impl Fn(&&Value) -> bool + 'a {
@@ -89,7 +103,7 @@ async fn every_line_and_count_belongs_to_its_invocation() {
         .wait_for_log("\"ColdStart\":1")
         .await
         .unwrap();
-    let (logged, metrics) = lines(&environment);
+    let (logged, metrics) = lines_of(&environment, 6).await;
     // The number that an object's key begins with is how many its invocation had.
     let mut said: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for line in logged.iter().filter(|line| line["object"].is_string()) {

@@ -60,7 +60,7 @@ pub fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Bytes in hexadecimal: `hex::encode` goes letter by letter, which is a twentieth of a full sync.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     let mut letters = vec![0; 2 * bytes.len()];
     // There is room for all of them.
     let _ = hex::encode_to_slice(bytes, &mut letters);

@@ -1,6 +1,7 @@
 //! What people and scripts get to see.
 
 use crate::problem::Problem;
+use anstream::adapter::strip_str;
 use clap::builder::styling::{AnsiColor, Style};
 use comfy_table::{Table, presets};
 use serde_json::{Value, json};
@@ -79,6 +80,12 @@ impl Screen {
 /// A styled text.
 pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// Lines without their styles, for scripts.
+pub(crate) fn plain(lines: &[String]) -> Vec<String> {
+    let plain = lines.iter().map(|line| strip_str(line).to_string());
+    plain.collect()
 }
 
 /// An empty table with a header.

@@ -140,11 +140,12 @@ impl<'a> Merge<'a> {
     }
 
     async fn read_page(&mut self, token: Option<String>) -> Result<Objects, ChangeError> {
-        let ahead = match self.ahead.take() {
+        let ahead = match &mut self.ahead {
             // A panic there is met here as well, where it is told.
             Some(page) => page.await.ok(),
             None => None,
         };
+        self.ahead = None;
         let page = match ahead {
             Some(page) => page?,
             None => self.list(token).await?,

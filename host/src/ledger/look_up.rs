@@ -56,11 +56,8 @@ impl Ledger {
         let newer: Vec<Newer> = self.fields_of(&names, &FIELDS[..EARLIER]).await?;
         let mut fields: Vec<Fields> = newer.into_iter().map(fields::widen).collect();
         // What earlier versions have written is asked for where there is something of theirs.
-        let (names_of, places) = those(&names, &fields, fields::is_earlier);
-        let earlier: Vec<Fields> = self.fields_of(&names_of, &FIELDS).await?;
-        for (place, earlier) in places.into_iter().zip(earlier) {
-            fields[place] = earlier;
-        }
+        self.ask_again(&names, &FIELDS, &mut fields, fields::is_earlier)
+            .await?;
         let sizes = names.iter().map(|name| {
             let mut command = cmd("HSTRLEN");
             command.arg(name).arg(KEYS);
@@ -88,6 +85,26 @@ impl Ledger {
         self.read_each(commands.collect()).await
     }
 
+    /// Asks for all fields of those hashes of which some are known that do not suffice.
+    async fn ask_again<T: FromRedisValue>(
+        &self,
+        names: &[String],
+        all: &[&str],
+        known: &mut [T],
+        is_not_enough: fn(&T) -> bool,
+    ) -> Result<(), LedgerError> {
+        let (names, known): (Vec<String>, Vec<&mut T>) = names
+            .iter()
+            .cloned()
+            .zip(known)
+            .filter(|(_, known)| is_not_enough(known))
+            .unzip();
+        for (known, all) in known.into_iter().zip(self.fields_of(&names, all).await?) {
+            *known = all;
+        }
+        Ok(())
+    }
+
     /// The Redis keys that each of these records lists, in their order. The records are of this version:
     /// they have a digest.
     pub(super) async fn key_lists(
@@ -102,11 +119,8 @@ impl Ledger {
             .into_iter()
             .map(fields::short_list)
             .collect();
-        let (names_of, places) = those(&names, &lists, fields::may_go_on);
-        let long: Vec<KeyFields> = self.fields_of(&names_of, &KEY_FIELDS).await?;
-        for (place, long) in places.into_iter().zip(long) {
-            lists[place] = long;
-        }
+        self.ask_again(&names, &KEY_FIELDS, &mut lists, fields::may_go_on)
+            .await?;
         Ok(lists.into_iter().map(keys).collect())
     }
 
@@ -172,13 +186,4 @@ impl Ledger {
             .argument(basis.unwrap_or_default());
         self.call(&call).await
     }
-}
-
-/// The names of which that holds, and their places.
-fn those<T>(names: &[String], of: &[T], holds: fn(&T) -> bool) -> (Vec<String>, Vec<usize>) {
-    let pairs = names.iter().zip(of).enumerate();
-    pairs
-        .filter(|(_, (_, one))| holds(one))
-        .map(|(place, (name, _))| (name.clone(), place))
-        .unzip()
 }

@@ -3,6 +3,7 @@
 //! How its fields are written is in [`fields`].
 
 pub(super) mod fields;
+mod packed_keys;
 
 use crate::event::Author;
 use serde::{Deserialize, Serialize};

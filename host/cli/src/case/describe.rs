@@ -20,10 +20,10 @@ use crate::problem::Advise;
 use anyhow::Result;
 use bytes::Bytes;
 use md5::{Digest, Md5};
+use redis_sync::fingerprint::hex;
 use redis_sync::object::Object;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
 /// When an object was last modified of which that is not said: the start of 2025.
@@ -110,11 +110,7 @@ pub(crate) fn object(body: Bytes, name: &str, said: &Description) -> Object {
 
 /// S3's entity tag of an object that was uploaded in one part.
 fn md5(body: &[u8]) -> String {
-    let mut text = String::new();
-    for byte in Md5::digest(body) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&Md5::digest(body))
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! What Redis shall hold at the end: an entries document, for checks of a bucket before it is live.
 
 use crate::diff;
-use crate::problem::{Advise, problem};
-use crate::screen::{GREEN, RED, Screen, styled};
-use anstream::adapter::strip_str;
+use crate::problem::Advise;
+use crate::screen::{GREEN, RED, Screen, plain, styled};
 use anyhow::Result;
 use redis_sync::entry::{Entry, document};
 use serde_json::json;
@@ -20,12 +19,10 @@ impl Expected {
         let next = "`--update` writes what Redis holds";
         let text =
             std::fs::read(file).advise(|| format!("{} cannot be read", file.display()), next)?;
-        let entries = document::parse(&text).map_err(|why| {
-            problem(
-                format!("{} is no entries document: {why}", file.display()),
-                next,
-            )
-        })?;
+        let entries = document::parse(&text).advise(
+            || format!("{} is no entries document", file.display()),
+            next,
+        )?;
         Ok(Self {
             file: file.to_owned(),
             entries: lasting(entries),
@@ -50,11 +47,7 @@ impl Expected {
         for line in &lines {
             screen.say(format!("  {line}"));
         }
-        let plain: Vec<String> = lines
-            .iter()
-            .map(|line| strip_str(line).to_string())
-            .collect();
-        screen.event(&json!({"as_expected": good, "differences": plain}));
+        screen.event(&json!({"as_expected": good, "differences": plain(&lines)}));
         good
     }
 }

@@ -82,7 +82,8 @@ pub(crate) async fn dev(args: &Args, screen: &Screen) -> Result<Ended> {
     if args.once {
         if let Some(expected) = &expected {
             good &= expected.compare(system.entries(), screen);
-        } else if let Some(file) = &args.expected {
+        } else if let Some(file) = args.expected.as_ref().filter(|_| good) {
+            // What is left after a failure, or could not be looked at, is not what is expected.
             expected::write(file, system.entries())?;
         }
         return Ok(Ended::well_if(good));

@@ -3,8 +3,7 @@
 use super::done::Done;
 use super::system::{System, Told};
 use crate::guest_log::Line;
-use crate::screen::{BOLD, DIM, GREEN, RED, Screen, grouped, short, styled};
-use anstream::adapter::strip_str;
+use crate::screen::{BOLD, DIM, GREEN, RED, Screen, grouped, plain, short, styled};
 use serde_json::json;
 use std::path::Path;
 
@@ -73,16 +72,12 @@ pub(super) fn told(screen: &Screen, told: Told) -> bool {
     if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
         screen.say(format!("  … and {more} lines more"));
     }
-    let plain: Vec<String> = lines
-        .iter()
-        .map(|line| strip_str(line).to_string())
-        .collect();
     screen.event(&json!({
         "done": told.done,
         "failed": told.failed,
         "message": told.summary.map(|(_, sentence)| sentence),
         "log": told.log,
-        "changes": plain,
+        "changes": plain(&lines),
         "time_ms": milliseconds,
     }));
     good

@@ -10,8 +10,7 @@ use crate::case::Routing;
 use crate::module::ModuleFile;
 use crate::problem::problem;
 use crate::project::Project;
-use crate::screen::{GREEN, RED, Screen, YELLOW, styled};
-use anstream::adapter::strip_str;
+use crate::screen::{GREEN, RED, Screen, YELLOW, plain, styled};
 use anyhow::Result;
 use fuel::Growth;
 use judge::{Judge, Judged, Verdict};
@@ -121,9 +120,8 @@ fn show(screen: &Screen, one: &Judged) {
 }
 
 fn document(one: &Judged) -> serde_json::Value {
-    let plain = |line: &String| strip_str(line).to_string();
     let lines = match &one.verdict {
-        Verdict::Failed(lines) => lines.iter().map(plain).collect(),
+        Verdict::Failed(lines) => plain(lines),
         Verdict::Passed | Verdict::Updated => Vec::new(),
     };
     json!({

@@ -11,14 +11,14 @@
 //! | `e` | entity tag and version: `h`, the tag in 16 bytes, the version; or `t`, the tag, a zero, the version |
 //! | `p`, `q`, `r` | the plugins, in pieces: SHA-256 in 32 bytes, the length of the name in two, the name |
 //! | `by`, `ip` | who has put the object, and from where, as its event has told |
-//! | `k`, `k1` … `k7` | the Redis keys, in pieces: see [`pack_keys`] |
+//! | `k`, `k1` … `k7` | the Redis keys, in pieces: see [`packed_keys::pack`] |
 //! | `v` | of a part: keys that are reserved for the object, packed likewise |
 //! | `error`, `error_at`, `error_basis` | why the last attempt failed, if it did |
 //!
 //! Versions before had a text each: `fingerprint`, `basis`, `digest`, `etag`, `version_id`, `last_modified`,
 //! `plugins`, `written_at`, `keys`. They are read, but for the digests: such an object is run once more.
 
-use super::{Commit, PluginUsed, Record, Source, milliseconds_now};
+use super::{Commit, PluginUsed, Record, Source, milliseconds_now, packed_keys};
 use crate::event::Author;
 use crate::fingerprint::hex;
 
@@ -223,14 +223,14 @@ impl Commit<'_> {
             let ip = source_ip.map(|ip| [b"ip".to_vec(), ip.into_bytes()]);
             pairs.extend(ip.into_iter().flatten());
         }
-        pairs.extend(pieces(&KEY_FIELDS[1..], &pack_keys(keys)));
+        pairs.extend(pieces(&KEY_FIELDS[1..], &packed_keys::pack(keys)));
         pairs
     }
 
     /// The same for the part of a record that is in one hash slot of a cluster.
     pub(in super::super) fn encode_part(&self, keys: &[&str]) -> Vec<Vec<u8>> {
         let mut pairs = vec![b"s".to_vec(), raw(self.digest)];
-        pairs.extend(pieces(&KEY_FIELDS[1..], &pack_keys(keys)));
+        pairs.extend(pieces(&KEY_FIELDS[1..], &packed_keys::pack(keys)));
         pairs
     }
 }
@@ -254,7 +254,7 @@ pub(in super::super) fn keys(fields: KeyFields) -> Vec<String> {
     let mut keys: Vec<String> = earlier
         .and_then(|json| serde_json::from_slice(&json).ok())
         .unwrap_or_default();
-    keys.extend(unpack_keys(
+    keys.extend(packed_keys::unpack(
         &now.into_iter().flatten().flatten().collect::<Vec<_>>(),
     ));
     keys
@@ -280,52 +280,6 @@ pub(in super::super) fn short_list(pieces: [Option<Vec<u8>>; SHORT_LIST]) -> Key
 /// Whether there may be more pieces: all that are known are there.
 pub(in super::super) fn may_go_on(known: &KeyFields) -> bool {
     known[SHORT_LIST].is_some()
-}
-
-/// A list of keys, which mostly begin alike: of each, how many bytes it has in common with the one before
-/// (one byte), how many follow (one byte, or 255 and two bytes), and those.
-fn pack_keys(keys: &[&str]) -> Vec<u8> {
-    let mut packed = Vec::new();
-    let mut last: &[u8] = &[];
-    for key in keys {
-        let key = key.as_bytes();
-        let alike = key.iter().zip(last).take_while(|(one, other)| one == other);
-        let shared = u8::try_from(alike.count()).unwrap_or(u8::MAX);
-        let rest = key.get(usize::from(shared)..).unwrap_or_default();
-        packed.push(shared);
-        match u8::try_from(rest.len()) {
-            Ok(length) if length < u8::MAX => packed.push(length),
-            _ => {
-                packed.push(u8::MAX);
-                // No key has 16 KiB.
-                let length = u16::try_from(rest.len()).unwrap_or(u16::MAX);
-                packed.extend(length.to_be_bytes());
-            }
-        }
-        packed.extend(rest);
-        last = key;
-    }
-    packed
-}
-
-fn unpack_keys(packed: &[u8]) -> Vec<String> {
-    let (mut keys, mut last, mut rest) = (Vec::new(), Vec::new(), packed);
-    while let Some((key, after)) = unpack_key(&last, rest) {
-        keys.push(String::from_utf8_lossy(&key).into_owned());
-        (last, rest) = (key, after);
-    }
-    keys
-}
-
-fn unpack_key<'a>(last: &[u8], packed: &'a [u8]) -> Option<(Vec<u8>, &'a [u8])> {
-    let ([shared, length], mut rest) = packed.split_first_chunk()?;
-    let mut length = usize::from(*length);
-    if length == usize::from(u8::MAX) {
-        let (long, after) = rest.split_first_chunk()?;
-        (length, rest) = (usize::from(u16::from_be_bytes(*long)), after);
-    }
-    let (end, rest) = rest.split_at_checked(length)?;
-    Some(([last.get(..usize::from(*shared))?, end].concat(), rest))
 }
 
 fn pack_plugins(plugins: &[(String, String)]) -> Vec<u8> {

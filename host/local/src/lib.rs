@@ -32,6 +32,7 @@ mod environment;
 pub mod event;
 mod function;
 mod mutant;
+mod output;
 mod process;
 mod queue;
 mod redis;

@@ -1,13 +1,9 @@
 //! A child process whose output is collected and that is killed when its handle is dropped.
 
 use std::{
-    io::Write,
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,15 +11,12 @@ use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    net::unix::pipe,
     signal::unix::{SignalKind, signal},
     sync::watch,
     task::JoinSet,
 };
 
-/// Lines of output kept of a process; the oldest go first.
-const LINES_KEPT: usize = 20_000;
+use crate::output::Output;
 
 /// How long to read on for output once the process has ended: its own children may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -64,10 +57,7 @@ impl Process {
         ];
         let child = Arc::new(Mutex::new(child));
         let (sender, ended) = watch::channel(None);
-        let output = Arc::new(Output {
-            secrets,
-            ..Output::default()
-        });
+        let output = Arc::new(Output::new(secrets));
         let process = Self {
             child: Arc::clone(&child),
             output: Arc::clone(&output),
@@ -76,8 +66,7 @@ impl Process {
 
         let mut readers = JoinSet::new();
         for pipe in pipes.into_iter().flatten() {
-            let pipe = pipe::Receiver::from_owned_fd(pipe)?;
-            readers.spawn(collect(pipe, Arc::clone(&output)));
+            readers.spawn(output.read(pipe)?);
         }
         tokio::spawn(async move {
             let status = loop {
@@ -174,93 +163,6 @@ impl Drop for Process {
         let mut child = self.child.lock();
         let _ = child.kill();
         let _ = child.wait();
-    }
-}
-
-/// Lines that a process writes.
-#[derive(Debug, Default)]
-pub(crate) struct Output {
-    /// Those written so far.
-    lines: watch::Sender<Vec<String>>,
-    /// Whether to repeat them on standard error.
-    echo: AtomicBool,
-    /// What must not be in any of them.
-    secrets: Vec<String>,
-    /// The first line that has one of those.
-    leak: OnceLock<String>,
-}
-
-impl Output {
-    /// The lines so far.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.lines.borrow().clone()
-    }
-
-    /// The last `count` lines so far, as one text.
-    pub(crate) fn tail(&self, count: usize) -> String {
-        let lines = self.lines.borrow();
-        let skipped = lines.len().saturating_sub(count);
-        let tail: Vec<&str> = lines.iter().skip(skipped).map(String::as_str).collect();
-        tail.join("\n")
-    }
-
-    /// The first line that contains `text`, when it comes.
-    pub(crate) async fn wait_for(&self, text: &str) -> String {
-        let mut lines = self.lines.subscribe();
-        let found = |lines: &Vec<String>| lines.iter().any(|line| line.contains(text));
-        // The sender lives as long as `self`.
-        let lines = match lines.wait_for(found).await {
-            Ok(lines) => lines,
-            Err(_) => return String::new(),
-        };
-        let line = lines.iter().find(|line| line.contains(text));
-        line.cloned().unwrap_or_default()
-    }
-
-    /// The first line that has a secret in it, if one has.
-    pub(crate) fn leak(&self) -> Option<&String> {
-        self.leak.get()
-    }
-
-    /// Repeats on standard error what has come, and from now on each line as it comes.
-    pub(crate) fn echo(&self) {
-        if !self.echo.swap(true, Ordering::Relaxed) {
-            self.lines.borrow().iter().for_each(|line| repeat(line));
-        }
-    }
-
-    fn push(&self, line: String) {
-        if self
-            .secrets
-            .iter()
-            .any(|secret| line.contains(secret.as_str()))
-        {
-            // Only the first is kept.
-            let _ = self.leak.set(line.clone());
-        }
-        if self.echo.load(Ordering::Relaxed) {
-            repeat(&line);
-        }
-        self.lines.send_modify(|lines| {
-            if lines.len() >= LINES_KEPT {
-                lines.drain(..LINES_KEPT / 2);
-            }
-            lines.push(line);
-        });
-    }
-}
-
-fn repeat(line: &str) {
-    // Nobody to tell if standard error is closed.
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-async fn collect(pipe: pipe::Receiver, output: Arc<Output>) {
-    let mut pipe = BufReader::new(pipe);
-    let mut line = Vec::new();
-    while matches!(pipe.read_until(b'\n', &mut line).await, Ok(length) if length > 0) {
-        output.push(String::from_utf8_lossy(&line).trim_end().to_owned());
-        line.clear();
     }
 }
 

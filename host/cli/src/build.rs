@@ -14,7 +14,7 @@ use std::path::PathBuf;
 Example:
   redis-sync build flags
 
-What it calls: cargo, componentize-js, componentize-py or go, as the folder has a Cargo.toml, a
+What it calls: cargo, componentize-js, componentize-py or go, as the folder has a Cargo.toml, a \
 package.json, a requirements.txt or a go.mod.")]
 pub(crate) struct Args {
     /// The plugin's folder

@@ -17,7 +17,7 @@ use std::time::Instant;
 Example:
   redis-sync compile plugins/*.wasm --out layer/compiled --target arm64
 
-The folder is for functions of this release: ship it with them, as a layer or in the image, and set
+The folder is for functions of this release: ship it with them, as a layer or in the image, and set \
 COMPILED_DIR to where it is then. A module that is not in it is compiled when it is first used.")]
 pub(crate) struct Args {
     /// The modules, as they are uploaded

@@ -1,6 +1,7 @@
 //! What became of many objects, in little memory.
 
 use crate::report::{ObjectReport, Outcome};
+use crate::text::counted;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -79,11 +80,7 @@ impl Summary {
 impl fmt::Display for Summary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.queued + self.late + self.handled();
-        write!(
-            formatter,
-            "{all} {}",
-            if all == 1 { "object" } else { "objects" }
-        )?;
+        formatter.write_str(&counted(all, "object"))?;
         let counts = self
             .counts
             .iter()
@@ -103,8 +100,7 @@ impl fmt::Display for Summary {
         }
         match self.orphans {
             0 => {}
-            1 => formatter.write_str("; 1 stray key")?,
-            orphans => write!(formatter, "; {orphans} stray keys")?,
+            orphans => write!(formatter, "; {}", counted(orphans, "stray key"))?,
         }
         match &self.stopped {
             Some(why) => write!(formatter, "; {why}"),

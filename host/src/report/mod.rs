@@ -7,6 +7,7 @@ pub use reason::Reason;
 use crate::invocation;
 use crate::metrics::{Count, RouteName};
 use crate::text::clip_to;
+use crate::text::counted;
 use serde::Serialize;
 
 /// The longest error of an object, in bytes: a few texts from outside, and our own words.
@@ -164,7 +165,10 @@ impl Report {
             .filter_map(|object| Some(format!("`{}`: {}", object.key, object.failure()?)))
             .collect();
         let (status, message) = match failures.len() {
-            0 => ("success", format!("{} done", count(objects.len()))),
+            0 => (
+                "success",
+                format!("{} done", counted(objects.len(), "object")),
+            ),
             failed => {
                 let spelled = failures
                     .iter()
@@ -182,7 +186,7 @@ impl Report {
                     "error",
                     format!(
                         "{failed} of {} failed: {spelled}{more}",
-                        count(objects.len())
+                        counted(objects.len(), "object")
                     ),
                 )
             }
@@ -197,14 +201,6 @@ impl Report {
     /// Whether nothing failed.
     pub fn is_success(&self) -> bool {
         self.status == "success"
-    }
-}
-
-fn count(objects: usize) -> String {
-    if objects == 1 {
-        "1 object".to_owned()
-    } else {
-        format!("{objects} objects")
     }
 }
 

@@ -6,6 +6,7 @@ use crate::problem::{Advise, problem};
 use crate::runner::Variables;
 use anyhow::Result;
 use redis_sync::route::Route;
+use redis_sync::text::counted;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -163,7 +164,11 @@ fn only_module(plugins: &Path) -> Result<ModuleFile> {
     match &modules[..] {
         [module] => ModuleFile::read(module),
         _ => Err(problem(
-            format!("{} has {} modules", plugins.display(), modules.len()),
+            format!(
+                "{} has {}",
+                plugins.display(),
+                counted(modules.len(), "module")
+            ),
             "leave one there, or say in a routes.toml beside that folder which of them run",
         )),
     }

@@ -34,8 +34,8 @@ Examples:
   redis-sync dev --bucket bucket --once
   redis-sync dev --bucket bucket --once --expected redis.json
 
-The files of the folder are the objects of a bucket; `plugins/` in it has modules and routes.toml as
-the real one. Hidden files and those that end with `~` are no objects. The plugin in the working
+The files of the folder are the objects of a bucket; `plugins/` in it has modules and routes.toml as \
+the real one. Hidden files and those that end with `~` are no objects. The plugin in the working \
 folder takes part as `plugins/NAME.wasm` by itself.")]
 pub(crate) struct Args {
     /// The folder that is the bucket

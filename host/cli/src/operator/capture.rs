@@ -24,9 +24,9 @@ Examples:
   redis-sync case flags/a.json --out broken --function redis-sync
   redis-sync run --replay broken
 
-From a versioned bucket, object, modules and routes.toml are taken as they were when the object failed, which
-needs s3:ListBucketVersions and s3:GetObjectVersion; from another one as they are now. The limits are those
-of this environment: set FUEL_LIMIT and the others as the function has them. The folder holds the object
+From a versioned bucket, object, modules and routes.toml are taken as they were when the object failed, which \
+needs s3:ListBucketVersions and s3:GetObjectVersion; from another one as they are now. The limits are those \
+of this environment: set FUEL_LIMIT and the others as the function has them. The folder holds the object \
 itself: treat it as you treat that.")]
 pub(crate) struct Args {
     /// The object's key

@@ -5,6 +5,7 @@ use crate::Ended;
 use crate::problem::problem;
 use crate::screen::Screen;
 use anyhow::Result;
+use redis_sync::text::counted;
 use serde_json::json;
 
 /// What `forget` is told.
@@ -41,9 +42,12 @@ pub(crate) async fn forget(args: &Args, screen: &Screen) -> Result<Ended> {
     let answer = reach.ask(&request).await?;
     screen.document(&answer);
     let verb = if args.dry_run { "owns" } else { "owned" };
+    let number = |member: &str| answer[member].as_u64().unwrap_or(0);
     screen.say(format!(
-        "`{}` {verb} {} Redis keys, of {} objects",
-        args.bucket, answer["keys"], answer["objects"]
+        "`{}` {verb} {}, of {}",
+        args.bucket,
+        counted(number("keys"), "Redis key"),
+        counted(number("objects"), "object")
     ));
     Ok(Ended::Well)
 }

@@ -73,7 +73,7 @@ impl Progress {
                 };
                 shown.set_position(first_number(&said));
                 shown.set_message(said.clone());
-                if !is_seen {
+                if !is_seen && first_number(&said) > 0 {
                     screen.remark(said);
                 }
             }

@@ -18,6 +18,7 @@ use redis_sync::event::PreviewRequest;
 use redis_sync::fingerprint::sha256;
 use redis_sync::object::Object;
 use redis_sync::route::{MANIFEST_NAME, Manifest, ManifestError, PluginList};
+use redis_sync::text::counted;
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,9 +30,9 @@ Examples:
   redis-sync publish flags.wasm --route flags/
   redis-sync publish flags.wasm --route flags/ --yes --function redis-sync
 
-It is written to the key that takes the route's objects: the plugin that routes.toml names for it, and
-otherwise flags.wasm for flags/. The module that was there is a version of the bucket, or is kept under
-`.previous/`: `redis-sync rollback` brings it back. Exit status 1 where the module is refused or an object
+It is written to the key that takes the route's objects: the plugin that routes.toml names for it, and \
+otherwise flags.wasm for flags/. The module that was there is a version of the bucket, or is kept under \
+`.previous/`: `redis-sync rollback` brings it back. Exit status 1 where the module is refused or an object \
 fails, 3 where somebody else has published meanwhile.")]
 pub(crate) struct Args {
     /// The module
@@ -147,8 +148,9 @@ pub(super) async fn replace(
             );
             let number = tally.would_fail_anew;
             screen.say(format!(
-                "{} refused: {number} objects would fail that do not fail now",
-                styled(RED, "✗")
+                "{} refused: {} would newly fail; `--allow-failures` goes on all the same",
+                styled(RED, "✗"),
+                counted(number, "object"),
             ));
             return Ok(Ended::Badly);
         }

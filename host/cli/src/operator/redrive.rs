@@ -18,7 +18,7 @@ Examples:
   redis-sync redrive --queue https://sqs.eu-west-2.amazonaws.com/123456789012/redis-sync-failed --dry-run
   redis-sync redrive --queue https://sqs.eu-west-2.amazonaws.com/123456789012/redis-sync-failed --function redis-sync
 
-The queue is an on-failure destination or a dead-letter queue. What is handled is deleted from it; what fails
+The queue is an on-failure destination or a dead-letter queue. What is handled is deleted from it; what fails \
 again stays, and is seen there again when this has ended. Exit status 1 where anything stays.")]
 pub(crate) struct Args {
     /// The queue with the events that failed

@@ -21,7 +21,7 @@ Examples:
   redis-sync rollback flags.wasm
   redis-sync rollback flags.wasm --to 3sL4kqtJlcpXroDTDmJ+rmSpXd3dIbrHY
 
-The version before is that of a versioned bucket, or the one that `publish` has kept under `.previous/`. It
+The version before is that of a versioned bucket, or the one that `publish` has kept under `.previous/`. It \
 is previewed, asked for and written like any other module, so a second rollback undoes the first.")]
 pub(crate) struct Args {
     /// The plugin's name, such as flags.wasm

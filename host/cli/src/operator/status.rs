@@ -4,6 +4,7 @@ use super::{Reach, ReachArgs, ago};
 use crate::Ended;
 use crate::screen::{GREEN, RED, Screen, YELLOW, short, styled, table};
 use anyhow::Result;
+use redis_sync::text::counted;
 use serde_json::{Value, json};
 
 /// What `status` is told.
@@ -29,16 +30,15 @@ pub(crate) async fn status(args: &Args, screen: &Screen) -> Result<Ended> {
         styled(RED, "✗")
     };
     screen.say(format!(
-        "{mark} {objects} objects in Redis, {failed} failed"
+        "{mark} {} in Redis, {failed} failed",
+        counted(objects, "object")
     ));
     for change in members(&answer, "changes") {
         let text = |member: &str| change[member].as_str().unwrap_or("none");
         let count = |member: &str| change[member].as_u64().unwrap_or(0);
         let (plugin, digest) = (text("plugin"), short(text("digest"), 12));
         let (done, left) = (count("done"), count("left"));
-        let told = format!(
-            "! {plugin} has changed ({digest}): {done} objects are done, about {left} are left"
-        );
+        let told = format!("! {plugin} has changed ({digest}): {done} done, about {left} left");
         screen.say(styled(YELLOW, &told));
     }
     for sync in members(&answer, "syncs") {

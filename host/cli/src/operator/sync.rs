@@ -6,6 +6,7 @@ use super::{Reach, ReachArgs};
 use crate::Ended;
 use crate::screen::{GREEN, RED, Screen, YELLOW, short, styled, table};
 use anyhow::Result;
+use redis_sync::text::counted;
 use serde_json::{Map, Value, json};
 
 /// Calls after which a sync is given up that does not come to its end.
@@ -162,15 +163,18 @@ impl Outcome {
         });
         let mut counts: Vec<String> = counts.collect();
         if self.stray_keys > 0 {
-            counts.push(format!("{} stray keys {verb}removed", self.stray_keys));
+            counts.push(format!(
+                "{} {verb}removed",
+                counted(self.stray_keys, "stray key")
+            ));
         }
         let mark = if self.is_good() {
             styled(GREEN, "✓")
         } else {
             styled(RED, "✗")
         };
-        let objects = self.objects();
-        screen.say(format!("{mark} {objects} objects: {}", counts.join(", ")));
+        let objects = counted(self.objects(), "object");
+        screen.say(format!("{mark} {objects}: {}", counts.join(", ")));
         if let Some(why) = &self.stopped {
             screen.say(format!("  {}", styled(YELLOW, short(why, 1000))));
         }

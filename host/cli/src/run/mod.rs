@@ -25,7 +25,7 @@ Examples:
   redis-sync run flags.wasm --input a.json --routes plugins/routes.toml --route flags/
   redis-sync run --replay trace/
 
-The limits are the function's: its defaults, and FUEL_LIMIT, TIME_LIMIT_MS and the others of its
+The limits are the function's: its defaults, and FUEL_LIMIT, TIME_LIMIT_MS and the others of its \
 variables where they are set.")]
 pub(crate) struct Args {
     /// The module, as it would be uploaded

@@ -26,7 +26,7 @@ Examples:
   redis-sync test flags --update
   redis-sync test --max-fuel-growth 10% --junit report.xml
 
-A case is a folder, below `cases` if that is there, with a file `input.*`: the object's body. Beside
+A case is a folder, below `cases` if that is there, with a file `input.*`: the object's body. Beside \
 it may lie:
   object.toml                          key, metadata, settings and whatever else the object has
   expected.json, expected-error.txt    what must come of it: an entries document, or an error

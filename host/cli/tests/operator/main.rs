@@ -6,6 +6,7 @@ mod capture;
 mod publishing;
 mod redrive;
 mod terminal;
+mod transcript;
 mod typed;
 
 use redis_sync_local::{BUCKET, Environment, Redis, S3, variables};
@@ -144,7 +145,7 @@ async fn through_the_deployed_function_it_is_the_same() {
     let function = ["--function", "redis-sync"];
     let words = |words: &[&'static str]| [words, &function].concat();
     expect(&words(&["sync", "--yes"]), &variables, 0, &["1 synced"]).await;
-    expect(&words(&["status"]), &variables, 0, &["1 objects in Redis"]).await;
+    expect(&words(&["status"]), &variables, 0, &["1 object in Redis"]).await;
     expect(
         &words(&["read", "k", "--show-values"]),
         &variables,

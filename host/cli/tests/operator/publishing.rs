@@ -126,7 +126,7 @@ async fn a_module_is_previewed_published_and_rolled_back_and_a_bad_one_is_refuse
     let two = modules.path("two");
     let preview = ["preview", two.as_str(), "--route", "flags/"];
     let said = [
-        "1 objects, 1 would change, 0 would fail",
+        "1 object, 1 would change, 0 would fail",
         "50 added, 0 changed, 50 removed",
         "- onek:0 (bytes; 1 bytes)",
     ];
@@ -135,10 +135,7 @@ async fn a_module_is_previewed_published_and_rolled_back_and_a_bad_one_is_refuse
     publish(&two, &variables, 0, &["published as `flags.wasm`"]).await;
     assert!(has(&redis, "two").await && !has(&redis, "one").await);
 
-    let refused = [
-        "1 would fail",
-        "refused: 1 objects would fail that do not fail now",
-    ];
+    let refused = ["1 would fail", "refused: 1 object would newly fail"];
     publish(&modules.path("bad"), &variables, 1, &refused).await;
     publish(&modules.path("text"), &variables, 1, &["✗ text.wasm"]).await;
     assert!(has(&redis, "two").await);
@@ -260,7 +257,7 @@ async fn through_the_function_a_candidate_is_uploaded_compiled_there_and_removed
     };
     let mut words = with_function(["preview"]);
     words.insert(1, &one);
-    expect(&words, &variables, 0, &["1 objects, 1 would change"]).await;
+    expect(&words, &variables, 0, &["1 object, 1 would change"]).await;
     assert_eq!(environment.s3.keys(), ["flags/a"]);
     assert_eq!(environment.redis.command(&["DBSIZE"]).await.unwrap(), "0");
 

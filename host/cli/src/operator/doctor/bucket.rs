@@ -6,6 +6,7 @@ use redis_sync::budget::Account;
 use redis_sync::pipeline::Pipeline;
 use redis_sync::plugin::MAX_MODULE_BYTES;
 use redis_sync::route::PluginList;
+use redis_sync::text::counted;
 
 pub(super) async fn look(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
     let (store, settings) = (pipeline.store(), pipeline.settings());
@@ -81,11 +82,11 @@ async fn module(pipeline: &Pipeline, list: &PluginList) -> Option<Finding> {
 
 /// What there is of plugins and routes.
 fn plugins(list: &PluginList) -> Finding {
-    let modules = list.modules.len();
+    let modules = counted(list.modules.len(), "module");
     match &list.manifest {
         None => good(
             "plugins",
-            format!("{modules} modules, by convention: there is no routes.toml"),
+            format!("{modules}, by convention: there is no routes.toml"),
         ),
         Some(Err(error)) => bad("plugins", format!("routes.toml is not valid: {error}")),
         Some(Ok(manifest)) => {
@@ -95,8 +96,8 @@ fn plugins(list: &PluginList) -> Finding {
                 .filter(|plugin| !list.modules.contains_key(*plugin))
                 .collect();
             if missing.is_empty() {
-                let routes = manifest.routes().count();
-                good("plugins", format!("{modules} modules, {routes} routes"))
+                let routes = counted(manifest.routes().count(), "route");
+                good("plugins", format!("{modules}, {routes}"))
             } else {
                 let why =
                     format!("routes.toml names {missing:?}, which are not there: upload them");

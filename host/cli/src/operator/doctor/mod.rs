@@ -10,6 +10,7 @@ use super::{Reach, ReachArgs};
 use crate::Ended;
 use crate::screen::{GREEN, RED, Screen, YELLOW, styled};
 use anyhow::Result;
+use redis_sync::text::counted;
 use serde_json::{Value, json};
 
 /// What `doctor` is told.
@@ -19,7 +20,7 @@ Examples:
   redis-sync doctor
   redis-sync doctor --function redis-sync
 
-It writes nothing. With --function it can only see whether the function answers, and whether that
+It writes nothing. With --function it can only see whether the function answers, and whether that \
 reaches Redis.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -93,11 +94,8 @@ pub(crate) async fn doctor(args: &Args, screen: &Screen) -> Result<Ended> {
 async fn of_function(function: &Function) -> Finding {
     match function.invoke(&json!({"status": {}})).await {
         Ok(answer) => {
-            let objects = answer["objects"].as_u64().unwrap_or(0);
-            good(
-                "function",
-                format!("answers, and has {objects} objects in Redis"),
-            )
+            let objects = counted(answer["objects"].as_u64().unwrap_or(0), "object");
+            good("function", format!("answers, and has {objects} in Redis"))
         }
         Err(error) => bad("function", format!("{error:#}")),
     }

@@ -3,6 +3,7 @@
 use super::{Finding, bad, doubtful, good};
 use crate::screen::bytes;
 use redis_sync::settings::{Settings, most_of_object};
+use redis_sync::text::counted;
 
 pub(super) fn look(settings: &Settings) -> [Finding; 2] {
     [compiled(settings), memory(settings)]
@@ -20,7 +21,7 @@ fn compiled(settings: &Settings) -> Finding {
                 let number = files.flatten().count();
                 good(
                     "compiled",
-                    format!("{number} files in {}", folder.display()),
+                    format!("{} in {}", counted(number, "file"), folder.display()),
                 )
             }
             Err(error) => bad(

@@ -3,6 +3,7 @@
 use super::show::sizes;
 use super::tally::{Change, Counts, Field, HEADROOM, Object, Tally};
 use crate::screen::grouped;
+use redis_sync::text::counted;
 use std::fmt::{Display, Formatter, Write as _};
 
 /// How it looks, by day and by night. Nothing may be loaded, whatever the page has in it.
@@ -131,10 +132,7 @@ fn failure(page: &mut String, object: &Object) -> std::fmt::Result {
 }
 
 fn changed_object(page: &mut String, object: &Object) -> std::fmt::Result {
-    let keys = match object.changes.len() {
-        1 => "1 key".to_owned(),
-        number => format!("{number} keys"),
-    };
+    let keys = counted(object.changes.len(), "key");
     write!(
         page,
         "<details{}><summary><code>{}</code> <span class=\"dim\">{keys}</span></summary><ul>",
@@ -152,8 +150,8 @@ fn changed_object(page: &mut String, object: &Object) -> std::fmt::Result {
     if object.left_out > 0 {
         write!(
             page,
-            "<li class=\"dim\">… and {} keys more</li>",
-            object.left_out
+            "<li class=\"dim\">… and {} more</li>",
+            counted(object.left_out, "key")
         )?;
     }
     page.push_str("</ul></details>\n");

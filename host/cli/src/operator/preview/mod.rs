@@ -17,6 +17,7 @@ use crate::screen::Screen;
 use anyhow::Result;
 use redis_sync::event::PreviewRequest;
 use redis_sync::handler;
+use redis_sync::text::counted;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -30,8 +31,8 @@ Examples:
   redis-sync preview flags.wasm --route flags/ --html preview.html
   redis-sync preview flags.wasm --route flags/ --sample 100 --function redis-sync
 
-It writes nothing into Redis. With --function the module is uploaded to `.candidates/` under the plugins'
-prefix, where it is never a plugin, and removed again. Exit status 1 where an object would fail that does
+It writes nothing into Redis. With --function the module is uploaded to `.candidates/` under the plugins' \
+prefix, where it is never a plugin, and removed again. Exit status 1 where an object would fail that does \
 not fail now.")]
 pub(crate) struct Args {
     /// The module
@@ -139,6 +140,6 @@ async fn pages(
             Some(next) if next > request.after => request.after = next,
             _ => return Ok(tally),
         }
-        screen.remark(format!("{} objects tried", tally.objects));
+        screen.remark(format!("{} tried", counted(tally.objects, "object")));
     }
 }

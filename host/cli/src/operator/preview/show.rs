@@ -3,6 +3,7 @@
 use super::tally::{Change, Counts, Field, HEADROOM, Object, Tally};
 use crate::screen::{BOLD, DIM, GREEN, RED, Screen, YELLOW, bytes, grouped, short, styled};
 use clap::builder::styling::Style;
+use redis_sync::text::counted;
 
 /// Lines that are shown.
 const MAX_LINES: usize = 300;
@@ -23,10 +24,10 @@ pub(crate) fn show(screen: &Screen, tally: &Tally, route: &str) {
         removed,
     } = tally.keys;
     screen.say(format!(
-        "{mark} {} on `{}`: {} objects, {} would change, {} would fail",
+        "{mark} {} on `{}`: {}, {} would change, {} would fail",
         tally.plugin,
         short(route, 100),
-        tally.objects,
+        counted(tally.objects, "object"),
         tally.would_change,
         tally.would_fail
     ));
@@ -44,7 +45,8 @@ pub(crate) fn show(screen: &Screen, tally: &Tally, route: &str) {
     }
     if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
         screen.say(format!(
-            "… and {more} lines more: --html or --json has them"
+            "… and {} more: --html or --json has them",
+            counted(more, "line")
         ));
     }
     screen.say(styled(BOLD, "fuel left"));
@@ -101,7 +103,10 @@ fn object(object: &Object) -> Vec<String> {
         );
     }
     if object.left_out > 0 {
-        lines.push(format!("  … and {} Redis keys more", object.left_out));
+        lines.push(format!(
+            "  … and {} more",
+            counted(object.left_out, "Redis key")
+        ));
     }
     lines
 }

@@ -5,6 +5,8 @@
 
 use crate::text::clip;
 use percent_encoding::percent_decode_str;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// The longest key of an object, in bytes of UTF-8 (Amazon S3 user guide, "Naming Amazon S3 objects").
 const MAX_KEY_BYTES: usize = 1024;
@@ -23,15 +25,40 @@ pub(crate) fn from_percent(encoded: &str) -> Result<String, String> {
     checked(key.into_owned())
 }
 
-/// A key that an object may have. What S3 cannot store would otherwise be recorded, and fail for ever.
+/// A key that an object may have. What S3 cannot store, or its SDK cannot ask for, would otherwise be
+/// recorded, and fail for ever.
 pub(crate) fn checked(key: String) -> Result<String, String> {
     match key.len() {
         0 => Err("the key is empty".to_owned()),
+        1..=MAX_KEY_BYTES if key.trim().is_empty() => {
+            Err("a key is white space alone, which the SDK of S3 takes for none".to_owned())
+        }
         1..=MAX_KEY_BYTES => Ok(key),
-        bytes => Err(format!(
-            "a key has {bytes} bytes, more than the {MAX_KEY_BYTES} of any object in S3"
-        )),
+        bytes => Err(too_long("a key", bytes)),
     }
+}
+
+/// Reads a key, the beginning of one, or a place among keys: none is longer than a key.
+pub(crate) fn deserialize_part<'de, D: Deserializer<'de>>(form: D) -> Result<String, D::Error> {
+    let part = String::deserialize(form)?;
+    if part.len() > MAX_KEY_BYTES {
+        return Err(D::Error::custom(too_long("what is named", part.len())));
+    }
+    Ok(part)
+}
+
+/// The same where it may be left out.
+pub(crate) fn deserialize_optional_part<'de, D: Deserializer<'de>>(
+    form: D,
+) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Part(#[serde(deserialize_with = "deserialize_part")] String);
+    let part = Option::<Part>::deserialize(form)?;
+    Ok(part.map(|Part(part)| part))
+}
+
+fn too_long(what: &str, bytes: usize) -> String {
+    format!("{what} has {bytes} bytes, more than the {MAX_KEY_BYTES} of any key in S3")
 }
 
 #[cfg(test)]
@@ -56,5 +83,12 @@ mod tests {
         assert!(from_form("%FF").unwrap_err().contains("not UTF-8"));
         assert!(from_form("").is_err());
         assert!(checked("x".repeat(1024)).is_ok() && checked("x".repeat(1025)).is_err());
+        for blank in ["+", "%0A", "%C2%85", "%E2%80%A8+"] {
+            assert!(
+                from_form(blank).unwrap_err().contains("white space"),
+                "{blank}"
+            );
+        }
+        assert_eq!(from_form("+a").unwrap(), " a");
     }
 }

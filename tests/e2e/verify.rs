@@ -153,3 +153,35 @@ async fn a_cluster_is_verified_slot_by_slot() {
     assert_eq!(verify().await, found);
     assert_eq!(held_by_cluster(&cluster).await, before);
 }
+
+/// An object that is due for another reason may yield what is recorded, and is written all the same where
+/// somebody has changed that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_of_an_object_that_was_put_again_is_found() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", one("a")).await.unwrap();
+    let before = held(&environment.redis).await;
+    command(&environment, "SET a w").await;
+    let later = SystemTime::now() + Duration::from_secs(10);
+    environment.s3.set_clock(Some(later));
+    environment.s3.put("flags/a", one("a"));
+    let found = ("1 object: 1 synced; 1 had drifted".to_owned(), 1);
+    assert_eq!(verified(&environment, true).await, found);
+    assert_eq!(verified(&environment, false).await, found);
+    assert_eq!(held(&environment.redis).await, before);
+}
+
+/// That another object claims its key, and fails, keeps nothing from being found.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_of_an_object_whose_key_is_claimed_is_found() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", one("a")).await.unwrap();
+    environment.upload("flags/b", one("a")).await.unwrap_err();
+    let before = held(&environment.redis).await;
+    command(&environment, "SET a w").await;
+    for dry_run in [true, false] {
+        let (said, drifted) = verified(&environment, dry_run).await;
+        assert_eq!(drifted, 1, "{said}");
+    }
+    assert_eq!(held(&environment.redis).await, before);
+}

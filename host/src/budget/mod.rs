@@ -214,7 +214,13 @@ impl Account {
         }))
     }
 
-    /// How long its threads have waited, those that wait now among them.
+    /// Adds time that does not count as its work's own: a repetition that it did not ask for.
+    pub fn excuse(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.0.waited.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// How long its threads have waited, those that wait now among them, and what is excused.
     pub fn waited(&self) -> Duration {
         Duration::from_micros(self.0.waited.load(Ordering::Relaxed))
     }

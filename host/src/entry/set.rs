@@ -1,6 +1,7 @@
 //! All entries of one object, checked.
 
 use super::{Entry, Value, content};
+use crate::text::clip;
 use std::collections::HashSet;
 
 /// Redis keys that begin so are bookkeeping; no entry may.
@@ -106,7 +107,7 @@ impl EntrySet {
             entry.ttl_seconds = entry.ttl_seconds.or(default_ttl);
             check(&entry)?;
             if !seen.insert(entry.key.clone()) {
-                return Err(EntryError::RepeatedKey(entry.key));
+                return Err(EntryError::RepeatedKey(clip(&entry.key).to_owned()));
             }
             if !entry.value.is_empty() {
                 checked.push(entry);
@@ -155,20 +156,20 @@ fn check(entry: &Entry) -> Result<(), EntryError> {
         });
     }
     if key.starts_with(RESERVED_PREFIX) {
-        return Err(EntryError::ReservedKey(key.clone()));
+        return Err(EntryError::ReservedKey(clip(key).to_owned()));
     }
     if let Some(seconds) = entry.ttl_seconds
         && !(1..=MAX_TTL_SECONDS).contains(&seconds)
     {
         return Err(EntryError::Ttl {
-            key: key.clone(),
+            key: clip(key).to_owned(),
             seconds,
         });
     }
     if let Value::SortedSet(members) = &entry.value
         && members.iter().any(|(_, score)| score.is_nan())
     {
-        return Err(EntryError::Score(key.clone()));
+        return Err(EntryError::Score(clip(key).to_owned()));
     }
     Ok(())
 }

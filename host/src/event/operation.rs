@@ -1,6 +1,7 @@
 //! Direct calls.
 
 use super::problem::EventError;
+use crate::key;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -27,6 +28,7 @@ pub enum Operation {
 #[serde(default, deny_unknown_fields)]
 pub struct SyncRequest {
     /// Only objects whose keys begin so.
+    #[serde(deserialize_with = "key::deserialize_part")]
     pub prefix: String,
     /// Report what would change, and write nothing.
     pub dry_run: bool,
@@ -35,6 +37,7 @@ pub struct SyncRequest {
     /// Compare what Redis holds with what was written, and write again what differs.
     pub verify: bool,
     /// Only objects after this key: where an earlier one has stopped.
+    #[serde(deserialize_with = "key::deserialize_part")]
     pub after: String,
     /// Fail where anything failed, or the end was not reached: for whoever does not read the answer.
     pub strict: bool,
@@ -66,13 +69,17 @@ impl SyncRequest {
 #[serde(deny_unknown_fields, default)]
 pub struct PreviewRequest {
     /// Key of the module, under the plugins' prefix; candidates lie under `.candidates/` there.
+    #[serde(deserialize_with = "key::deserialize_part")]
     pub module: String,
     /// Only objects whose keys begin so. Where no plugin is named, the prefix of the route whose plugin
     /// the module is to be.
+    #[serde(deserialize_with = "key::deserialize_part")]
     pub prefix: String,
     /// Name of the plugin that the module is to be.
+    #[serde(deserialize_with = "key::deserialize_optional_part")]
     pub plugin: Option<String>,
     /// Only objects after this key: where an earlier answer has ended.
+    #[serde(deserialize_with = "key::deserialize_part")]
     pub after: String,
     /// Only so many objects, chosen by chance: always the same ones of the same objects.
     pub sample: Option<usize>,
@@ -123,6 +130,7 @@ pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn every_operation_is_read() {
@@ -156,6 +164,29 @@ mod tests {
         assert_eq!(
             parse(r#"{"sync": {"prefix": "flags/", "dry_run": true}}"#).unwrap(),
             Operation::Sync(sync)
+        );
+    }
+
+    #[test]
+    fn what_is_named_is_no_longer_than_a_key() {
+        let long = "x".repeat(1025);
+        for operation in [
+            json!({"sync": {"prefix": long}}),
+            json!({"sync": {"after": long}}),
+            json!({"preview": {"module": long}}),
+            json!({"preview": {"module": "m", "prefix": long}}),
+            json!({"preview": {"module": "m", "after": long}}),
+            json!({"preview": {"module": "m", "plugin": long}}),
+        ] {
+            let error = parse(&operation.to_string()).unwrap_err().to_string();
+            assert!(
+                error.contains("has 1025 bytes, more than the 1024"),
+                "{error}"
+            );
+        }
+        assert_eq!(
+            sync_of(&json!({"sync": {"prefix": long}}).to_string()),
+            None
         );
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    /// That is not up to date.
+    /// One that must be synced.
     fn due(key: String, record: Record) -> Self {
         Self {
             key,
@@ -51,6 +51,11 @@ impl Candidate {
             rewrite: false,
             has_drifted: false,
         }
+    }
+
+    /// Whether it has written something.
+    fn has_entries(&self) -> bool {
+        self.record.digest.is_some()
     }
 
     /// Redis does not hold what is recorded of it. Keys that are to expire go by themselves.
@@ -105,9 +110,9 @@ pub(super) async fn compare(
             ..Candidate::due(object.key, record)
         });
     }
-    skip_only_intact(pipeline, &mut candidates).await?;
+    find_missing(pipeline, compare, &mut candidates).await?;
     if compare == Compare::Contents {
-        skip_only_as_written(pipeline, &mut candidates).await?;
+        find_overwritten(pipeline, &mut candidates).await?;
     }
     recheck(pipeline, &mut candidates).await?;
     Ok(candidates)
@@ -149,13 +154,24 @@ async fn basis(
     }
 }
 
-/// Whoever has lost a Redis key is not up to date.
-async fn skip_only_intact(
+/// An object is not up to date where one of its Redis keys is gone or has another owner.
+async fn find_missing(
     pipeline: &Pipeline,
+    compare: Compare,
     candidates: &mut [Candidate],
 ) -> Result<(), ChangeError> {
-    let intact = pipeline.ledger().intact(&equal(candidates)).await?;
-    for (candidate, intact) in up_to_date(candidates).zip(intact) {
+    let mut compared: Vec<&mut Candidate> = match compare {
+        Compare::Keys => candidates
+            .iter_mut()
+            .filter(|one| one.is_up_to_date)
+            .collect(),
+        Compare::Contents => candidates
+            .iter_mut()
+            .filter(|one| one.has_entries())
+            .collect(),
+    };
+    let intact = pipeline.ledger().intact(&records(&compared)).await?;
+    for (candidate, intact) in compared.iter_mut().zip(intact) {
         if !intact {
             candidate.differs(true);
         }
@@ -163,15 +179,24 @@ async fn skip_only_intact(
     Ok(())
 }
 
-/// Nor is whose keys hold something else than was written.
-async fn skip_only_as_written(
+/// Nor is it where a key holds something else than was written. That is looked for also in objects that
+/// are due for another reason: they may yield what is recorded, and would then not be written.
+async fn find_overwritten(
     pipeline: &Pipeline,
     candidates: &mut [Candidate],
 ) -> Result<(), ChangeError> {
-    let held = pipeline.ledger().held(&equal(candidates)).await?;
-    for (candidate, held) in up_to_date(candidates).zip(held) {
-        if held != Held::AsWritten {
-            candidate.differs(false);
+    let mut compared: Vec<&mut Candidate> = candidates
+        .iter_mut()
+        .filter(|one| one.has_entries() && !one.rewrite)
+        .collect();
+    let held = pipeline.ledger().held(&records(&compared)).await?;
+    for (candidate, held) in compared.iter_mut().zip(held) {
+        match held {
+            Held::AsWritten => {}
+            Held::Otherwise => candidate.differs(false),
+            // Written again, it has a digest that can be compared.
+            Held::Unknown if candidate.is_up_to_date => candidate.differs(false),
+            Held::Unknown => {}
         }
     }
     Ok(())
@@ -194,17 +219,10 @@ async fn recheck(pipeline: &Pipeline, candidates: &mut [Candidate]) -> Result<()
     Ok(())
 }
 
-fn up_to_date(candidates: &mut [Candidate]) -> impl Iterator<Item = &mut Candidate> {
-    candidates
-        .iter_mut()
-        .filter(|candidate| candidate.is_up_to_date)
-}
-
-/// The records that are up to date, with the keys of their objects.
-fn equal(candidates: &[Candidate]) -> Vec<(&str, &Record)> {
+/// The records of these objects, with their keys.
+fn records<'a>(candidates: &'a [&mut Candidate]) -> Vec<(&'a str, &'a Record)> {
     candidates
         .iter()
-        .filter(|candidate| candidate.is_up_to_date)
         .map(|candidate| (candidate.key.as_str(), &candidate.record))
         .collect()
 }

@@ -17,6 +17,14 @@ const MAX_FUNCTIONS: usize = 100_000;
 /// grows with the square.
 const MAX_BLOCKS: usize = 10_000;
 
+/// Targets of all tables of branches in a function, times the depth of its blocks. The time to compile
+/// them grows with that; a `switch` of 10,000 cases has half of it.
+const MAX_BRANCHES: usize = 200_000_000;
+
+/// Imports and exports of all core modules and components together: the process keeps each name for as
+/// long as the plugin is loaded, beside its machine code. CPython has a few hundred.
+const MAX_NAMES: usize = 20_000;
+
 /// Parameters, or results, of one function. Every call and every block passes all of them on, so that a
 /// thousand calls of a thousand parameters take a gigabyte to compile. Compilers of other languages
 /// pass more than a few by address.
@@ -34,6 +42,7 @@ pub(super) fn check(module: &[u8]) -> Result<(), PluginError> {
         return Err(PluginError::invalid("it is not a WebAssembly module"));
     }
     let (mut code, mut functions, mut nested) = (0_usize, 0_usize, 0_usize);
+    let mut names = 0_usize;
     for payload in Parser::new(0).parse_all(module) {
         match payload.map_err(PluginError::malformed)? {
             Payload::CodeSectionEntry(body) => {
@@ -44,9 +53,16 @@ pub(super) fn check(module: &[u8]) -> Result<(), PluginError> {
                 at_most("bytes of code", code, MAX_CODE_BYTES)?;
                 functions += 1;
                 at_most("functions", functions, MAX_FUNCTIONS)?;
-                at_most("blocks within one another", depth(&body)?, MAX_BLOCKS)?;
+                let Branching { depth, targets } = branching(&body)?;
+                at_most("blocks within one another", depth, MAX_BLOCKS)?;
+                let branches = targets.saturating_mul(depth);
+                at_most("branches of tables times blocks", branches, MAX_BRANCHES)?;
             }
             Payload::TypeSection(types) => check_types(types)?,
+            Payload::ImportSection(section) => add(&mut names, section.count())?,
+            Payload::ExportSection(section) => add(&mut names, section.count())?,
+            Payload::ComponentImportSection(section) => add(&mut names, section.count())?,
+            Payload::ComponentExportSection(section) => add(&mut names, section.count())?,
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
                 nested += 1;
                 at_most("modules and components inside", nested, MAX_NESTED)?;
@@ -72,9 +88,21 @@ fn check_types(types: TypeSectionReader<'_>) -> Result<(), PluginError> {
     Ok(())
 }
 
-/// How deep the blocks of a function lie within one another.
-fn depth(body: &FunctionBody<'_>) -> Result<usize, PluginError> {
-    let (mut depth, mut deepest) = (0_usize, 0_usize);
+fn add(names: &mut usize, more: u32) -> Result<(), PluginError> {
+    *names = names.saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
+    at_most("imports and exports", *names, MAX_NAMES)
+}
+
+/// What makes the branches of a function slow to compile.
+struct Branching {
+    /// How deep its blocks lie within one another.
+    depth: usize,
+    /// Targets of all its tables of branches.
+    targets: usize,
+}
+
+fn branching(body: &FunctionBody<'_>) -> Result<Branching, PluginError> {
+    let (mut depth, mut deepest, mut targets) = (0_usize, 0_usize, 0_usize);
     for operator in body
         .get_operators_reader()
         .map_err(PluginError::malformed)?
@@ -85,10 +113,17 @@ fn depth(body: &FunctionBody<'_>) -> Result<usize, PluginError> {
                 deepest = deepest.max(depth);
             }
             Operator::End => depth = depth.saturating_sub(1),
+            Operator::BrTable { targets: table } => {
+                let number = usize::try_from(table.len()).unwrap_or(usize::MAX);
+                targets = targets.saturating_add(number);
+            }
             _ => {}
         }
     }
-    Ok(deepest)
+    Ok(Branching {
+        depth: deepest,
+        targets,
+    })
 }
 
 fn at_most(what: &str, number: usize, limit: usize) -> Result<(), PluginError> {
@@ -127,6 +162,43 @@ mod tests {
         let module = |depth| format!("(module (func {}))", blocks(depth));
         assert!(check(&wat::parse_str(module(MAX_BLOCKS)).unwrap()).is_ok());
         assert!(refusal(&module(MAX_BLOCKS + 1)).contains("blocks within one another"));
+    }
+
+    #[test]
+    fn a_switch_of_many_cases_is_compiled_and_fifty_of_them_are_not() {
+        let module = |depth: usize, tables: usize| {
+            let targets: String = (0..depth).map(|target| format!("{target} ")).collect();
+            let table = format!("local.get 0 br_table {targets}");
+            let blocks = ("block ".repeat(depth), "end ".repeat(depth));
+            let tables = table.repeat(tables);
+            format!(
+                "(module (func (param i32) {}{tables}{}))",
+                blocks.0, blocks.1
+            )
+        };
+        let one = wat::parse_str(module(MAX_BLOCKS - 1, 1)).unwrap();
+        assert!(check(&one).is_ok());
+        let many = refusal(&module(MAX_BLOCKS - 1, 50));
+        assert!(
+            many.contains("more branches of tables times blocks"),
+            "{many}"
+        );
+    }
+
+    #[test]
+    fn more_names_than_are_kept_are_refused() {
+        let exports = |number: usize| {
+            let exports: String = (0..number)
+                .map(|name| format!("(export \"{name}\" (func 0))"))
+                .collect();
+            format!("(module (func) {exports})")
+        };
+        assert!(check(&wat::parse_str(exports(MAX_NAMES)).unwrap()).is_ok());
+        let more = refusal(&exports(MAX_NAMES + 1));
+        assert!(
+            more.contains("more imports and exports than the 20000"),
+            "{more}"
+        );
     }
 
     #[test]

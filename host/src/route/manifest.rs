@@ -6,6 +6,7 @@ use crate::metrics::RouteName;
 use crate::text::clip;
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
@@ -51,21 +52,20 @@ impl Manifest {
         let mut routes = Vec::with_capacity(form.route.len());
         let mut prefixes = BTreeSet::new();
         for form in form.route {
-            let (prefix, line) = (
-                form.prefix.get_ref().clone(),
-                line(text, form.prefix.span()),
-            );
+            let (prefix, span) = (form.prefix.get_ref().clone(), form.prefix.span());
+            // Counted for an error alone: for each route it would take the square of their number.
+            let at = |problem: &str| {
+                ManifestError::new(&format!("line {}: {problem}", line(text, span.clone())))
+            };
             if !prefixes.insert(prefix.clone()) {
-                return Err(ManifestError::new(&format!(
-                    "line {line}: two routes have the prefix `{prefix}`"
+                return Err(at(&format!(
+                    "two routes have the prefix `{}`",
+                    clip(&prefix)
                 )));
             }
-            let mut route = form.into_route().map_err(|problem| {
-                ManifestError::new(&format!(
-                    "line {line}: route `{}`: {problem}",
-                    clip(&prefix)
-                ))
-            })?;
+            let mut route = form
+                .into_route()
+                .map_err(|problem| at(&format!("route `{}`: {problem}", clip(&prefix))))?;
             route.name = name(&prefix).filter(|_| routes.len() < MAX_NAMED);
             routes.push((prefix, route));
         }
@@ -105,7 +105,21 @@ fn located(text: &str, error: &toml::de::Error) -> ManifestError {
         .span()
         .map(|span| format!("line {}: ", line(text, span)))
         .unwrap_or_default();
-    ManifestError::new(&format!("{place}{}", error.message()))
+    ManifestError::new(&format!("{place}{}", without_values(error.message())))
+}
+
+/// What a parser says of a value of the wrong type, without that value: it may be a setting, and secret.
+fn without_values(message: &str) -> Cow<'_, str> {
+    let is_of_value = ["invalid type: ", "invalid value: ", "invalid length "]
+        .iter()
+        .any(|start| message.starts_with(start));
+    match (message.find(['"', '`']), message.rfind(", expected ")) {
+        (Some(value), Some(expected)) if is_of_value && value < expected => {
+            let (what, expected) = (message[..value].trim_end(), &message[expected..]);
+            Cow::Owned(format!("{what}{expected}"))
+        }
+        _ => Cow::Borrowed(message),
+    }
 }
 
 /// The line on which a part of the text begins.

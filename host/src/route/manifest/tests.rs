@@ -132,3 +132,30 @@ fn metrics_know_the_first_fifty_routes_by_their_prefixes() {
     let named = |number: &str| manifest.route(number).unwrap().1.name.is_some();
     assert!(named("00") && named("49") && !named("50") && !named("59"));
 }
+
+#[test]
+fn a_value_of_the_wrong_type_is_not_told() {
+    let route = |line: &str| format!("[[route]]\nprefix = \"a\"\nplugin = \"p.wasm\"\n{line}");
+    for (line, told) in [
+        (
+            "settings = \"secret\"",
+            "line 4: invalid type: string, expected a map",
+        ),
+        (
+            "ttl_seconds = \"secret\"",
+            "line 4: invalid type: string, expected u64",
+        ),
+        ("fuel = -77", "line 4: invalid value: integer, expected u64"),
+        (
+            "settings = { token = [\"secret\"] }",
+            "expected a string, a number or a boolean",
+        ),
+    ] {
+        let error = Manifest::parse(&route(line)).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+        assert!(
+            !error.contains("secret") && !error.contains("77"),
+            "{error}"
+        );
+    }
+}

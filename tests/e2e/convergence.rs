@@ -105,3 +105,15 @@ fn whatever_a_failover_undoes_the_next_sync_does_again() {
 fn whatever_a_failover_of_a_shard_undoes_the_next_sync_does_again() {
     play(12, Kind::Failovers, Place::Here, Target::cluster());
 }
+
+/// Fails where a commit begins though the user may not do all that it takes, or does what the template's user may
+/// not.
+#[test]
+fn whatever_the_user_of_the_template_is_refused_is_done_when_it_may_again() {
+    play(8, Kind::Rights, Place::Here, Target::server());
+}
+
+#[test]
+fn whatever_the_user_is_refused_on_a_cluster_is_done_when_it_may_again() {
+    play(4, Kind::Rights, Place::Here, Target::cluster());
+}

@@ -16,6 +16,7 @@ mod connections;
 mod convergence;
 mod deterministic;
 mod dry_run;
+mod earlier_versions;
 mod environment;
 mod failovers;
 mod faults;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The lines of the log, and those of metrics, each as JSON.
-fn lines(environment: &Environment) -> (Vec<Value>, Vec<Value>) {
+pub(crate) fn lines(environment: &Environment) -> (Vec<Value>, Vec<Value>) {
     let lines = environment.function.logs().into_iter();
     lines
         .map(|line| serde_json::from_str::<Value>(&line).unwrap())

@@ -2,18 +2,70 @@
 
 use crate::answers::message;
 use crate::environment::assert_held;
-use crate::objects::yields;
-use redis_sync_local::Environment;
+use crate::objects::{texts, yields};
+use redis_sync_local::{Environment, Redis};
 use redis_sync_tests::{compiled, guest, program};
 use serde_json::json;
 
+/// Commands by which data or bookkeeping are written.
+pub(crate) const WRITES: [&str; 10] = [
+    "evalsha", "expire", "hdel", "hset", "mset", "persist", "publish", "unlink", "zadd", "zrem",
+];
+
+/// What the user that functions sign in as may do.
+pub(crate) struct Rights(Vec<&'static str>);
+
+impl Rights {
+    /// The rules that template.yaml gives to the user that the function signs in as.
+    pub(crate) fn of_the_template() -> Self {
+        let template = include_str!("../../template.yaml");
+        let (_, user) = template.split_once("\n  CacheWriter:").unwrap();
+        let (_, rules) = user.split_once("AccessString: ").unwrap();
+        Self(rules.lines().next().unwrap().split(' ').collect())
+    }
+
+    /// The same for a cluster, whose clients ask which server has what.
+    pub(crate) fn of_the_template_on_a_cluster() -> Self {
+        let Self(mut rules) = Self::of_the_template();
+        rules.push("+cluster|slots");
+        Self(rules)
+    }
+
+    /// The variables by which a function signs in, and with which it does all that there are rules for.
+    pub(crate) fn variables() -> Vec<(String, String)> {
+        let variables = [
+            ("REDIS_USERNAME", "limited"),
+            ("REDIS_PASSWORD", "secret"),
+            ("CHANGES_CHANNEL", "changes"),
+        ];
+        variables
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into()
+    }
+
+    /// The user may do what they say on these servers, and nothing else.
+    pub(crate) async fn give(&self, servers: &[Redis]) {
+        for server in servers {
+            let user = ["ACL", "SETUSER", "limited", "reset", ">secret"];
+            server.command(&[&user, &*self.0].concat()).await.unwrap();
+        }
+    }
+
+    /// The user may not call a command any more.
+    pub(crate) async fn take(servers: &[Redis], command: &str) {
+        for server in servers {
+            let rule = format!("-{command}");
+            let user = ["ACL", "SETUSER", "limited", &rule];
+            server.command(&user).await.unwrap();
+        }
+    }
+}
+
 /// A function whose user may do what these rules say.
 async fn function(rules: &[&str], more: &[(&str, &str)]) -> Environment {
-    let mut variables = vec![
-        compiled::variable(),
-        ("REDIS_USERNAME".to_owned(), "limited".to_owned()),
-        ("REDIS_PASSWORD".to_owned(), "secret".to_owned()),
-    ];
+    let mut variables = Rights::variables();
+    variables.retain(|(name, _)| name != "CHANGES_CHANNEL");
+    variables.push(compiled::variable());
     let more = more
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -77,18 +129,43 @@ async fn a_command_that_is_missing_is_missed_before_the_old_entries_go() {
     assert_held(&environment, json!({"k": ["a", "b"]})).await;
 }
 
-/// The rules that template.yaml gives to the user that the function signs in as.
-fn of_the_template() -> Vec<&'static str> {
-    let template = include_str!("../../template.yaml");
-    let (_, user) = template.split_once("\n  CacheWriter:").unwrap();
-    let (_, rules) = user.split_once("AccessString: ").unwrap();
-    rules.lines().next().unwrap().split(' ').collect()
+/// Fails where a command is not asked about before a commit begins: the record then says what was not written, and what
+/// the object had before is left for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_missing_nothing_of_the_object_is_changed() {
+    let environment = function(&[], &[("CHANGES_CHANNEL", "changes")]).await;
+    let (servers, rights) = (
+        std::slice::from_ref(&environment.redis),
+        Rights::of_the_template(),
+    );
+    for command in WRITES {
+        rights.give(servers).await;
+        let before = texts(&[("k", "old"), ("gone", "old")]);
+        environment.upload("flags/a", &before).await.unwrap();
+        let other = texts(&[("other", "old")]);
+        environment.upload("flags/b", &other).await.unwrap();
+        let held = json!({"k": "old", "gone": "old", "other": "old"});
+        assert_held(&environment, held.clone()).await;
+        Rights::take(servers, command).await;
+        let after = texts(&[("k", "new"), ("come", "new")]);
+        let refused = message(environment.upload("flags/a", &after).await);
+        assert!(refused.contains(" refuses: "), "{command}: {refused}");
+        assert_held(&environment, held.clone()).await;
+        // A deletion may do without some of them.
+        let removed = environment.remove("flags/b").await.is_ok();
+        let left = json!({"k": "old", "gone": "old"});
+        assert_held(&environment, if removed { left } else { held }).await;
+        rights.give(servers).await;
+        environment.upload("flags/a", &after).await.unwrap();
+        environment.remove("flags/b").await.unwrap();
+        assert_held(&environment, json!({"k": "new", "come": "new"})).await;
+    }
 }
 
 /// Values of every kind, small ones and such as are staged, a deletion, a full sync, and what operators ask.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_user_of_the_template_may_do_all_that_is_done() {
-    let rules = [&["reset", ">secret"][..], &of_the_template()].concat();
+    let rules = [&["reset", ">secret"][..], &Rights::of_the_template().0].concat();
     assert!(!rules.contains(&"+@all"), "{rules:?}");
     let environment = function(&rules, &[("CHANGES_CHANNEL", "changes")]).await;
     let large: serde_json::Map<_, _> = (0..1500).map(|n| (format!("f{n}"), json!("v"))).collect();

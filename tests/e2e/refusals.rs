@@ -1,9 +1,10 @@
 //! Which failures a repetition may mend, as S3 Batch Operations is told of them, and what is not
 //! taken for a deletion.
 
-use crate::environment::{assert_held, environment};
+use crate::answers::message;
+use crate::environment::{assert_held, environment, sync};
 use crate::objects::one;
-use redis_sync_local::{Effect, Environment, Fault, Operation};
+use redis_sync_local::{Effect, Environment, Fault, Operation, event};
 use serde_json::{Value, json};
 
 /// The result of a batch task for one object: its code and its text.
@@ -169,4 +170,30 @@ async fn what_s3_refuses_is_told_by_its_kind_and_is_no_temporary_failure() {
         .wait_for_log("\"FailedAccess\":1")
         .await
         .unwrap();
+}
+
+/// The largest object that S3 takes in one request. Of its body nothing ever comes: whoever asked for some would wait
+/// for it. Fails where the announced size is not looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_five_gigabytes_is_refused_by_its_size_alone() {
+    const SIZE: u64 = 5 << 30;
+    let environment = environment(&[]).await;
+    environment.upload("flags/a", one("k")).await.unwrap();
+    environment.s3.put("flags/a", "the first of many bytes");
+    let effect = Effect::Announce(SIZE);
+    inject(&environment, Operation::GetObject, "flags/a", effect);
+    environment.s3.reset_counts();
+    let expected = format!("`flags/a` has {SIZE} bytes, more than MAX_OBJECT_BYTES=33554432");
+    let mut created = event::created("config", "flags/a");
+    created["Records"][0]["s3"]["object"]["size"] = json!(SIZE);
+    let why = message(environment.function.invoke(created).await);
+    assert_eq!(why, format!("1 of 1 object failed: `flags/a`: {expected}"));
+    let (result, why) = batch_result(&environment, "flags/a").await;
+    assert_eq!((&*result, why), ("PermanentFailure", expected.clone()));
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["failed"][0]["error"], expected, "{report}");
+    // Once each: nothing about it changes by asking again.
+    let reads = environment.s3.count_of(Operation::GetObject, "flags/a");
+    assert_eq!(reads, 3);
+    assert_held(&environment, json!({"k": "v"})).await;
 }

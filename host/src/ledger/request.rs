@@ -109,7 +109,9 @@ impl Request<'_> {
 
     /// The commands that the script will write with, so that it can ask whether it may.
     fn commands(&self, staged: &BTreeMap<&str, usize>) -> BTreeSet<&'static str> {
-        let mut commands = BTreeSet::from(["EXPIRE", "HDEL", "HSET", "PERSIST", "UNLINK"]);
+        let mut commands = BTreeSet::from([
+            "EXPIRE", "HDEL", "HSET", "PERSIST", "UNLINK", "ZADD", "ZREM",
+        ]);
         for entry in self.entries() {
             commands.insert(match &entry.value {
                 _ if staged.contains_key(entry.key.as_str()) => "RENAME",

@@ -3,6 +3,7 @@
 use super::hosts::{Hosts, Place};
 use super::progress::Progress;
 use super::steps::{Content, History, Kind, Loss, Step, letter, object};
+use crate::permissions::{Rights, WRITES};
 use proptest::sample::Index;
 use redis_sync_local::{BUCKET, Redis, S3};
 use redis_sync_tests::bookkeeping::make_earlier;
@@ -36,6 +37,8 @@ pub(crate) struct Player {
     target: Target,
     /// The prefixes of the deployments, which take the hosts in turn.
     prefixes: &'static [&'static str],
+    /// What the hosts' user of Redis may do, where they sign in.
+    rights: Option<Rights>,
 }
 
 impl Player {
@@ -45,7 +48,16 @@ impl Player {
         let s3 = S3::start(BUCKET).await.unwrap();
         let mut gate = Gate::new();
         gate.open(true);
-        let more = [compiled::variable()];
+        let mut more = vec![compiled::variable()];
+        let rights = match &target {
+            _ if kind != Kind::Rights => None,
+            Target::Server(_) => Some(Rights::of_the_template()),
+            Target::Cluster(_) => Some(Rights::of_the_template_on_a_cluster()),
+        };
+        if let Some(rights) = &rights {
+            rights.give(target.nodes()).await;
+            more.extend(Rights::variables());
+        }
         let number = if prefixes.len() > 1 {
             HOSTS_OF_TWO
         } else {
@@ -66,6 +78,7 @@ impl Player {
             s3,
             target,
             prefixes,
+            rights,
         }
     }
 
@@ -212,6 +225,10 @@ impl Player {
             Step::Clock(server, ahead) => {
                 self.gate.set_clock(self.server(*server).1, (*ahead).into());
             }
+            Step::Refuse(Some(place)) => {
+                Rights::take(self.target.nodes(), place.get::<&str>(&WRITES)).await;
+            }
+            Step::Refuse(None) => self.give_rights().await,
         }
     }
 
@@ -238,6 +255,7 @@ impl Player {
     /// Delivers what was not delivered, and again what failed, and lets everything through, the oldest
     /// connection's requests first.
     async fn finish(&mut self, progress: &mut Progress) -> Result<(), String> {
+        self.give_rights().await;
         for change in 0..progress.changes.len() {
             for deployment in 0..self.prefixes.len() {
                 if progress.delivered.insert((deployment, change)) {
@@ -313,6 +331,13 @@ impl Player {
         found.is_empty().then_some(()).ok_or(found.join("\n"))
     }
 
+    /// The user of Redis may do all that it might at the start.
+    async fn give_rights(&self) {
+        if let Some(rights) = &self.rights {
+            rights.give(self.target.nodes()).await;
+        }
+    }
+
     async fn lose(&self, loss: Loss) {
         let pattern = match loss {
             Loss::Owners => "redis-sync:*owners".to_owned(),
@@ -346,6 +371,7 @@ impl Player {
             }
         }
         self.hosts.failed().await;
+        self.give_rights().await;
         self.gate.forget();
         self.flush().await;
         for key in self.s3.keys() {

@@ -59,6 +59,8 @@ pub(super) enum Step {
     Failover(Index),
     /// The clock of a Redis server is so many seconds ahead from now on.
     Clock(Index, i8),
+    /// The user of Redis may not call this command any more, or may call all again that it might at the start.
+    Refuse(Option<Index>),
 }
 
 /// What Redis loses, be it by eviction.
@@ -93,6 +95,9 @@ pub(crate) enum Kind {
     Upgrades,
     /// Replicas take over that have not all that was written, with clocks that are behind or ahead.
     Failovers,
+    /// Two deployments whose user of Redis has the rights that the template gives it, and now and then lacks one of
+    /// those.
+    Rights,
 }
 
 impl Kind {
@@ -107,7 +112,7 @@ impl Kind {
     /// The prefixes of data keys, one for each deployment.
     pub(super) fn prefixes(self) -> &'static [&'static str] {
         match self {
-            Self::Prefixes => &["", "green:"],
+            Self::Prefixes | Self::Rights => &["", "green:"],
             Self::Upgrades => &["app:"],
             _ => &[""],
         }
@@ -145,6 +150,7 @@ pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
             prop_oneof![1 => lose(lost_owners()), 3 => lose(lost_records(4))].boxed()
         }
         Kind::Failovers => of(3, failures(), 5),
+        Kind::Rights => of(3, rights(), 2),
     }
 }
 
@@ -175,6 +181,11 @@ fn failures() -> BoxedStrategy<Step> {
         1 => (any::<Index>(), -5..6_i8).prop_map(|(server, ahead)| Step::Clock(server, ahead)),
     ]
     .boxed()
+}
+
+fn rights() -> BoxedStrategy<Step> {
+    let refused = prop::option::weighted(0.5, any::<Index>());
+    refused.prop_map(Step::Refuse).boxed()
 }
 
 fn step(objects: usize) -> BoxedStrategy<Step> {

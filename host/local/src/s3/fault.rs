@@ -50,11 +50,15 @@ pub enum Effect {
     Unannounced,
     /// The same, and the body is repeated without end.
     Endless,
+    /// A `GetObject`'s answer says that the body has so many bytes, of which none comes.
+    Announce(u64),
+    /// All but the last byte of a `GetObject`'s body comes, and that is held up: see [`Parked`].
+    ParkEnd(Gate),
     /// It waits before it is carried out, or with its answer: see [`Parked`].
     Park(Gate),
 }
 
-/// Where a request is held up. Made by [`S3::park`](super::S3::park).
+/// Where a request is held up. Made by [`S3::park`](super::S3::park) and its like.
 #[derive(Clone)]
 pub struct Gate {
     /// Whether it is carried out before it waits.
@@ -98,7 +102,7 @@ impl Gate {
         (gate.clone(), Parked(gate))
     }
 
-    async fn pass(&self) {
+    pub(super) async fn pass(&self) {
         self.arrived.add_permits(1);
         // Nobody adds permits: it ends, with an error, when the gate is opened.
         let _ = self.held.acquire().await;

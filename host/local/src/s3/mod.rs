@@ -121,6 +121,17 @@ impl S3 {
         self.store(key, body.as_ref(), description)
     }
 
+    /// Stores an object as a multipart upload of parts with so many bytes would, and gives its etag.
+    ///
+    /// # Panics
+    ///
+    /// Parts have at least one byte.
+    pub fn put_in_parts(&self, key: &str, body: impl AsRef<[u8]>, part_bytes: usize) -> String {
+        let body = Bytes::copy_from_slice(body.as_ref());
+        let etag = store::etag_of_parts(body.chunks(part_bytes));
+        self.with_bucket(|bucket| bucket.put_as(etag, key, body, Description::default()).etag)
+    }
+
     /// Deletes an object, or puts a delete marker on it where versioning is on.
     pub fn delete(&self, key: &str) {
         self.with_bucket(|bucket| bucket.delete(key));
@@ -198,6 +209,16 @@ impl S3 {
         self.park_at(operation, key, true)
     }
 
+    /// Answers the next request for an object, and holds up the last byte of its body: who is
+    /// [reached](Parked::reached) then is a client that is reading it, if it is longer than what fits into
+    /// the buffers between.
+    #[must_use = "the body goes on when this is dropped"]
+    pub fn park_end(&self, key: &str) -> Parked {
+        let (gate, parked) = Gate::new(true);
+        self.strike_once(Operation::GetObject, key, Effect::ParkEnd(gate));
+        parked
+    }
+
     /// Forgets all faults. Requests that are parked stay so.
     pub fn clear_faults(&self) {
         self.state.faults.clear();
@@ -205,13 +226,17 @@ impl S3 {
 
     fn park_at(&self, operation: Operation, key: &str, answer: bool) -> Parked {
         let (gate, parked) = Gate::new(answer);
+        self.strike_once(operation, key, Effect::Park(gate));
+        parked
+    }
+
+    fn strike_once(&self, operation: Operation, key: &str, effect: Effect) {
         self.inject(Fault {
             operation,
             key: Some(key.to_owned()),
             times: Some(1),
-            effect: Effect::Park(gate),
+            effect,
         });
-        parked
     }
 
     fn store(&self, key: &str, body: &[u8], description: Description) -> String {

@@ -22,7 +22,7 @@ use s3s::{
 use super::{
     SECRET_ACCESS_KEY,
     condition::Condition,
-    fault::{Effect, Operation},
+    fault::{Effect, Gate, Operation},
     listing::{Page, Query},
     state::State,
     store::{Bucket, Description, Object},
@@ -53,10 +53,8 @@ impl S3 for Service {
         let (bucket, key, version) = (&input.bucket, &input.key, input.version_id.as_deref());
         let work = |effect: Option<&Effect>| {
             let object = self.read(bucket, key, version, &condition)?;
-            let announced = !matches!(effect, Some(Effect::Unannounced | Effect::Endless));
-            let length = i64::try_from(object.body.len()).ok();
             Ok(GetObjectOutput {
-                content_length: length.filter(|_| announced),
+                content_length: announced(&object.body, effect),
                 content_type: object.content_type,
                 e_tag: Some(ETag::Strong(object.etag)),
                 last_modified: Some(object.last_modified.into()),
@@ -189,6 +187,15 @@ async fn received(body: StreamingBlob) -> S3Result<Bytes> {
     Ok(Bytes::from(chunks.concat()))
 }
 
+/// How long the client is told that the content is.
+fn announced(content: &Bytes, effect: Option<&Effect>) -> Option<i64> {
+    match effect {
+        Some(Effect::Unannounced | Effect::Endless) => None,
+        Some(Effect::Announce(length)) => i64::try_from(*length).ok(),
+        _ => i64::try_from(content.len()).ok(),
+    }
+}
+
 /// The content as the client is to get it.
 fn body(content: Bytes, effect: Option<&Effect>) -> StreamingBlob {
     match effect {
@@ -198,6 +205,10 @@ fn body(content: Bytes, effect: Option<&Effect>) -> StreamingBlob {
         Some(Effect::Endless) => {
             StreamingBlob::wrap(futures::stream::repeat_with(move || sent(content.clone())))
         }
+        Some(Effect::Announce(_)) => {
+            StreamingBlob::wrap(futures::stream::pending::<std::io::Result<Bytes>>())
+        }
+        Some(Effect::ParkEnd(gate)) => held_up(content, gate.clone()),
         _ => StreamingBlob::from(Body::from(content)),
     }
 }
@@ -215,6 +226,17 @@ fn broken(sent: Bytes) -> StreamingBlob {
         Err(std::io::Error::other("injected by the test"))
     });
     StreamingBlob::wrap(futures::StreamExt::chain(broken, end))
+}
+
+/// The content, whose last byte waits at the gate. The server asks for it when it has sent nearly all before it.
+fn held_up(mut content: Bytes, gate: Gate) -> StreamingBlob {
+    let last = content.split_off(content.len().saturating_sub(1));
+    let most = futures::stream::iter([sent(content)]);
+    let end = futures::stream::once(async move {
+        gate.pass().await;
+        sent(last)
+    });
+    StreamingBlob::wrap(futures::StreamExt::chain(most, end))
 }
 
 fn query(input: &ListObjectsV2Input) -> S3Result<Query> {

@@ -16,7 +16,8 @@ const NULL_VERSION: &str = "null";
 pub struct Object {
     /// Its content.
     pub body: Bytes,
-    /// MD5 of the content in hexadecimal, without the quotes of the header.
+    /// MD5 of the content in hexadecimal, or of the MD5s of its parts with their number after it, without the
+    /// quotes of the header.
     pub etag: String,
     /// When it was stored, in whole seconds as S3 gives it.
     pub last_modified: SystemTime,
@@ -91,8 +92,19 @@ impl Bucket {
 
     /// Stores an object.
     pub(super) fn put(&mut self, key: &str, body: Bytes, description: Description) -> Object {
+        self.put_as(hex(Md5::digest(&body)), key, body, description)
+    }
+
+    /// Stores an object with an etag.
+    pub(super) fn put_as(
+        &mut self,
+        etag: String,
+        key: &str,
+        body: Bytes,
+        description: Description,
+    ) -> Object {
         let object = Object {
-            etag: md5_hex(&body),
+            etag,
             body,
             last_modified: whole_seconds(self.clock.unwrap_or_else(SystemTime::now)),
             version_id: self.next_version(),
@@ -207,10 +219,16 @@ impl Version {
     }
 }
 
-/// S3's etag of an object that was uploaded in one part.
-fn md5_hex(body: &[u8]) -> String {
-    let digest = Md5::digest(body);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+/// S3's etag of an object that was uploaded in these parts.
+pub(super) fn etag_of_parts<'a>(parts: impl ExactSizeIterator<Item = &'a [u8]>) -> String {
+    let number = parts.len();
+    let digests: Vec<u8> = parts.flat_map(Md5::digest).collect();
+    format!("{}-{number}", hex(Md5::digest(digests)))
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    let bytes = digest.as_ref().iter();
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn whole_seconds(time: SystemTime) -> SystemTime {
@@ -238,6 +256,12 @@ mod tests {
         let bucket = bucket(&["a"]);
         let object = bucket.get("a", None).expect("it was put");
         assert_eq!(object.etag, "841a2d689ad86bd1611447453c22c6fc");
+    }
+
+    #[test]
+    fn the_etag_of_a_multipart_upload_is_the_md5_of_those_of_its_parts() {
+        let etag = etag_of_parts(b"0123456789".chunks(4));
+        assert_eq!(etag, "61e3716e3a7767581863b67c4e785584-3");
     }
 
     #[test]

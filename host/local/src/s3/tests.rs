@@ -145,6 +145,20 @@ async fn a_broken_body_ends_early() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_parked_end_comes_when_it_is_released() -> Result<()> {
+    let s3 = S3::start("config").await?;
+    s3.put("a", "0123456789");
+    let parked = s3.park_end("a");
+    let released = async {
+        parked.reached().await;
+        parked.release();
+    };
+    let (got, ()) = tokio::join!(get(&s3, "/config/a", ""), released);
+    assert!(got?.ends_with("\r\n\r\n0123456789"));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_parked_answer_holds_what_was_there_then() -> Result<()> {
     let s3 = S3::start("config").await?;
     s3.put("a", "old");

@@ -99,7 +99,7 @@ end
 -- Arguments of the commands that write, after the key, as far as permissions look at them.
 local arguments = {
   EXPIRE = {'1'}, HDEL = {'f'}, HSET = {'f', 'v'}, MSET = {'v'}, PERSIST = {}, RPUSH = {'v'}, SADD = {'v'},
-  SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'},
+  SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'}, ZREM = {'m'},
 }
 
 -- Why the user may not do what a commit does, if it may not: an error in the middle of a script would

@@ -39,15 +39,17 @@ impl Ledger {
             Attempt::Unstaged | Attempt::Unreserved => {}
         }
         let staged = self.stage(proposals).await?;
-        let verdict = match self.attempt(proposals, &staged).await? {
+        let verdict = self.attempt(proposals, &staged).await;
+        let verdict = verdict.map(|attempt| match attempt {
             Attempt::Verdict(verdict) => verdict,
             Attempt::Overtaken(place, _) => Verdict::Stale(place),
             Attempt::Unstaged | Attempt::Unreserved => Verdict::Stale(0),
-        };
-        if verdict != Verdict::Committed {
+        });
+        // Where no answer came, it may be committed all the same: then these keys are others' by now.
+        if !matches!(verdict, Ok(Verdict::Committed)) {
             self.unstage(staged).await;
         }
-        Ok(verdict)
+        verdict
     }
 
     async fn attempt(
@@ -97,14 +99,12 @@ impl Ledger {
         mut request: Request<'_>,
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
-        match self.answer(script, &request, staged).await? {
-            Answer::Verdict(verdict) => return Ok(Attempt::Verdict(verdict)),
-            Answer::Unstaged => return Ok(Attempt::Unstaged),
-            Answer::Unreserved => return Ok(Attempt::Unreserved),
-            Answer::Overtaken(place, ticket) => return Ok(Attempt::Overtaken(place, ticket)),
-            Answer::Undeclared(more) => request.known.extend(more),
+        let mut answer = self.answer(script, &request, staged).await?;
+        if let Answer::Undeclared(more) = answer {
+            request.known.extend(more);
+            answer = self.answer(script, &request, staged).await?;
         }
-        Ok(match self.answer(script, &request, staged).await? {
+        Ok(match answer {
             Answer::Verdict(verdict) => Attempt::Verdict(verdict),
             Answer::Unstaged => Attempt::Unstaged,
             Answer::Unreserved => Attempt::Unreserved,

@@ -88,9 +88,10 @@ impl Names {
     /// the same, or with another.
     pub(super) fn space_in<'a>(bucket: &str, object: &'a str) -> Option<&'a str> {
         let rest = object.strip_prefix(bucket)?;
+        // A bucket's name has no `@`: what has one names a prefix with it, and no others are meant.
         let prefix = match rest.strip_prefix('@') {
-            Some(_) => rest.find('/')?,
-            None => rest.starts_with('/').then_some(0)?,
+            Some(_) if !bucket.contains('@') => rest.find('/')?,
+            _ => rest.starts_with('/').then_some(0)?,
         };
         object.get(..bucket.len() + prefix)
     }

@@ -64,7 +64,13 @@ impl Ledger {
                 upload(&mut link, &key, &entry.value).await?;
                 Ok(Staged { key })
             };
-            staged.insert(entry.key.clone(), self.link.run(upload).await?);
+            match self.link.run(upload).await {
+                Ok(value) => staged.insert(entry.key.clone(), value),
+                Err(error) => {
+                    self.unstage(staged).await;
+                    return Err(error);
+                }
+            };
         }
         Ok(staged)
     }

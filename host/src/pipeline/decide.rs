@@ -65,8 +65,15 @@ pub(super) fn basis(etag: &str, rules: &Rules, transform: Option<&Transform<'_>>
         .parts(settings)
         .part(route.output.name())
         .parts(route.keys.iter().flat_map(|globs| &globs.patterns))
+        .optional(none_allowed(route).then_some("no keys"))
         .optional(route.ttl_seconds.map(u64::to_le_bytes));
     with_limits(route, limits).short()
+}
+
+/// Whether the route lets its plugins write no key at all, which is not the same as any key.
+fn none_allowed(route: &Route) -> bool {
+    let keys = route.keys.as_ref();
+    keys.is_some_and(|globs| globs.patterns.is_empty())
 }
 
 fn with_limits(fingerprint: Fingerprint, limits: &Limits) -> Fingerprint {

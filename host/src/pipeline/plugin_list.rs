@@ -142,11 +142,11 @@ impl PluginLists {
                 }
             }
             page = listed.next;
+            if modules.len() > MAX_MODULES || (number == MAX_PAGES && page.is_some()) {
+                return Err(ChangeError::TooManyPlugins(self.prefix.clone()));
+            }
             if page.is_none() {
                 break;
-            }
-            if modules.len() > MAX_MODULES || number == MAX_PAGES {
-                return Err(ChangeError::TooManyPlugins(self.prefix.clone()));
             }
         }
         let parsed = match &manifest {

@@ -119,7 +119,7 @@ fn poll(
     number: u32,
     written: u32,
 ) -> Result<u32> {
-    if number == 0 || number > MAX_SUBSCRIPTIONS {
+    if number == 0 {
         return Ok(errno::INVAL);
     }
     let memory = memory(&mut caller)?;
@@ -128,6 +128,12 @@ fn poll(
         let at = subscriptions.checked_add(place.checked_mul(SUBSCRIPTION)?)?;
         subscription(slice(memory, at, SUBSCRIPTION)?)
     };
+    if read(memory, number - 1).is_none() {
+        return Ok(errno::FAULT);
+    }
+    if number > MAX_SUBSCRIPTIONS {
+        return Ok(errno::INVAL);
+    }
     let asked = state.clock.get();
     let (mut has_stream, mut first) = (false, u64::MAX);
     for place in 0..number {

@@ -277,10 +277,17 @@ impl Loader {
     async fn load(&self, module: Bytes, account: &Account) -> Result<Loaded, PluginError> {
         let started = Instant::now();
         let module_bytes = to_u64(module.len());
+        // Only a few are compiled at a time, and those that wait for that have their modules in hand. What
+        // a larger module would have needed is not theirs any more, so that no one of them needs less than
+        // one that has its turn.
+        let can_compile = account.needs_at_most(self.compiler.memory_bytes());
         let digest: Arc<str> = digest(module.clone()).await?.into();
         let (plugin, place) = match self.find(&digest, module_bytes, account).await {
             Some(Found { plugin, place }) => (plugin, place),
-            None => (self.compile(&digest, module, account).await?, "compiled"),
+            None => {
+                can_compile.map_err(|never| PluginError::invalid(never.to_string()))?;
+                (self.compile(&digest, module, account).await?, "compiled")
+            }
         };
         Ok(loaded(started, digest, module_bytes, plugin, place))
     }

@@ -2,11 +2,15 @@
 
 use super::*;
 use crate::plugin::precompile;
-use crate::plugin::tests::{OTHER, PROGRAM, compile, compiler, module, run, sandbox};
+use crate::plugin::tests::{
+    OTHER, PROGRAM, compile, compiler, compiler_within, module, run, sandbox,
+};
 use crate::settings::ArtifactSettings;
+use futures::future::BoxFuture;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tokio::sync::{Barrier, watch};
 
 fn cache(folder: Option<&Path>, room: u64) -> ModuleCache {
     let settings = ArtifactSettings {
@@ -198,4 +202,60 @@ async fn a_refusal_is_remembered_by_the_modules_digest() {
         assert!(load(&cache, name, &module).await.is_err());
     }
     assert_eq!(std::fs::read_to_string(count).unwrap().lines().count(), 1);
+}
+
+/// A module that takes so many MiB, read when all are in hand and it is its turn.
+fn fetch(
+    mib: u64,
+    in_hand: &Arc<Barrier>,
+    turn: &watch::Receiver<bool>,
+) -> impl Fn(Account) -> BoxFuture<'static, std::io::Result<Module>> + Clone + use<> {
+    let (in_hand, turn) = (Arc::clone(in_hand), turn.clone());
+    move |account| {
+        let (in_hand, mut turn) = (Arc::clone(&in_hand), turn.clone());
+        Box::pin(async move {
+            let (module, held) = (module(OTHER), account.take(mib << 20).await);
+            in_hand.wait().await;
+            let _ = turn.wait_for(|is_come| *is_come).await;
+            Ok(Module {
+                bytes: held.keep(module.bytes),
+                ..module
+            })
+        })
+    }
+}
+
+/// In a function of 1024 MiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_modules_are_compiled_while_large_ones_have_their_bodies_in_hand() {
+    for (small, large) in [([1, 1], vec![40; 5]), ([2, 2], vec![13; 15])] {
+        let (sandbox, artifacts) = (sandbox(), ArtifactStore::default());
+        let budget = Budget::new(704 << 20);
+        let cache = ModuleCache::new(sandbox, artifacts, compiler_within(448), budget, 1 << 30);
+        let in_hand = Arc::new(Barrier::new(small.len() + large.len()));
+        let load_all = async |kind: &str, sizes: &[u64], turn: &watch::Receiver<bool>| {
+            let etag = module(OTHER).etag;
+            let loads = sizes.iter().enumerate().map(async |(number, &mib)| {
+                let name = format!("{kind}-{number}.wasm");
+                cache.load(&name, &etag, fetch(mib, &in_hand, turn)).await
+            });
+            for loaded in futures::future::join_all(loads).await {
+                assert!(loaded.unwrap().is_ok(), "{kind}");
+            }
+        };
+        let (small_are_loaded, turn) = watch::channel(false);
+        let (_now, now) = watch::channel(true);
+        let all = async {
+            let small = async {
+                load_all("small", &small, &now).await;
+                small_are_loaded.send_replace(true);
+            };
+            tokio::join!(small, load_all("large", &large, &turn));
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(30), all).await;
+        assert!(
+            in_time.is_ok(),
+            "they wait for each other: {small:?}, {large:?}"
+        );
+    }
 }

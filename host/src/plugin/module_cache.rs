@@ -15,13 +15,17 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Copies of a plugin's machine code that there are while it is sealed and written.
 const SEALING: u64 = 3;
 
 /// Modules that are refused, and remembered by their digests.
 const MAX_REFUSALS: u64 = 10_000;
+
+/// How long a module waits for its next attempt after one that was interrupted, or could not be begun. It may
+/// be the cause itself, and then its objects are not to keep the compiler from other modules.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// What a module that cannot be used takes in the cache, in bytes.
 const REFUSAL_BYTES: usize = 1024;
@@ -80,6 +84,8 @@ struct Loader {
     budget: Budget,
     /// Why modules are refused, by their digests: compiling may have taken all that it may.
     refusals: moka::sync::Cache<Arc<str>, PluginError>,
+    /// Why others could not be compiled a short while ago; see [`PAUSE`].
+    setbacks: moka::sync::Cache<Arc<str>, PluginError>,
 }
 
 impl ModuleCache {
@@ -108,6 +114,10 @@ impl ModuleCache {
                 artifacts,
                 budget,
                 refusals: moka::sync::Cache::new(MAX_REFUSALS),
+                setbacks: moka::sync::Cache::builder()
+                    .max_capacity(MAX_REFUSALS)
+                    .time_to_live(PAUSE)
+                    .build(),
             }),
             modules,
         }
@@ -314,17 +324,21 @@ impl Loader {
         module: Bytes,
         account: &Account,
     ) -> Result<Plugin, PluginError> {
-        if let Some(refusal) = self.refusals.get(digest) {
-            return Err(refusal);
+        let known = self.refusals.get(digest);
+        if let Some(error) = known.or_else(|| self.setbacks.get(digest)) {
+            return Err(error);
         }
         let started = Instant::now();
         let compiled = self.compiler.compile(&self.sandbox, module, account).await;
         let compile_ms = milliseconds(started.elapsed());
         invocation::measure(&None, Sample::CompileTime, compile_ms);
-        if let Err(refusal) = &compiled
-            && !refusal.is_temporary()
-        {
-            self.refusals.insert(Arc::clone(digest), refusal.clone());
+        if let Err(error) = &compiled {
+            let remembered = if error.is_temporary() {
+                &self.setbacks
+            } else {
+                &self.refusals
+            };
+            remembered.insert(Arc::clone(digest), error.clone());
         }
         compiled
     }

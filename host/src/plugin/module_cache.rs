@@ -230,31 +230,19 @@ impl ModuleCache {
     }
 
     /// Keeps a plugin's machine code for other processes, unless it is kept already. That it cannot
-    /// be kept fails nothing.
+    /// be kept fails nothing. It goes on where the caller gives up: one that is large, or goes through a slow
+    /// connection, would not be kept otherwise.
     pub async fn keep(&self, loaded: &Loaded) {
         if loaded.is_kept.swap(true, Ordering::Relaxed) {
             return;
         }
-        let Loader {
-            sandbox,
-            artifacts,
-            budget,
-            ..
-        } = &*self.loader;
-        // Whoever keeps it may hold memory already, and so must not wait for more.
-        let bytes = to_u64(loaded.plugin.size()).saturating_mul(SEALING);
-        let is_kept = match budget.try_open(bytes, bytes, Instant::now()) {
-            Ok(Some(_room)) => {
-                let module = self.loader.kept(&loaded.digest, loaded.module_bytes);
-                artifacts.keep(sandbox, module, &loaded.plugin).await
-            }
-            Ok(None) => false,
-            Err(never) => {
-                tracing::warn!(digest = &*loaded.digest, error = %never, "compiled module not kept");
-                true
-            }
-        };
-        loaded.is_kept.store(is_kept, Ordering::Relaxed);
+        let (loader, loaded) = (Arc::clone(&self.loader), loaded.clone());
+        let keeping = invocation::spawn(async move {
+            let is_kept = loader.keep(&loaded).await;
+            loaded.is_kept.store(is_kept, Ordering::Relaxed);
+        });
+        // One that panics is not tried again.
+        let _ = keeping.await;
     }
 }
 
@@ -281,6 +269,24 @@ impl Loader {
             digest,
             bytes,
             most: self.compiler.memory_bytes() / 2,
+        }
+    }
+
+    /// Keeps a plugin's machine code; whether there is nothing left to do.
+    async fn keep(&self, loaded: &Loaded) -> bool {
+        // Whoever keeps it may hold memory already, and so must not wait for more.
+        let bytes = to_u64(loaded.plugin.size()).saturating_mul(SEALING);
+        match self.budget.try_open(bytes, bytes, Instant::now()) {
+            Ok(Some(_room)) => {
+                let module = self.kept(&loaded.digest, loaded.module_bytes);
+                let kept = self.artifacts.keep(&self.sandbox, module, &loaded.plugin);
+                kept.await
+            }
+            Ok(None) => false,
+            Err(never) => {
+                tracing::warn!(digest = &*loaded.digest, error = %never, "compiled module not kept");
+                true
+            }
         }
     }
 

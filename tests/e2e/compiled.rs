@@ -1,9 +1,10 @@
 //! Compiled modules outlive the function, and none is used that a host with the key did not make.
 
-use redis_sync_local::{BUCKET, Environment, Function, Operation, event};
+use redis_sync_local::{BUCKET, Effect, Environment, Fault, Function, Operation, event};
 use redis_sync_tests::held::held;
 use redis_sync_tests::{guest, program};
 use serde_json::json;
+use std::time::Duration;
 
 /// The secret of a function.
 const KEY: (&str, &str) = ("COMPILED_CACHE_KEY", "0123456789abcdef0123456789abcdef");
@@ -197,11 +198,50 @@ async fn a_cache_that_cannot_be_written_fails_nothing() {
         sync(&environment, &environment.function, "x").await,
         "compiled"
     );
-    let logs = environment.function.logs();
-    assert!(
-        logs.iter()
-            .any(|line| line.contains("compiled module not kept"))
-    );
+    assert_eq!(not_kept(&environment.function), 1);
+}
+
+/// Nor does a permission that is missing come back with the next object, or another module.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_s3_lets_nothing_be_kept_it_is_asked_once() {
+    let environment = start(KEY).await;
+    environment.s3.fail(Operation::PutObject, 100, 403);
+    sync(&environment, &environment.function, "x").await;
+    sync(&environment, &environment.function, "y").await;
+    let variant = guest::scripted_variant("alt:");
+    environment.s3.put("plugins/q.wasm", variant);
+    let object = json!({"do": "yield", "entries": {}}).to_string();
+    environment.upload("q/x", object).await.unwrap();
+    assert_eq!(environment.s3.count(Operation::PutObject), 1);
+    assert_eq!(not_kept(&environment.function), 1);
+}
+
+/// A sync has two seconds for what it looks at beforehand.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_nobody_waits_for_any_more_is_there_in_the_end() {
+    let environment = start(KEY).await;
+    environment.s3.fail(Operation::PutObject, 100, 500);
+    sync(&environment, &environment.function, "x").await;
+    environment.s3.clear_faults();
+    environment.s3.inject(Fault {
+        operation: Operation::PutObject,
+        key: None,
+        times: None,
+        effect: Effect::Delay(Duration::from_secs(4)),
+    });
+    let function = &environment.function;
+    function.invoke(json!({"sync": {}})).await.unwrap();
+    function
+        .wait_for_log("\"compiled module kept\"")
+        .await
+        .unwrap();
+    artifact(&environment);
+}
+
+fn not_kept(function: &Function) -> usize {
+    let logs = function.logs();
+    let told = |line: &&String| line.contains("compiled module not kept");
+    logs.iter().filter(told).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -75,10 +75,12 @@ fn upload(environment: &Environment, attacks: &[Attack]) -> Vec<String> {
     environment
         .s3
         .put("plugins/healthy.wasm", guest::scripted());
-    let mut keys = Vec::new();
+    let (mut keys, mut routes) = (Vec::new(), route("healthy", "value"));
     for (number, attack) in attacks.iter().enumerate() {
-        let plugin = format!("plugins/attack-{number}.wasm");
-        environment.s3.put(&plugin, &attack.module);
+        let plugin = format!("attack-{number}");
+        routes += &route(&plugin, attack.output);
+        let module = format!("plugins/{plugin}.wasm");
+        environment.s3.put(&module, &attack.module);
         environment.s3.put(&key(number), "{}");
         keys.push(key(number));
     }
@@ -89,7 +91,15 @@ fn upload(environment: &Environment, attacks: &[Attack]) -> Vec<String> {
         environment.s3.put(&key, object.to_string());
         keys.insert(number * 2, key);
     }
+    environment.s3.put("plugins/routes.toml", routes);
     keys
+}
+
+/// The route to a plugin of the objects under its name.
+fn route(plugin: &str, output: &str) -> String {
+    format!(
+        "[[route]]\nprefix = \"{plugin}/\"\nplugin = \"{plugin}.wasm\"\noutput = \"{output}\"\n"
+    )
 }
 
 /// The reason of each object that failed, as it was logged.

@@ -246,3 +246,53 @@ async fn no_answer_is_larger_than_five_mebibytes() {
     assert_eq!(answer["results"].as_array().unwrap().len(), 20_000);
     assert!(size(&answer) <= 5 << 20, "{}", size(&answer));
 }
+
+/// Fails where the SDK is asked for what it panics at or cannot name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_names_what_no_bucket_has_fails_alone_and_leaves_nothing() {
+    let environment = environment(&[]).await;
+    environment.s3.put("a", "1");
+    environment.s3.put("b", "2");
+    let long = "x".repeat(70_000);
+    let created = |key: &str| event::created("config", key).to_string();
+    let bodies = [
+        created("a"),
+        json!({"sync": {"prefix": long}}).to_string(),
+        json!({"sync": {"after": long}}).to_string(),
+        created(" "),
+        created("\u{85}"),
+        created("b"),
+    ];
+    let message = |(number, body): (usize, &String)| {
+        json!({"messageId": number.to_string(), "eventSource": "aws:sqs", "body": body,
+            "eventSourceARN": "arn:aws:sqs:eu-west-2:1:q"})
+    };
+    let records: Vec<Value> = bodies.iter().enumerate().map(message).collect();
+    let batch = json!({"Records": records});
+    let answer = environment.function.invoke(batch).await.unwrap();
+    let failed: Vec<&str> = answer["batchItemFailures"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap())
+        .collect();
+    assert_eq!(failed, ["1", "2", "3", "4"], "{answer}");
+    assert_held(&environment, json!({"a": "1", "b": "2"})).await;
+    let status = environment.function.invoke(json!({"status": {}})).await;
+    assert_eq!(status.unwrap()["failed"], 0);
+}
+
+/// Fails where the place of each route is looked for from the beginning: a minute, on every invocation.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_blank_lines_and_small_routes_is_read_in_time() {
+    let environment = environment(&[]).await;
+    let routes: String = (0..9_990)
+        .map(|number| format!("[[route]]\nprefix=\"{number}\"\nplugin=\"p.wasm\"\n"))
+        .collect();
+    let manifest = "\n".repeat(500_000) + &routes;
+    environment.s3.put("plugins/routes.toml", &manifest);
+    let started = std::time::Instant::now();
+    environment.upload("x", "1").await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert_held(&environment, json!({"x": "1"})).await;
+}

@@ -29,6 +29,34 @@ fn takes(mib: usize) -> Vec<u8> {
     wat::parse_str(text).unwrap()
 }
 
+/// A program that writes what it reads.
+const COPIES: &str = r#"(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 3)
+  (func (export "_start")
+    (loop
+      (i32.store (i32.const 0) (i32.const 65536))
+      (i32.store (i32.const 4) (i32.const 65536))
+      (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (i32.store (i32.const 4) (i32.load (i32.const 8)))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
+      (br_if 0 (i32.load (i32.const 8))))))"#;
+
+/// Uploads it as the plugin of objects that are entries documents.
+fn upload_copies(environment: &Environment) {
+    let routes = r#"[[route]]
+        prefix = "copies/"
+        plugin = "copies.wasm"
+        output = "entries"
+        [[route]]
+        prefix = "healthy/"
+        plugin = "healthy.wasm""#;
+    let s3 = &environment.s3;
+    s3.put("plugins/copies.wasm", wat::parse_str(COPIES).unwrap());
+    s3.put("plugins/routes.toml", routes);
+}
+
 /// A function of 1024 MiB, in a control group of that size where one can be made.
 async fn function(variables: &[(&str, &str)]) -> (Environment, Confined) {
     let confined = Confined::new(&program::bootstrap(), 1024);
@@ -105,29 +133,7 @@ async fn ten_objects_of_32_mib_are_stored_as_they_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scores_of_the_smallest_kind_take_what_their_texts_do() {
     let (environment, _group) = function(&[]).await;
-    let copies = r#"(module
-      (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
-      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-      (memory (export "memory") 3)
-      (func (export "_start")
-        (loop
-          (i32.store (i32.const 0) (i32.const 65536))
-          (i32.store (i32.const 4) (i32.const 65536))
-          (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
-          (i32.store (i32.const 4) (i32.load (i32.const 8)))
-          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 12)))
-          (br_if 0 (i32.load (i32.const 8))))))"#;
-    environment
-        .s3
-        .put("plugins/copies.wasm", wat::parse_str(copies).unwrap());
-    let route = r#"[[route]]
-        prefix = "copies/"
-        plugin = "copies.wasm"
-        output = "entries"
-        [[route]]
-        prefix = "healthy/"
-        plugin = "healthy.wasm""#;
-    environment.s3.put("plugins/routes.toml", route);
+    upload_copies(&environment);
     let keys: Vec<String> = (0..3).map(|number| format!("copies/{number}")).collect();
     for (number, key) in keys.iter().enumerate() {
         let members: Vec<Value> = (0..250_000)
@@ -143,6 +149,25 @@ async fn scores_of_the_smallest_kind_take_what_their_texts_do() {
     let members = environment.redis.command(&["ZCARD", "z2"]).await.unwrap();
     assert_eq!(members, "250000");
     assert_peak(&environment, "3 objects of 250,000 scores");
+}
+
+/// Eight million elements of one letter each: half a gigabyte, were they kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_of_far_more_elements_than_may_be_stored_take_what_their_texts_do() {
+    let (environment, _group) = function(&[("TIME_LIMIT_MS", "60000")]).await;
+    upload_copies(&environment);
+    let elements = 8_388_000;
+    let value = vec![r#""x""#; elements].join(",");
+    let document = format!(r#"[{{"key":"l","type":"list","value":[{value}]}}]"#);
+    let keys: Vec<String> = (0..2).map(|number| format!("copies/{number}")).collect();
+    for key in &keys {
+        environment.s3.put(key, &document);
+    }
+    let refused = message(deliver(&environment, &keys).await);
+    let why = format!("{elements} elements in all its entries, more than 1000000");
+    assert!(refused.contains(&why), "{refused}");
+    assert_healthy(&environment).await;
+    assert_peak(&environment, "2 documents of 8,388,000 elements");
 }
 
 /// Sixteen megabytes out of 40 bytes are more than a first run is given room for.

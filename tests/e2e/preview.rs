@@ -5,6 +5,7 @@ use crate::dry_run::everything;
 use crate::environment::environment;
 use crate::objects::{failing, many, one, yields};
 use redis_sync_local::{Environment, Operation};
+use redis_sync_tests::connection::connect;
 use redis_sync_tests::guest;
 use serde_json::{Value, json};
 
@@ -174,6 +175,28 @@ async fn a_preview_refuses_a_key_of_another_object_and_keeps_quiet_about_foreign
         (&json!(true), &Value::Null)
     );
     assert!(!answer.to_string().contains("foreign"), "{answer}");
+
+    // What no entry can be is there all the same, and would be taken over.
+    for command in [
+        ["HSET", "newk", "field", "v"].as_slice(),
+        ["XADD", "newk", "*", "field", "v"].as_slice(),
+    ] {
+        environment.redis.command(&["DEL", "newk"]).await.unwrap();
+        let binary = command.iter().map(|word| match *word {
+            "field" => b"\xac\xed".as_slice(),
+            word => word.as_bytes(),
+        });
+        let mut connection = connect(&environment.redis).await;
+        let written: redis::Value = redis::Cmd::from_iter(binary).query_async(&mut connection).await.unwrap();
+        drop(written);
+        let answer = preview(&environment, json!({})).await;
+        let change = &answer["objects"][0]["changes"][1];
+        assert_eq!(
+            (&change["change"], &change["taken_over"]),
+            (&json!("changed"), &json!(true)),
+            "{answer}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

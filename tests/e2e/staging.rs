@@ -96,3 +96,21 @@ async fn the_first_chunk_and_its_expiry_are_one_transaction() {
         ["MULTI", "SETRANGE", "EXPIRE", "EXEC"]
     );
 }
+
+/// A value that Redis has no room for is delivered again and again: each time it would leave what came to
+/// lie there until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redis_has_no_room_for_leaves_nothing_staged() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/small", one("k")).await.unwrap();
+    let info = environment.redis.command(&["INFO", "memory"]).await.unwrap();
+    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    let used: u64 = used.unwrap().trim().parse().unwrap();
+    let room = (used + (600 << 10)).to_string();
+    let limit = ["CONFIG", "SET", "maxmemory", &room];
+    environment.redis.command(&limit).await.unwrap();
+    let why = environment.upload("flags/large", large()).await;
+    let why = why.unwrap_err().to_string();
+    assert!(why.contains("maxmemory"), "{why}");
+    assert_eq!(staged(&environment.redis).await, "");
+}

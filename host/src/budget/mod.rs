@@ -7,7 +7,10 @@
 //! there is always one that can go on to its end. That is the banker's algorithm (E. W. Dijkstra,
 //! EWD 623), for one resource; [`safe`] is its test.
 //!
-//! The rule for those who use it: who waits for another one's work holds nothing meanwhile.
+//! The rule for those who use it: who waits for another one's work holds nothing meanwhile. Where only so
+//! many work at a time, those who wait for a turn may hold something, if all of them and all who have
+//! a turn still need the same ([`Account::needs_at_most`]): then whoever has a turn can go on as soon as
+//! any of them could.
 
 mod machine;
 mod safe;
@@ -218,6 +221,22 @@ impl Account {
     pub fn excuse(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.0.waited.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Says that it needs no more than so many bytes beside what it holds now: what it might have needed,
+    /// as far as was known when it was opened, is there for others. An error where it can never have them.
+    pub fn needs_at_most(&self, bytes: u64) -> Result<(), NeverFits> {
+        let (shared, number) = (&self.0.shared, self.0.number);
+        let total = shared.total;
+        if let Some(claim) = shared.accounts.lock().open.get_mut(&number) {
+            let most = claim.held.saturating_add(bytes);
+            if most > total {
+                return Err(NeverFits { most, total });
+            }
+            claim.most = claim.most.min(most);
+        }
+        shared.wake();
+        Ok(())
     }
 
     /// How long its threads have waited, those that wait now among them, and what is excused.

@@ -61,6 +61,54 @@ fn nobody_is_given_what_another_one_needs_to_come_to_its_end() {
     drop(other);
 }
 
+/// Modules on their way to a compiler that takes two at a time, in a function of 1024 MiB: each was opened for
+/// the largest module there may be.
+#[test]
+fn who_needs_less_than_was_said_does_not_wait_for_those_who_wait_for_its_turn() {
+    const COMPILING: u64 = 448;
+    for sizes in [
+        vec![1, 1, 40, 40, 40, 40, 40],
+        [vec![2; 2], vec![13; 15]].concat(),
+    ] {
+        let budget = Budget::new(704);
+        let modules: Vec<_> = sizes
+            .iter()
+            .map(|&size| open(&budget, 64 + COMPILING, size))
+            .collect();
+        let compile = |account: &Account| account.take(COMPILING).now_or_never();
+        let has_turn: Vec<&Account> = modules.iter().map(|(account, _)| account).take(2).collect();
+        assert!(has_turn.iter().all(|account| compile(account).is_none()));
+        for (account, _) in &modules {
+            account.needs_at_most(COMPILING).unwrap();
+        }
+        for account in has_turn {
+            assert!(compile(account).is_some(), "{sizes:?}");
+        }
+    }
+}
+
+#[test]
+fn who_needs_more_beside_what_is_held_than_there_is_is_told_with_the_numbers() {
+    let budget = Budget::new(100 << 20);
+    let (account, _held) = open(&budget, 100 << 20, 30 << 20);
+    assert_eq!(account.needs_at_most(70 << 20), Ok(()));
+    let never = account.needs_at_most(71 << 20).unwrap_err().to_string();
+    assert!(never.contains("may need 101 MiB of memory, and there are 100"));
+}
+
+#[tokio::test]
+async fn who_waits_is_given_what_another_one_does_not_need_any_more() {
+    let budget = Budget::new(100);
+    let (first, _held) = open(&budget, 90, 10);
+    let (second, _held) = open(&budget, 90, 10);
+    let waiting = second.take(20);
+    tokio::pin!(waiting);
+    let _taken = first.take(30).now_or_never().unwrap();
+    assert!(waiting.as_mut().now_or_never().is_none());
+    first.needs_at_most(0).unwrap();
+    assert!(waiting.as_mut().now_or_never().is_some());
+}
+
 #[tokio::test]
 async fn accounts_are_opened_in_order_and_large_ones_get_their_turn() {
     let budget = Budget::new(100);
@@ -107,6 +155,10 @@ enum Step {
     GiveBack {
         worker: usize,
     },
+    NeedLess {
+        worker: usize,
+        bytes: u64,
+    },
     End {
         worker: usize,
     },
@@ -125,6 +177,7 @@ fn step() -> impl Strategy<Value = Step> {
         }),
         (worker.clone(), 1..=40_u64).prop_map(|(worker, bytes)| Step::Take { worker, bytes }),
         worker.clone().prop_map(|worker| Step::GiveBack { worker }),
+        (worker.clone(), 0..=40_u64).prop_map(|(worker, bytes)| Step::NeedLess { worker, bytes }),
         worker.prop_map(|worker| Step::End { worker }),
     ]
 }
@@ -168,6 +221,13 @@ proptest! {
                 Step::GiveBack { worker } => {
                     if let Some(worker) = &mut workers[worker] {
                         worker.held.pop();
+                    }
+                }
+                Step::NeedLess { worker, bytes } => {
+                    if let Some(worker) = &mut workers[worker]
+                        && worker.account.needs_at_most(bytes).is_ok()
+                    {
+                        worker.most = worker.most.min(worker.bytes() + bytes);
                     }
                 }
                 Step::End { worker } => workers[worker] = None,

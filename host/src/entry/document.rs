@@ -12,25 +12,38 @@
 //! Text stands for its UTF-8 bytes; bytes that are not UTF-8 stand as `{"base64": ...}` wherever
 //! text may.
 
-use super::{Entry, Value};
+use super::{Entry, EntryError, MAX_ELEMENTS, MAX_KEYS, Value};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde::ser::{SerializeMap, SerializeSeq, SerializeTuple, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::fmt;
+use std::marker::PhantomData;
 
-/// Reads an entries document. The error says where, never what.
+/// Reads an entries document. The error says where, never what. Where there are more entries or elements
+/// than may be stored the rest is only counted, so that it takes no memory.
 pub fn parse(document: &[u8]) -> Result<Vec<Entry>, String> {
-    let entries: Vec<EntryForm<'_>> =
-        serde_json::from_slice(document).map_err(|error| describe(&error))?;
-    let read = |(number, form): (usize, EntryForm<'_>)| {
-        form.into_entry()
+    let (mut entries, mut elements) = (0, 0);
+    let forms: Vec<EntryForm<'_>> =
+        read(document, Bounded::new(&mut entries, MAX_KEYS)).map_err(|error| describe(&error))?;
+    if entries > MAX_KEYS {
+        return Err(EntryError::TooMany(entries).to_string());
+    }
+    let into_entry = |(number, form): (usize, EntryForm<'_>)| {
+        form.into_entry(&mut elements)
             .map_err(|error| format!("the value of entry {}: {}", number + 1, describe(&error)))
     };
-    entries.into_iter().enumerate().map(read).collect()
+    let entries = forms.into_iter().enumerate().map(into_entry);
+    let entries: Vec<Entry> = entries.collect::<Result<_, _>>()?;
+    if elements > MAX_ELEMENTS {
+        return Err(EntryError::TooManyElements(elements).to_string());
+    }
+    Ok(entries)
 }
 
 /// Writes entries as a document, one entry a line.
@@ -88,19 +101,23 @@ enum Kind {
 }
 
 impl EntryForm<'_> {
-    fn into_entry(self) -> serde_json::Result<Entry> {
-        let text = self.value.get();
-        let items = || -> serde_json::Result<Vec<Vec<u8>>> {
-            let items: Vec<Blob> = serde_json::from_str(text)?;
+    /// Reads the value, and adds its elements to those before.
+    fn into_entry(self, elements: &mut usize) -> serde_json::Result<Entry> {
+        let text = self.value.get().as_bytes();
+        let items = |elements: &mut usize| -> serde_json::Result<Vec<Vec<u8>>> {
+            let items: Vec<Blob> = read(text, Bounded::new(elements, MAX_ELEMENTS))?;
             Ok(items.into_iter().map(|Blob(bytes)| bytes).collect())
         };
         let value = match self.r#type {
-            Kind::Bytes => Value::Bytes(serde_json::from_str::<Blob>(text)?.0),
-            Kind::Hash => Value::Hash(serde_json::from_str::<Fields>(text)?.0),
-            Kind::List => Value::List(items()?),
-            Kind::Set => Value::Set(items()?),
+            Kind::Bytes => {
+                *elements += 1;
+                Value::Bytes(read(text, PhantomData::<Blob>)?.0)
+            }
+            Kind::Hash => Value::Hash(read(text, Fields(elements))?),
+            Kind::List => Value::List(items(elements)?),
+            Kind::Set => Value::Set(items(elements)?),
             Kind::SortedSet => {
-                let members: Vec<(Blob, f64)> = serde_json::from_str(text)?;
+                let members: Vec<(Blob, f64)> = read(text, Bounded::new(elements, MAX_ELEMENTS))?;
                 let bare = members
                     .into_iter()
                     .map(|(Blob(member), score)| (member, score));
@@ -146,26 +163,87 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-/// A hash's fields, in the order of the document.
-struct Fields(Vec<(String, Vec<u8>)>);
+/// Reads one JSON value, to the end of the text.
+fn read<'a, S: DeserializeSeed<'a>>(text: &'a [u8], seed: S) -> serde_json::Result<S::Value> {
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = seed.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
+}
 
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object of fields")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                while let Some((field, Blob(value))) = map.next_entry::<String, Blob>()? {
-                    fields.push((field, value));
-                }
-                Ok(Fields(fields))
-            }
+/// An array, of whose elements those are kept that are among the first `most` of all that were counted.
+struct Bounded<'n, T> {
+    count: &'n mut usize,
+    most: usize,
+    element: PhantomData<T>,
+}
+
+impl<'n, T> Bounded<'n, T> {
+    fn new(count: &'n mut usize, most: usize) -> Self {
+        Self {
+            count,
+            most,
+            element: PhantomData,
         }
-        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Bounded<'_, T> {
+    type Value = Vec<T>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<T>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Bounded<'_, T> {
+    type Value = Vec<T>;
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an array")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        let mut kept = Vec::new();
+        while *self.count < self.most {
+            let Some(element) = seq.next_element()? else {
+                return Ok(kept);
+            };
+            kept.push(element);
+            *self.count += 1;
+        }
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            *self.count += 1;
+        }
+        Ok(kept)
+    }
+}
+
+/// A hash's fields, in the order of the document; bounded as [`Bounded`] by [`MAX_ELEMENTS`].
+struct Fields<'n>(&'n mut usize);
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = Vec<(String, Vec<u8>)>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = Vec<(String, Vec<u8>)>;
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object of fields")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut kept = Vec::new();
+        while *self.0 < MAX_ELEMENTS {
+            let Some((field, Blob(value))) = map.next_entry()? else {
+                return Ok(kept);
+            };
+            kept.push((field, value));
+            *self.0 += 1;
+        }
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            *self.0 += 1;
+        }
+        Ok(kept)
     }
 }
 
@@ -271,6 +349,56 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    /// An entries document whose entries have these types and values.
+    fn document(entries: &[(&str, String)]) -> String {
+        let entries = entries
+            .iter()
+            .map(|(kind, value)| format!(r#"{{"key": "k", "type": "{kind}", "value": {value}}}"#));
+        format!("[{}]", entries.collect::<Vec<_>>().join(","))
+    }
+
+    fn repeated(element: &str, times: usize, [open, close]: [&str; 2]) -> String {
+        format!("{open}{}{close}", vec![element; times].join(","))
+    }
+
+    #[test]
+    fn more_elements_than_may_be_stored_are_counted_and_not_kept() {
+        const ARRAY: [&str; 2] = ["[", "]"];
+        let too_many = MAX_ELEMENTS + 2;
+        for (kind, value) in [
+            ("list", repeated(r#""x""#, too_many, ARRAY)),
+            ("set", repeated(r#"{"base64":""}"#, too_many, ARRAY)),
+            ("hash", repeated(r#""":"""#, too_many, ["{", "}"])),
+            ("sorted_set", repeated(r#"["",1]"#, too_many, ARRAY)),
+        ] {
+            let said = parse(document(&[(kind, value)]).as_bytes()).err();
+            let expected = EntryError::TooManyElements(too_many).to_string();
+            assert_eq!(said, Some(expected), "{kind}");
+        }
+    }
+
+    #[test]
+    fn elements_are_counted_over_all_entries_and_as_many_as_may_be_stored_are_read() {
+        let half = || ("list", repeated(r#""x""#, MAX_ELEMENTS / 2, ["[", "]"]));
+        let entries = parse(document(&[half(), half()]).as_bytes()).unwrap();
+        assert_eq!(
+            entries.iter().map(|entry| entry.value.len()).sum::<usize>(),
+            MAX_ELEMENTS
+        );
+        let one = ("bytes", r#""x""#.to_owned());
+        let said = parse(document(&[half(), one, half()]).as_bytes()).err();
+        let expected = EntryError::TooManyElements(MAX_ELEMENTS + 1).to_string();
+        assert_eq!(said, Some(expected));
+    }
+
+    #[test]
+    fn more_entries_than_may_be_stored_are_counted_and_not_kept() {
+        let entries = vec![("bytes", r#""x""#.to_owned()); MAX_KEYS + 2];
+        let said = parse(document(&entries).as_bytes()).err();
+        assert_eq!(said, Some(EntryError::TooMany(MAX_KEYS + 2).to_string()));
+        assert!(parse(document(&entries[2..]).as_bytes()).is_ok());
     }
 
     fn any_value() -> impl Strategy<Value = Value> {

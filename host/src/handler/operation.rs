@@ -117,7 +117,7 @@ async fn read(pipeline: &Pipeline, redis_key: &str) -> Result<Value, HandlerErro
     };
     let limit = to_u64(MAX_ANSWER_BYTES);
     let value = match ledger.read(redis_key, limit).await? {
-        Reading::Nothing => return Ok(Value::Null),
+        Reading::Nothing | Reading::Other => return Ok(Value::Null),
         Reading::TooLarge(bytes) => return Err(too_large(bytes)),
         Reading::Value(value) => document::value_json(&value),
     };

@@ -273,6 +273,9 @@ mod tests {
         let spaces = ["config/a@b/c", "config@p:/a/b", "configs/a", "config@p"]
             .map(|object| Names::space_in("config", object));
         assert_eq!(spaces, [Some("config"), Some("config@p:"), None, None]);
+        let of_prefix = ["config@blue/x", "config@blue@x/y"]
+            .map(|object| Names::space_in("config@blue", object));
+        assert_eq!(of_prefix, [Some("config@blue"), None]);
     }
 
     #[test]

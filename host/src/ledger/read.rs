@@ -12,10 +12,12 @@ const ELEMENT_BYTES: u64 = 130;
 /// What was found under a Redis key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
-    /// Nothing, or a type that no entry has.
+    /// Nothing.
     Nothing,
     /// Its value.
     Value(Value),
+    /// Something that no entry can be: a type of its own, or a hash whose fields are no text.
+    Other,
     /// More than was asked for: about so many bytes of content.
     TooLarge(u64),
 }
@@ -31,8 +33,7 @@ impl Ledger {
                 if size > limit {
                     return Ok(Reading::TooLarge(size));
                 }
-                let value = read(&mut link, key, &kind).await?;
-                Ok(value.map_or(Reading::Nothing, Reading::Value))
+                read(&mut link, key, &kind).await
             })
             .await
     }
@@ -65,13 +66,24 @@ async fn size(link: &mut Connection, key: &str, kind: &str, limit: u64) -> Redis
     Ok(by_number.max(beside_elements / 2))
 }
 
-async fn read(link: &mut Connection, key: &str, kind: &str) -> RedisResult<Option<Value>> {
-    Ok(Some(match kind {
+async fn read(link: &mut Connection, key: &str, kind: &str) -> RedisResult<Reading> {
+    Ok(Reading::Value(match kind {
+        "none" => return Ok(Reading::Nothing),
         "string" => match cmd("GET").arg(key).query_async(link).await? {
             Some(bytes) => Value::Bytes(bytes),
-            None => return Ok(None),
+            None => return Ok(Reading::Nothing),
         },
-        "hash" => Value::Hash(cmd("HGETALL").arg(key).query_async(link).await?),
+        "hash" => {
+            let fields: Vec<(Vec<u8>, Vec<u8>)> =
+                cmd("HGETALL").arg(key).query_async(link).await?;
+            let fields = fields
+                .into_iter()
+                .map(|(field, value)| Some((String::from_utf8(field).ok()?, value)));
+            match fields.collect() {
+                Some(fields) => Value::Hash(fields),
+                None => return Ok(Reading::Other),
+            }
+        }
         "list" => Value::List(
             cmd("LRANGE")
                 .arg(key)
@@ -90,6 +102,6 @@ async fn read(link: &mut Connection, key: &str, kind: &str) -> RedisResult<Optio
                 .query_async(link)
                 .await?,
         ),
-        _ => return Ok(None),
+        _ => return Ok(Reading::Other),
     }))
 }

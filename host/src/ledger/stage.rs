@@ -61,8 +61,12 @@ impl Ledger {
             // A key of its own for every attempt: what an earlier one sent may arrive late.
             let upload = |mut link| async move {
                 let key = self.names.stage(&entry.key, unique());
-                upload(&mut link, &key, &entry.value).await?;
-                Ok(Staged { key })
+                let uploaded = upload(&mut link, &key, &entry.value).await;
+                if uploaded.is_err() {
+                    // Where that fails too, Redis drops it in time.
+                    let _ = redis::cmd("UNLINK").arg(&key).exec_async(&mut link).await;
+                }
+                uploaded.map(|()| Staged { key })
             };
             match self.link.run(upload).await {
                 Ok(value) => staged.insert(entry.key.clone(), value),

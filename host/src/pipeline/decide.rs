@@ -13,6 +13,7 @@
 use super::transform::Transform;
 use crate::entry::EntrySet;
 use crate::fingerprint::Fingerprint;
+use crate::route::Route;
 use crate::ledger::Record;
 use crate::object::Object;
 use crate::settings::{Limits, Unmatched};
@@ -192,6 +193,8 @@ mod tests {
             basis("etag", &rules(Unmatched::Skip), None),
             route(|route| route.output = Output::Entries),
             route(|route| route.ttl_seconds = Some(1)),
+            route(|route| route.keys = Some(keys(&[]))),
+            route(|route| route.keys = Some(keys(&["*"]))),
             route(|route| {
                 route.settings.insert("a".into(), "b".into());
             }),

@@ -16,6 +16,7 @@ use crate::store::{Store, StoreError};
 use std::env::consts::ARCH;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The artifacts: machine code of modules, by the modules' digests.
 #[derive(Clone, Default)]
@@ -68,6 +69,8 @@ struct Bucket {
     key: Secret,
     /// See [`Identity::host`]; of the engine of this machine.
     host: String,
+    /// Whether S3 has said that this process may not write there: it is not asked again.
+    is_forbidden: Arc<AtomicBool>,
 }
 
 impl ArtifactStore {
@@ -82,6 +85,7 @@ impl ArtifactStore {
             prefix: settings.prefix.clone(),
             key,
             host: host(&sandbox.engine_hash()),
+            is_forbidden: Arc::default(),
         });
         Ok(Self {
             bucket,
@@ -129,7 +133,7 @@ impl ArtifactStore {
     }
 
     /// Keeps what was compiled; whether there is nothing left to do. That it cannot be kept fails
-    /// nothing, and is tried again.
+    /// nothing, and is tried again, unless it is a permission that is missing.
     pub(super) async fn keep(
         &self,
         sandbox: &Arc<Sandbox>,
@@ -219,6 +223,9 @@ impl Bucket {
     }
 
     async fn keep(&self, sandbox: &Arc<Sandbox>, module: KeptModule<'_>, plugin: &Plugin) -> bool {
+        if self.is_forbidden.load(Ordering::Relaxed) {
+            return true;
+        }
         let name = self.name(module.digest);
         let most = largest_artifact(module.bytes).min(module.most);
         let seal = {
@@ -240,11 +247,11 @@ impl Bucket {
                 );
                 return true;
             }
-            Ok(Ok(artifact)) => self
-                .store
-                .put(&name, artifact)
-                .await
-                .map_err(|error| error.to_string()),
+            Ok(Ok(artifact)) => self.store.put(&name, artifact).await.map_err(|error| {
+                let is_forbidden = matches!(error, StoreError::Forbidden { .. });
+                self.is_forbidden.fetch_or(is_forbidden, Ordering::Relaxed);
+                error.to_string()
+            }),
             Ok(Err(error)) => Err(error.to_string()),
             Err(panic) => Err(panic.to_string()),
         };
@@ -252,7 +259,7 @@ impl Bucket {
             Ok(()) => tracing::info!(artifact = name, "compiled module kept"),
             Err(error) => tracing::warn!(artifact = name, error, "compiled module not kept"),
         }
-        kept.is_ok()
+        kept.is_ok() || self.is_forbidden.load(Ordering::Relaxed)
     }
 }
 

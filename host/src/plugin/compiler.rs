@@ -28,11 +28,15 @@ use tokio::sync::Semaphore;
 /// Modules that are compiled at a time.
 const MAX_COMPILING: usize = 2;
 
-/// How long a child may take, however little of the processor it gets.
+/// How long a child may take, however little of the processor it gets; also where the function is frozen
+/// meanwhile.
 const MAX_DURATION: Duration = Duration::from_secs(600);
 
 /// Bytes of what a child says that are read.
 const MAX_WORDS: u64 = 4000;
+
+/// Number of the signal by which the system ends a child when it is short of memory, whoever takes that.
+const SIGKILL: i32 = 9;
 
 /// Numbers of the signals by which the limits end a child.
 const SIGXCPU: i32 = 24;
@@ -44,6 +48,8 @@ pub struct Compiler {
     program: PathBuf,
     /// What each child may use.
     limits: CompileLimits,
+    /// How long a child may take, however little of the processor it gets.
+    patience: Duration,
     /// One permit a child.
     permits: Semaphore,
 }
@@ -55,6 +61,7 @@ impl Compiler {
         Self {
             program: program.into(),
             limits,
+            patience: MAX_DURATION,
             permits: Semaphore::new(MAX_COMPILING),
         }
     }
@@ -77,9 +84,12 @@ impl Compiler {
         let _held = account.take(self.limits.memory_bytes).await;
         let artifact = Artifact::create().map_err(|error| no_child(&error))?;
         let child = self.start(&artifact).map_err(|error| no_child(&error))?;
-        let (status, words) = tokio::time::timeout(MAX_DURATION, finish(child, module))
+        let (status, words) = tokio::time::timeout(self.patience, finish(child, module))
             .await
-            .map_err(|_| PluginError::invalid("compiling it took more than 600 s"))?
+            .map_err(|_| {
+                let seconds = self.patience.as_secs();
+                PluginError::Interrupted(format!("it was not done after {seconds} s").into())
+            })?
             .map_err(|error| no_child(&error))?;
         self.explain(status, &words)?;
         let sandbox = Arc::clone(sandbox);
@@ -110,6 +120,10 @@ impl Compiler {
         }
         if status.code() == Some(REFUSED.into()) {
             return Err(PluginError::invalid(words.trim()));
+        }
+        if status.signal() == Some(SIGKILL) {
+            let why = format!("the system killed the compiler ({status})");
+            return Err(PluginError::Interrupted(why.into()));
         }
         let CompileLimits {
             memory_bytes,

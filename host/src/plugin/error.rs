@@ -13,6 +13,9 @@ pub enum PluginError {
     /// Reading it came down.
     #[error("it cannot be read")]
     Crashed,
+    /// Compiling it was broken off, for a reason that need not be the module's.
+    #[error("compiling it was interrupted: {0}")]
+    Interrupted(Arc<str>),
     /// No compiling child could be started.
     #[error("no process could be started to compile it: {0}")]
     NoChild(Arc<str>),
@@ -21,7 +24,7 @@ pub enum PluginError {
 impl PluginError {
     /// Whether a later attempt may do better.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::NoChild(_))
+        matches!(self, Self::Interrupted(_) | Self::NoChild(_))
     }
 
     /// It is refused, for this reason.

@@ -15,13 +15,17 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Copies of a plugin's machine code that there are while it is sealed and written.
 const SEALING: u64 = 3;
 
 /// Modules that are refused, and remembered by their digests.
 const MAX_REFUSALS: u64 = 10_000;
+
+/// How long a module waits for its next attempt after one that was interrupted, or could not be begun. It may
+/// be the cause itself, and then its objects are not to keep the compiler from other modules.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// What a module that cannot be used takes in the cache, in bytes.
 const REFUSAL_BYTES: usize = 1024;
@@ -80,6 +84,8 @@ struct Loader {
     budget: Budget,
     /// Why modules are refused, by their digests: compiling may have taken all that it may.
     refusals: moka::sync::Cache<Arc<str>, PluginError>,
+    /// Why others could not be compiled a short while ago; see [`PAUSE`].
+    setbacks: moka::sync::Cache<Arc<str>, PluginError>,
 }
 
 impl ModuleCache {
@@ -108,6 +114,10 @@ impl ModuleCache {
                 artifacts,
                 budget,
                 refusals: moka::sync::Cache::new(MAX_REFUSALS),
+                setbacks: moka::sync::Cache::builder()
+                    .max_capacity(MAX_REFUSALS)
+                    .time_to_live(PAUSE)
+                    .build(),
             }),
             modules,
         }
@@ -220,31 +230,19 @@ impl ModuleCache {
     }
 
     /// Keeps a plugin's machine code for other processes, unless it is kept already. That it cannot
-    /// be kept fails nothing.
+    /// be kept fails nothing. It goes on where the caller gives up: one that is large, or goes through a slow
+    /// connection, would not be kept otherwise.
     pub async fn keep(&self, loaded: &Loaded) {
         if loaded.is_kept.swap(true, Ordering::Relaxed) {
             return;
         }
-        let Loader {
-            sandbox,
-            artifacts,
-            budget,
-            ..
-        } = &*self.loader;
-        // Whoever keeps it may hold memory already, and so must not wait for more.
-        let bytes = to_u64(loaded.plugin.size()).saturating_mul(SEALING);
-        let is_kept = match budget.try_open(bytes, bytes, Instant::now()) {
-            Ok(Some(_room)) => {
-                let module = self.loader.kept(&loaded.digest, loaded.module_bytes);
-                artifacts.keep(sandbox, module, &loaded.plugin).await
-            }
-            Ok(None) => false,
-            Err(never) => {
-                tracing::warn!(digest = &*loaded.digest, error = %never, "compiled module not kept");
-                true
-            }
-        };
-        loaded.is_kept.store(is_kept, Ordering::Relaxed);
+        let (loader, loaded) = (Arc::clone(&self.loader), loaded.clone());
+        let keeping = invocation::spawn(async move {
+            let is_kept = loader.keep(&loaded).await;
+            loaded.is_kept.store(is_kept, Ordering::Relaxed);
+        });
+        // One that panics is not tried again.
+        let _ = keeping.await;
     }
 }
 
@@ -274,13 +272,38 @@ impl Loader {
         }
     }
 
+    /// Keeps a plugin's machine code; whether there is nothing left to do.
+    async fn keep(&self, loaded: &Loaded) -> bool {
+        // Whoever keeps it may hold memory already, and so must not wait for more.
+        let bytes = to_u64(loaded.plugin.size()).saturating_mul(SEALING);
+        match self.budget.try_open(bytes, bytes, Instant::now()) {
+            Ok(Some(_room)) => {
+                let module = self.kept(&loaded.digest, loaded.module_bytes);
+                let kept = self.artifacts.keep(&self.sandbox, module, &loaded.plugin);
+                kept.await
+            }
+            Ok(None) => false,
+            Err(never) => {
+                tracing::warn!(digest = &*loaded.digest, error = %never, "compiled module not kept");
+                true
+            }
+        }
+    }
+
     async fn load(&self, module: Bytes, account: &Account) -> Result<Loaded, PluginError> {
         let started = Instant::now();
         let module_bytes = to_u64(module.len());
+        // Only a few are compiled at a time, and those that wait for that have their modules in hand. What
+        // a larger module would have needed is not theirs any more, so that no one of them needs less than
+        // one that has its turn.
+        let can_compile = account.needs_at_most(self.compiler.memory_bytes());
         let digest: Arc<str> = digest(module.clone()).await?.into();
         let (plugin, place) = match self.find(&digest, module_bytes, account).await {
             Some(Found { plugin, place }) => (plugin, place),
-            None => (self.compile(&digest, module, account).await?, "compiled"),
+            None => {
+                can_compile.map_err(|never| PluginError::invalid(never.to_string()))?;
+                (self.compile(&digest, module, account).await?, "compiled")
+            }
         };
         Ok(loaded(started, digest, module_bytes, plugin, place))
     }
@@ -307,17 +330,21 @@ impl Loader {
         module: Bytes,
         account: &Account,
     ) -> Result<Plugin, PluginError> {
-        if let Some(refusal) = self.refusals.get(digest) {
-            return Err(refusal);
+        let known = self.refusals.get(digest);
+        if let Some(error) = known.or_else(|| self.setbacks.get(digest)) {
+            return Err(error);
         }
         let started = Instant::now();
         let compiled = self.compiler.compile(&self.sandbox, module, account).await;
         let compile_ms = milliseconds(started.elapsed());
         invocation::measure(&None, Sample::CompileTime, compile_ms);
-        if let Err(refusal) = &compiled
-            && !refusal.is_temporary()
-        {
-            self.refusals.insert(Arc::clone(digest), refusal.clone());
+        if let Err(error) = &compiled {
+            let remembered = if error.is_temporary() {
+                &self.setbacks
+            } else {
+                &self.refusals
+            };
+            remembered.insert(Arc::clone(digest), error.clone());
         }
         compiled
     }

@@ -50,10 +50,15 @@ pub(super) fn compile(sandbox: &Sandbox, module: &Module) -> Plugin {
 
 /// A compiler whose child is the binary that is built beside the tests.
 pub(super) fn compiler() -> Compiler {
+    compiler_within(512)
+}
+
+/// The same whose child may take so many MiB.
+pub(super) fn compiler_within(mib: u64) -> Compiler {
     let this = std::env::current_exe().unwrap();
     let folder = this.ancestors().nth(2).unwrap();
     let limits = CompileLimits {
-        memory_bytes: 512 << 20,
+        memory_bytes: mib << 20,
         processor: Duration::from_secs(60),
     };
     Compiler::new(folder.join("bootstrap"), limits)

@@ -18,6 +18,8 @@ pub struct Attack {
     pub name: &'static str,
     /// The module.
     pub module: Vec<u8>,
+    /// What its stdout is, where it is a program: `value` or `entries`.
+    pub output: &'static str,
     /// What the reason of its failure contains; one of several where `|` parts them.
     pub reason: &'static str,
 }
@@ -81,11 +83,7 @@ fn transform_importing(
         .expect("it has the world");
     wit_component::embed_component_metadata(&mut module, &interface, world, StringEncoding::UTF8)
         .expect("a module takes a custom section");
-    Attack {
-        name,
-        module,
-        reason,
-    }
+    raw(name, module, reason)
 }
 
 /// A WASI program with these fields besides its memory.
@@ -103,6 +101,7 @@ fn raw(name: &'static str, module: Vec<u8>, reason: &'static str) -> Attack {
     Attack {
         name,
         module,
+        output: "value",
         reason,
     }
 }

@@ -111,6 +111,7 @@ pub(super) fn attacks() -> Vec<Attack> {
         ),
     ];
     attacks.extend(programs());
+    attacks.extend(documents());
     attacks.extend(allocators());
     attacks
 }
@@ -153,6 +154,60 @@ fn programs() -> [Attack; 5] {
             "exited with a status other than 0",
         ),
     ]
+}
+
+/// Programs whose entries documents have too much of one thing.
+fn documents() -> [Attack; 2] {
+    const TIMES: usize = 110;
+    let empty = r#"{"key":"","type":"set","value":[]}"#;
+    [
+        document(
+            "a document of a million nothings",
+            [r#"[{"key":"k","type":"list","value":[""#, r#""]}]"#],
+            (&r#"",""#.repeat(10_000), TIMES),
+            "elements in all its entries, more than 1000000",
+        ),
+        document(
+            "a document of too many entries",
+            [&format!("[{empty}"), "]"],
+            (&format!(",{empty}").repeat(500), TIMES),
+            "entries are more than 50000",
+        ),
+    ]
+}
+
+/// A program that writes a document: its head, a piece of it so many times, and its tail.
+fn document(
+    name: &'static str,
+    [head, tail]: [&str; 2],
+    (piece, times): (&str, usize),
+    reason: &'static str,
+) -> Attack {
+    let texts = [(64, head), (256, tail), (1024, piece)];
+    let data = texts.map(|(at, text)| {
+        let text = text.replace('"', r#"\""#);
+        format!(r#"(data (i32.const {at}) "{text}")"#)
+    });
+    let say = texts.map(|(at, text)| {
+        let length = text.len();
+        format!("(call $say (i32.const {at}) (i32.const {length}))")
+    });
+    let ([head, tail, piece], data) = (say, data.concat());
+    let program = format!(
+        r#"(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) {data}
+        (func $say (param i32 i32)
+          (i32.store (i32.const 0) (local.get 0)) (i32.store (i32.const 4) (local.get 1))
+          (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
+        (func (export "_start") (local $left i32)
+          {head} (local.set $left (i32.const {times}))
+          (loop {piece} (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+          {tail})"#
+    );
+    Attack {
+        output: "entries",
+        ..command(name, &program, reason)
+    }
 }
 
 /// Allocators that fail, or lie.

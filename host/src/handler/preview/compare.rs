@@ -68,12 +68,12 @@ pub(super) fn compare(
     may_be_told: bool,
 ) -> Option<Change> {
     let (before, too_large) = match &state.reading {
-        Reading::Nothing => (None, None),
+        Reading::Nothing | Reading::Other => (None, None),
         Reading::Value(value) => (Some(value), None),
         Reading::TooLarge(bytes) => (None, Some(*bytes)),
     };
     let after = entry.map(|entry| &entry.value);
-    let is_there = before.is_some() || too_large.is_some();
+    let is_there = state.reading != Reading::Nothing;
     let time_to_live = match entry.map(|entry| entry.ttl_seconds.is_some()) {
         Some(true) if is_there && !state.expires => Some("gained"),
         Some(false) if is_there && state.expires => Some("lost"),
@@ -105,7 +105,8 @@ pub(super) fn compare(
         bytes_after: after.map(size),
         time_to_live,
         taken_over: is_there && state.owned == Owned::ByNobody,
-        elements: Some(differences.counts).filter(|_| told && too_large.is_none()),
+        elements: Some(differences.counts)
+            .filter(|_| told && too_large.is_none() && state.reading != Reading::Other),
         fields: Some(differences.fields)
             .filter(|_| told)
             .unwrap_or_default(),

@@ -43,8 +43,8 @@ async fn a_child_is_told_its_limits_and_nothing_of_the_environment() {
 async fn however_a_child_ends_the_module_is_refused_with_the_reason() {
     for (lines, reason) in [
         (
-            "kill -KILL $$",
-            "it ends the compiler (signal: 9 (SIGKILL))",
+            "kill -SEGV $$",
+            "it ends the compiler (signal: 11 (SIGSEGV))",
         ),
         ("exit 7", "it ends the compiler (exit status: 7)"),
         (
@@ -68,6 +68,28 @@ async fn however_a_child_ends_the_module_is_refused_with_the_reason() {
         assert!(refused.to_string().contains(reason), "{lines}: {refused}");
         assert!(!refused.is_temporary(), "{lines}");
     }
+}
+
+/// The module is not to blame for it, or not surely.
+#[tokio::test]
+async fn a_child_that_the_system_kills_says_nothing_of_the_module_and_a_later_attempt_may_do_better()
+ {
+    let (_folder, compiler) = scripted("kill -KILL $$");
+    let interrupted = refusal(&compiler).await;
+    assert!(interrupted.is_temporary(), "{interrupted}");
+    let said = "compiling it was interrupted: the system killed the compiler";
+    assert!(interrupted.to_string().starts_with(said), "{interrupted}");
+}
+
+/// A function that is frozen in the meantime takes hours for a second's work.
+#[tokio::test]
+async fn a_child_that_takes_long_and_no_processor_time_says_nothing_of_the_module_either() {
+    let (_folder, mut compiler) = scripted("exec sleep 1000");
+    compiler.patience = Duration::from_millis(1);
+    let interrupted = refusal(&compiler).await;
+    assert!(interrupted.is_temporary(), "{interrupted}");
+    let said = "compiling it was interrupted: it was not done after 0 s";
+    assert!(interrupted.to_string().starts_with(said), "{interrupted}");
 }
 
 #[tokio::test]

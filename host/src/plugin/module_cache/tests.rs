@@ -2,11 +2,15 @@
 
 use super::*;
 use crate::plugin::precompile;
-use crate::plugin::tests::{OTHER, PROGRAM, compile, compiler, module, run, sandbox};
+use crate::plugin::tests::{
+    OTHER, PROGRAM, compile, compiler, compiler_within, module, run, sandbox,
+};
 use crate::settings::ArtifactSettings;
-use std::path::Path;
+use futures::future::BoxFuture;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
+use tokio::sync::{Barrier, watch};
 
 fn cache(folder: Option<&Path>, room: u64) -> ModuleCache {
     let settings = ArtifactSettings {
@@ -172,30 +176,103 @@ async fn a_module_that_nobody_waits_for_any_more_is_there_in_the_end() {
     assert!(load(&cache, "p.wasm", &module).await.is_ok());
 }
 
-/// Compiling may have taken all that it may: it is not tried again for the same bytes.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_remembered_by_the_modules_digest() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("child");
-    let count = folder.path().join("count");
-    let lines = format!("#!/bin/sh\necho >> {}\nexit 3\n", count.display());
+/// A compiler whose child is a shell script that ends with these lines, and a file that has a line for
+/// each child.
+fn scripted(folder: &Path, lines: &str) -> (Compiler, PathBuf) {
+    let (script, count) = (folder.join("child"), folder.join("count"));
+    let lines = format!("#!/bin/sh\necho >> {}\n{lines}\n", count.display());
     std::fs::write(&script, lines).unwrap();
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let limits = crate::plugin::CompileLimits {
         memory_bytes: 1 << 20,
         processor: Duration::from_secs(1),
     };
-    let compiler = Compiler::new(script, limits);
-    let cache = ModuleCache::new(
-        sandbox(),
-        ArtifactStore::default(),
-        compiler,
-        Budget::new(u64::MAX),
-        1 << 30,
-    );
-    let module = module(OTHER);
-    for name in ["a.wasm", "b.wasm", "a.wasm"] {
-        assert!(load(&cache, name, &module).await.is_err());
+    (Compiler::new(script, limits), count)
+}
+
+/// Why each of the loads fails, and how many children there were, one that ends with these lines each
+/// time.
+async fn failures(names: &[&str], lines: &str) -> (Vec<PluginError>, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let (compiler, count) = scripted(folder.path(), lines);
+    let (sandbox, budget) = (sandbox(), Budget::new(u64::MAX));
+    let cache = ModuleCache::new(sandbox, ArtifactStore::default(), compiler, budget, 1 << 30);
+    let mut failures = Vec::new();
+    for name in names {
+        failures.extend(load(&cache, name, &module(OTHER)).await.err());
     }
-    assert_eq!(std::fs::read_to_string(count).unwrap().lines().count(), 1);
+    let children = std::fs::read_to_string(count).unwrap().lines().count();
+    (failures, children)
+}
+
+/// Compiling may have taken all that it may: it is not tried again for the same bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_remembered_by_the_modules_digest() {
+    let (failures, children) = failures(&["a.wasm", "b.wasm", "a.wasm"], "exit 3").await;
+    assert_eq!((failures.len(), children), (3, 1));
+    assert!(!failures.iter().any(PluginError::is_temporary));
+}
+
+/// A sync of a thousand objects is not to compile a module a thousand times that gets its compiler killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_interruption_the_module_waits_a_little_for_its_next_attempt() {
+    let (failures, children) = failures(&["a.wasm", "b.wasm", "a.wasm"], "kill -KILL $$").await;
+    assert_eq!((failures.len(), children), (3, 1));
+    assert!(failures.iter().all(PluginError::is_temporary));
+}
+
+/// A module that takes so many MiB, read when all are in hand and it is its turn.
+fn fetch(
+    mib: u64,
+    in_hand: &Arc<Barrier>,
+    turn: &watch::Receiver<bool>,
+) -> impl Fn(Account) -> BoxFuture<'static, std::io::Result<Module>> + Clone + use<> {
+    let (in_hand, turn) = (Arc::clone(in_hand), turn.clone());
+    move |account| {
+        let (in_hand, mut turn) = (Arc::clone(&in_hand), turn.clone());
+        Box::pin(async move {
+            let (module, held) = (module(OTHER), account.take(mib << 20).await);
+            in_hand.wait().await;
+            let _ = turn.wait_for(|is_come| *is_come).await;
+            Ok(Module {
+                bytes: held.keep(module.bytes),
+                ..module
+            })
+        })
+    }
+}
+
+/// In a function of 1024 MiB.
+#[tokio::test(flavor = "multi_thread")]
+async fn small_modules_are_compiled_while_large_ones_have_their_bodies_in_hand() {
+    for (small, large) in [([1, 1], vec![40; 5]), ([2, 2], vec![13; 15])] {
+        let (sandbox, artifacts) = (sandbox(), ArtifactStore::default());
+        let budget = Budget::new(704 << 20);
+        let cache = ModuleCache::new(sandbox, artifacts, compiler_within(448), budget, 1 << 30);
+        let in_hand = Arc::new(Barrier::new(small.len() + large.len()));
+        let load_all = async |kind: &str, sizes: &[u64], turn: &watch::Receiver<bool>| {
+            let etag = module(OTHER).etag;
+            let loads = sizes.iter().enumerate().map(async |(number, &mib)| {
+                let name = format!("{kind}-{number}.wasm");
+                cache.load(&name, &etag, fetch(mib, &in_hand, turn)).await
+            });
+            for loaded in futures::future::join_all(loads).await {
+                assert!(loaded.unwrap().is_ok(), "{kind}");
+            }
+        };
+        let (small_are_loaded, turn) = watch::channel(false);
+        let (_now, now) = watch::channel(true);
+        let all = async {
+            let small = async {
+                load_all("small", &small, &now).await;
+                small_are_loaded.send_replace(true);
+            };
+            tokio::join!(small, load_all("large", &large, &turn));
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(30), all).await;
+        assert!(
+            in_time.is_ok(),
+            "they wait for each other: {small:?}, {large:?}"
+        );
+    }
 }

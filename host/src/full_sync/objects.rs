@@ -12,6 +12,7 @@ use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use crate::work::Work;
 use futures::{StreamExt, TryStreamExt};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -76,6 +77,8 @@ pub(super) struct FullSync<'a> {
     half_time: Instant,
     /// The plugin list that listed objects are compared with.
     plugins: Arc<PluginList>,
+    /// Objects of the page in hand that were passed over, since they are up to date.
+    passed_over: BTreeSet<String>,
     /// Objects that come last: those that are likely to fail again, some of them slowly.
     last: Vec<String>,
     /// What has become of the objects so far.
@@ -127,6 +130,7 @@ impl<'a> FullSync<'a> {
             deadline,
             half_time: now + deadline.saturating_duration_since(now) / 2,
             plugins,
+            passed_over: BTreeSet::new(),
             last: Vec::new(),
             summary: Summary::default(),
         }
@@ -172,6 +176,7 @@ impl<'a> FullSync<'a> {
                         progress = %self.summary,
                         "full sync"
                     );
+                    self.passed_over.clear();
                     let (plugins, artifacts) = (&self.plugins, self.artifacts());
                     let compared = up_to_date::compare(
                         self.pipeline,
@@ -186,7 +191,7 @@ impl<'a> FullSync<'a> {
                     before(self.deadline, up_to_date::missing(self.pipeline, keys)).await?
                 }
                 Objects::Unindexed(keys) => {
-                    self.index(keys).await;
+                    self.index(keys).await?;
                     continue;
                 }
             };
@@ -207,13 +212,12 @@ impl<'a> FullSync<'a> {
 
     /// Skips what may be skipped, and does with the others what the mode says.
     async fn handle(&mut self, candidates: Vec<Candidate>) -> Result<(), Stop> {
-        let all = candidates.len();
         let always = self.mode.rerun() == Rerun::Always;
-        let due: Vec<Candidate> = candidates
+        let (due, passed_over): (Vec<Candidate>, Vec<Candidate>) = candidates
             .into_iter()
-            .filter(|candidate| always || !candidate.is_up_to_date)
-            .collect();
-        self.skip(all - due.len());
+            .partition(|candidate| always || !candidate.is_up_to_date);
+        self.skip(passed_over.len());
+        self.passed_over.extend(keys(passed_over));
         let drifted = due.iter().filter(|candidate| candidate.has_drifted);
         self.summary.drifted += u64::try_from(drifted.count()).unwrap_or(u64::MAX);
         if let Mode::Preview(_) = self.mode {
@@ -239,18 +243,29 @@ impl<'a> FullSync<'a> {
         self.write(keys(now), self.mode.rerun()).await
     }
 
-    /// Brings objects back into the index. They were counted when they were gone through; nothing of
-    /// them is in the index yet where they were not written.
-    async fn index(&mut self, keys: Vec<String>) {
-        let (Mode::Write(_) | Mode::Share(..)) = self.mode else {
-            return;
+    /// Brings objects back into the index that it has lost. They were counted when they were passed over. No
+    /// others are looked after here: what was worked on has its place in the index unless that failed, which is
+    /// told already, or was left to the queue or to a later call.
+    async fn index(&mut self, mut lost: Vec<String>) -> Result<(), Stop> {
+        lost.retain(|key| self.passed_over.contains(key));
+        let (until, queue) = match self.mode {
+            Mode::Write(_) => (self.deadline, None),
+            Mode::Share(_, queue) => (self.half_time, Some(queue)),
+            Mode::Preview(_) | Mode::Dispatch(..) => return Ok(()),
         };
         let (cause, rerun) = (Cause::Sync, Rerun::IfChanged);
-        let reports = self.pipeline.sync(keys, cause, rerun, self.deadline);
-        for report in reports.await {
-            if report.failure().is_some() {
-                self.summary.add(report);
+        let reports = self.pipeline.sync(lost, cause, rerun, until).await;
+        let mut late = Vec::new();
+        for report in reports {
+            match queue {
+                Some(_) if report.late => late.push(report.key),
+                _ if report.failure().is_some() => self.summary.add(report),
+                _ => {}
             }
+        }
+        match queue {
+            Some(queue) => self.send(queue, &late, rerun).await,
+            None => Ok(()),
         }
     }
 
@@ -327,12 +342,19 @@ impl<'a> FullSync<'a> {
         }
     }
 
+    /// Leaves these objects to the queue.
     async fn dispatch(
         &mut self,
         queue: &Queue,
         keys: Vec<String>,
         rerun: Rerun,
     ) -> Result<(), Stop> {
+        self.send(queue, &keys, rerun).await?;
+        self.summary.queued += u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    async fn send(&self, queue: &Queue, keys: &[String], rerun: Rerun) -> Result<(), Stop> {
         let work = keys.chunks(KEYS_IN_MESSAGE).map(|keys| Work {
             bucket: self.pipeline.settings().bucket.clone(),
             keys: keys.to_vec(),
@@ -342,9 +364,7 @@ impl<'a> FullSync<'a> {
         let requests = work.chunks(MESSAGES_AT_ONCE).map(Ok);
         let sent = futures::stream::iter(requests)
             .try_for_each_concurrent(SENT_AT_ONCE, |work| queue.send(work));
-        before(self.deadline, sent).await?;
-        self.summary.queued += u64::try_from(keys.len()).unwrap_or(u64::MAX);
-        Ok(())
+        before(self.deadline, sent).await
     }
 }
 

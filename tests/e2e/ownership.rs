@@ -1,9 +1,9 @@
 //! G5: no two objects write one Redis key.
 
 use crate::answers::outcome;
-use crate::environment::{environment, upload};
+use crate::environment::{assert_held, environment, sync, upload};
 use crate::objects::{texts, yields};
-use redis_sync_local::{BUCKET, event};
+use redis_sync_local::{BUCKET, Environment, Operation, event};
 use redis_sync_tests::connection::connect;
 use redis_sync_tests::held::held;
 use serde_json::json;
@@ -118,10 +118,15 @@ async fn a_circle_of_forty_objects_moves_on_by_one() {
         .await
         .unwrap();
     put(1);
+    let resetting = ["CONFIG", "RESETSTAT"];
+    environment.redis.command(&resetting).await.unwrap();
     let first = environment
         .function
         .invoke(event::created(BUCKET, &name(7)));
     assert_eq!(outcome(&first.await.unwrap()), "synced");
+    // A ticket each, and few commits.
+    let calls = script_calls(&environment).await;
+    assert!(calls < 50, "{calls}");
     let expected: serde_json::Map<_, _> = (0..40)
         .map(|number| (key(number + 1), json!(name(number))))
         .collect();
@@ -129,6 +134,73 @@ async fn a_circle_of_forty_objects_moves_on_by_one() {
         held(&environment.redis).await,
         serde_json::Value::Object(expected)
     );
+}
+
+/// However many objects have given up the keys that one yields now, they are not found one commit at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_takes_over_the_keys_of_hundreds_that_are_gone() {
+    let environment = environment(&[]).await;
+    let keys: Vec<String> = (0..150).map(|number| format!("k{number:03}")).collect();
+    for key in &keys {
+        environment
+            .s3
+            .put(&format!("flags/{key}"), texts(&[(key, "old")]));
+    }
+    sync(&environment, json!({})).await;
+    assert_eq!(
+        held(&environment.redis).await.as_object().unwrap().len(),
+        150
+    );
+    for key in &keys {
+        environment.s3.delete(&format!("flags/{key}"));
+    }
+    let resetting = ["CONFIG", "RESETSTAT"];
+    environment.redis.command(&resetting).await.unwrap();
+    let entries: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "new")).collect();
+    upload(&environment, "flags/all", &entries).await;
+    let calls = script_calls(&environment).await;
+    assert!(calls < 170, "{calls}");
+    let expected: serde_json::Map<_, _> =
+        keys.iter().map(|key| (key.clone(), json!("new"))).collect();
+    assert_held(&environment, serde_json::Value::Object(expected)).await;
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["message"], "1 object: 1 unchanged");
+}
+
+/// Whoever claims what many objects have is refused at the first that keeps it: the others are not worked on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claimant_of_many_keys_is_refused_at_the_first_that_is_not_given_up() {
+    let environment = environment(&[]).await;
+    let keys: Vec<String> = (0..60).map(|number| format!("k{number:02}")).collect();
+    for key in &keys {
+        environment
+            .s3
+            .put(&format!("flags/{key}"), texts(&[(key, "theirs")]));
+    }
+    sync(&environment, json!({})).await;
+    environment.s3.reset_counts();
+    let entries: Vec<(&str, &str)> = keys.iter().map(|key| (key.as_str(), "mine")).collect();
+    let error = environment
+        .upload("flags/all", texts(&entries))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("belongs to the object `flags/k"));
+    // The claimant itself, and one owner.
+    let reads = environment.s3.count(Operation::GetObject);
+    assert!(reads <= 4, "{reads}");
+    let report = sync(&environment, json!({"prefix": "flags/k"})).await;
+    assert_eq!(report["message"], "60 objects: 60 unchanged");
+}
+
+/// How often scripts were called since the statistics were reset.
+async fn script_calls(environment: &Environment) -> u64 {
+    let info = ["INFO", "commandstats"];
+    let told = environment.redis.command(&info).await.unwrap();
+    let calls = told
+        .split("cmdstat_evalsha:calls=")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next());
+    calls.unwrap().parse().unwrap()
 }
 
 /// The owner's keys have expired, so that it cannot be kept as it is: that must not hide the conflict.

@@ -7,7 +7,7 @@ use crate::objects::{failing, one};
 use crate::out_of_time::{is_stuck, stuck_end, within};
 use crate::payloads::identifiers;
 use redis_sync::fingerprint::sha256;
-use redis_sync_local::{BUCKET, Environment, event};
+use redis_sync_local::{BUCKET, Environment, Operation, event};
 use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
@@ -61,6 +61,32 @@ async fn what_failed_before_comes_last() {
     let message = report["message"].as_str().unwrap();
     assert!(message.contains("not reached"), "{message}");
     assert_held(&environment, json!({"mended": "v", "behind": "v"})).await;
+}
+
+/// A failure that Redis has no room to record leaves no trace in the index.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_failure_is_not_recorded_is_tried_and_counted_once() {
+    let environment = environment(&[]).await;
+    let keys = ["a/0", "a/1", "a/2"];
+    let read = keys.map(|key| {
+        environment.s3.put(key, "quick");
+        environment.s3.park(Operation::GetObject, key)
+    });
+    let filling = async {
+        for read in &read {
+            read.reached().await;
+        }
+        let full = ["CONFIG", "SET", "maxmemory", "1"];
+        environment.redis.command(&full).await.unwrap();
+        drop(read);
+    };
+    let (report, ()) = tokio::join!(sync(&environment, json!({})), filling);
+    assert_eq!(report["counts"]["failed"], 3, "{report}");
+    assert_eq!(report["failed"].as_array().unwrap().len(), 3);
+    let room = ["CONFIG", "SET", "maxmemory", "0"];
+    environment.redis.command(&room).await.unwrap();
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["message"], "3 objects: 3 synced");
 }
 
 /// What is gone is removed by the stretch that it lies in, and by no other.

@@ -7,7 +7,7 @@ use crate::payloads::identifiers;
 use redis_sync_local::{BUCKET, Effect, Fault, Operation, event};
 use redis_sync_tests::held::held;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Half of its time a sync does what is due itself. What takes longer goes to the queue, so that it gets to
 /// its end; also with force, which the messages pass on.
@@ -36,6 +36,40 @@ async fn with_a_queue_a_sync_hands_over_what_takes_long() {
     assert_eq!(held.as_object().unwrap().len(), 121);
 }
 
+/// Also the first one, when nothing is recorded yet: what it hands over it does not do as well, whether it has
+/// begun with it or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_hands_over_each_object_once_and_ends_soon_after_half_of_its_time() {
+    let (queue, environment) = with_queue().await;
+    let key = |number: usize| format!("a/{number:04}");
+    for number in 0..1100 {
+        environment.s3.put(&key(number), "quick");
+    }
+    is_stuck(&environment, "a/0000");
+    let started = Instant::now();
+    let report = within(&environment, json!({}), 40).await.unwrap();
+    let took = started.elapsed();
+    // Its time ends seconds before that of the invocation.
+    assert!(took < Duration::from_secs(30), "{took:?}");
+    assert_eq!(
+        (&report["status"], report.get("next")),
+        (&json!("success"), None)
+    );
+    let synced = report["counts"]["synced"].as_u64().unwrap();
+    let queued = 1100 - synced;
+    let said = format!("1100 objects: {synced} synced, {queued} queued");
+    assert_eq!(report["message"], said);
+    // What is left of the first page, 25 a message, and all of the second: none to go on.
+    assert_eq!(queue.sent(), (queued - 100).div_ceil(25) + 4);
+    let reads = |number| environment.s3.count_of(Operation::GetObject, &key(number));
+    assert!((1..1100).all(|number| reads(number) <= 1));
+    assert!((1000..1100).all(|number| reads(number) == 0));
+    environment.s3.clear_faults();
+    work_off(&environment.function, &queue).await;
+    let held = held(&environment.redis).await;
+    assert_eq!(held.as_object().unwrap().len(), 1100);
+}
+
 /// The messages of a forced sync pass that on.
 #[tokio::test(flavor = "multi_thread")]
 async fn work_of_a_forced_sync_is_forced() {
@@ -60,21 +94,17 @@ async fn with_a_queue_a_sync_sends_itself_the_rest() {
     for number in 0..1100 {
         environment.s3.put(&format!("a/{number:04}"), "quick");
     }
-    let read = environment.s3.park(Operation::GetObject, "a/0000");
-    let syncing = within(&environment, json!({}), 15);
-    let second_page = async {
-        read.reached().await;
-        // A read that is parked for too long is tried again.
-        is_stuck(&environment, "a/0000");
+    is_stuck(&environment, "a/0000");
+    // The second page of the listing does not come in time.
+    for (times, delay) in [(Some(1), 0), (None, 120)] {
         environment.s3.inject(Fault {
             operation: Operation::ListObjectsV2,
             key: Some(String::new()),
-            times: None,
-            effect: Effect::Delay(Duration::from_secs(120)),
+            times,
+            effect: Effect::Delay(Duration::from_secs(delay)),
         });
-    };
-    let (report, ()) = tokio::join!(syncing, second_page);
-    let report = report.unwrap();
+    }
+    let report = within(&environment, json!({}), 15).await.unwrap();
     let said = report["message"].as_str().unwrap();
     assert!(said.starts_with("1000 objects: "), "{said}");
     assert!(
@@ -83,7 +113,6 @@ async fn with_a_queue_a_sync_sends_itself_the_rest() {
     );
     assert_eq!(report["status"], "success", "{report}");
     environment.s3.clear_faults();
-    drop(read);
     work_off(&environment.function, &queue).await;
     let held = held(&environment.redis).await;
     assert_eq!(held.as_object().unwrap().len(), 1100);

@@ -15,7 +15,7 @@ mod summary;
 mod underway;
 mod up_to_date;
 
-pub use objects::Mode;
+pub use objects::{By, Mode};
 pub(crate) use plugin_change::PluginChange;
 pub use span::Span;
 pub use summary::Summary;

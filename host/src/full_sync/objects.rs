@@ -12,6 +12,7 @@ use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use crate::work::Work;
 use futures::{StreamExt, TryStreamExt};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,25 +35,29 @@ const NOT_TRIED_AGAIN: &str =
 /// What is done with the objects that may not be up to date.
 #[derive(Clone, Copy)]
 pub enum Mode<'a> {
-    /// Each is brought up to date; with [`Rerun::Always`] all others as well.
-    Write(Rerun),
     /// Nothing is written, no ticket taken: what would become of them is counted.
     Preview(Rerun),
-    /// As `Write` for half of the time that there is. After that their keys are sent to this queue, so
+    /// Each is brought up to date; with [`Rerun::Always`] all others as well.
+    Write(Rerun, By<'a>),
+}
+
+/// Who brings objects up to date.
+#[derive(Clone, Copy)]
+pub enum By<'a> {
+    /// The sync itself.
+    Itself,
+    /// The sync itself for half of the time that there is. After that their keys are sent to this queue, so
     /// that it gets to its end in a few invocations, however long the objects take.
-    Share(Rerun, &'a Queue),
-    /// Their keys are sent to this queue.
-    Dispatch(Rerun, &'a Queue),
+    Half(&'a Queue),
+    /// Whoever receives their keys, which are sent to this queue.
+    Queue(&'a Queue),
 }
 
 impl Mode<'_> {
     /// Whether plugins run again although nothing has changed.
     fn rerun(self) -> Rerun {
         match self {
-            Self::Write(rerun)
-            | Self::Preview(rerun)
-            | Self::Share(rerun, _)
-            | Self::Dispatch(rerun, _) => rerun,
+            Self::Preview(rerun) | Self::Write(rerun, _) => rerun,
         }
     }
 }
@@ -76,6 +81,8 @@ pub(super) struct FullSync<'a> {
     half_time: Instant,
     /// The plugin list that listed objects are compared with.
     plugins: Arc<PluginList>,
+    /// Objects of the page in hand that were passed over, since they are up to date.
+    passed_over: BTreeSet<String>,
     /// Objects that come last: those that are likely to fail again, some of them slowly.
     last: Vec<String>,
     /// What has become of the objects so far.
@@ -96,9 +103,7 @@ impl<'a> FullSync<'a> {
         let plugins = async {
             match mode {
                 Mode::Preview(_) => pipeline.plugin_list().await,
-                Mode::Write(_) | Mode::Share(..) | Mode::Dispatch(..) => {
-                    pipeline.renewed_plugin_list().await
-                }
+                Mode::Write(..) => pipeline.renewed_plugin_list().await,
             }
         };
         match before(deadline, Box::pin(plugins)).await {
@@ -127,6 +132,7 @@ impl<'a> FullSync<'a> {
             deadline,
             half_time: now + deadline.saturating_duration_since(now) / 2,
             plugins,
+            passed_over: BTreeSet::new(),
             last: Vec::new(),
             summary: Summary::default(),
         }
@@ -152,9 +158,11 @@ impl<'a> FullSync<'a> {
     /// where everything else was, the sync is no success and yet at its end.
     pub(super) async fn end_with_last(&mut self) {
         let last = std::mem::take(&mut self.last);
-        if self.summary.stopped.is_none() {
+        if self.summary.stopped.is_none()
+            && let Mode::Write(rerun, by) = self.mode
+        {
             // An error: the time is over, which the reports say as well.
-            let _ = self.write(last, self.mode.rerun()).await;
+            let _ = self.write(last, rerun, by).await;
         } else {
             self.summary.left_out = u64::try_from(last.len()).unwrap_or(u64::MAX);
             let late = |key| ObjectReport::failed(key, NOT_TRIED_AGAIN).late();
@@ -172,6 +180,7 @@ impl<'a> FullSync<'a> {
                         progress = %self.summary,
                         "full sync"
                     );
+                    self.passed_over.clear();
                     let (plugins, artifacts) = (&self.plugins, self.artifacts());
                     let compared = up_to_date::compare(
                         self.pipeline,
@@ -186,7 +195,7 @@ impl<'a> FullSync<'a> {
                     before(self.deadline, up_to_date::missing(self.pipeline, keys)).await?
                 }
                 Objects::Unindexed(keys) => {
-                    self.index(keys).await;
+                    self.index(keys).await?;
                     continue;
                 }
             };
@@ -201,56 +210,69 @@ impl<'a> FullSync<'a> {
     fn artifacts(&self) -> Artifacts {
         match self.mode {
             Mode::Preview(_) => Artifacts::Leave,
-            Mode::Write(_) | Mode::Share(..) | Mode::Dispatch(..) => Artifacts::Keep,
+            Mode::Write(..) => Artifacts::Keep,
         }
     }
 
     /// Skips what may be skipped, and does with the others what the mode says.
     async fn handle(&mut self, candidates: Vec<Candidate>) -> Result<(), Stop> {
-        let all = candidates.len();
         let always = self.mode.rerun() == Rerun::Always;
-        let due: Vec<Candidate> = candidates
+        let (due, passed_over): (Vec<Candidate>, Vec<Candidate>) = candidates
             .into_iter()
-            .filter(|candidate| always || !candidate.is_up_to_date)
-            .collect();
-        self.skip(all - due.len());
+            .partition(|candidate| always || !candidate.is_up_to_date);
+        self.skip(passed_over.len());
+        self.passed_over.extend(keys(passed_over));
         let drifted = due.iter().filter(|candidate| candidate.has_drifted);
         self.summary.drifted += u64::try_from(drifted.count()).unwrap_or(u64::MAX);
-        if let Mode::Preview(_) = self.mode {
+        let Mode::Write(rerun, by) = self.mode else {
             return self.preview(due).await;
-        }
+        };
         let (rewrite, due): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|candidate| candidate.rewrite);
-        self.write(keys(rewrite), Rerun::Always).await?;
-        if let Mode::Share(rerun, queue) = self.mode {
-            // What fails slowly keeps nothing else from being done there.
-            let (slow, now): (Vec<_>, Vec<_>) =
-                due.into_iter().partition(|candidate| candidate.fails_again);
-            self.dispatch(queue, keys(slow), rerun).await?;
-            return self.write(keys(now), rerun).await;
-        }
-        let room = MAX_LAST.saturating_sub(self.last.len());
-        let is_last =
-            |candidate: &Candidate| candidate.fails_again && matches!(self.mode, Mode::Write(_));
-        let (mut last, now): (Vec<_>, Vec<_>) = due.into_iter().partition(is_last);
-        let beyond = last.split_off(last.len().min(room));
-        self.last.extend(keys(last));
-        let now = now.into_iter().chain(beyond).collect();
-        self.write(keys(now), self.mode.rerun()).await
+        self.write(keys(rewrite), Rerun::Always, by).await?;
+        let (mut slow, now): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|candidate| candidate.fails_again);
+        // What fails slowly keeps nothing else from being done.
+        let at_once = match by {
+            By::Itself => {
+                let room = MAX_LAST.saturating_sub(self.last.len());
+                let beyond = slow.split_off(slow.len().min(room));
+                self.last.extend(keys(slow));
+                beyond
+            }
+            By::Half(queue) => {
+                self.dispatch(queue, keys(slow), rerun).await?;
+                Vec::new()
+            }
+            By::Queue(_) => slow,
+        };
+        let now = now.into_iter().chain(at_once).collect();
+        self.write(keys(now), rerun, by).await
     }
 
-    /// Brings objects back into the index. They were counted when they were gone through; nothing of
-    /// them is in the index yet where they were not written.
-    async fn index(&mut self, keys: Vec<String>) {
-        let (Mode::Write(_) | Mode::Share(..)) = self.mode else {
-            return;
+    /// Brings objects back into the index that it has lost. They were counted when they were passed over. No
+    /// others are looked after here: what was worked on has its place in the index unless that failed, which is
+    /// told already, or was left to the queue or to a later call.
+    async fn index(&mut self, mut lost: Vec<String>) -> Result<(), Stop> {
+        lost.retain(|key| self.passed_over.contains(key));
+        let (until, queue) = match self.mode {
+            Mode::Write(_, By::Itself) => (self.deadline, None),
+            Mode::Write(_, By::Half(queue)) => (self.half_time, Some(queue)),
+            Mode::Write(_, By::Queue(_)) | Mode::Preview(_) => return Ok(()),
         };
         let (cause, rerun) = (Cause::Sync, Rerun::IfChanged);
-        let reports = self.pipeline.sync(keys, cause, rerun, self.deadline);
-        for report in reports.await {
-            if report.failure().is_some() {
-                self.summary.add(report);
+        let reports = self.pipeline.sync(lost, cause, rerun, until).await;
+        let mut late = Vec::new();
+        for report in reports {
+            match queue {
+                Some(_) if report.late => late.push(report.key),
+                _ if report.failure().is_some() => self.summary.add(report),
+                _ => {}
             }
+        }
+        match queue {
+            Some(queue) => self.send(queue, &late, rerun).await,
+            None => Ok(()),
         }
     }
 
@@ -263,16 +285,23 @@ impl<'a> FullSync<'a> {
     }
 
     /// Brings these objects up to date, or has that done.
-    pub(super) async fn write(&mut self, keys: Vec<String>, rerun: Rerun) -> Result<(), Stop> {
-        match self.mode {
-            _ if keys.is_empty() => Ok(()),
-            Mode::Dispatch(_, queue) => self.dispatch(queue, keys, rerun).await,
-            Mode::Share(_, queue) => {
+    pub(super) async fn write(
+        &mut self,
+        keys: Vec<String>,
+        rerun: Rerun,
+        by: By<'_>,
+    ) -> Result<(), Stop> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        match by {
+            By::Queue(queue) => self.dispatch(queue, keys, rerun).await,
+            By::Half(queue) => {
                 let late = self.write_until(self.half_time, keys, rerun).await;
                 let late = late.into_iter().map(|report| report.key).collect();
                 self.dispatch(queue, late, rerun).await
             }
-            Mode::Write(_) | Mode::Preview(_) => {
+            By::Itself => {
                 let late = self.write_until(self.deadline, keys, rerun).await;
                 late.iter().for_each(ObjectReport::count);
                 late.into_iter().for_each(|report| self.summary.add(report));
@@ -327,12 +356,19 @@ impl<'a> FullSync<'a> {
         }
     }
 
+    /// Leaves these objects to the queue.
     async fn dispatch(
         &mut self,
         queue: &Queue,
         keys: Vec<String>,
         rerun: Rerun,
     ) -> Result<(), Stop> {
+        self.send(queue, &keys, rerun).await?;
+        self.summary.queued += u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    async fn send(&self, queue: &Queue, keys: &[String], rerun: Rerun) -> Result<(), Stop> {
         let work = keys.chunks(KEYS_IN_MESSAGE).map(|keys| Work {
             bucket: self.pipeline.settings().bucket.clone(),
             keys: keys.to_vec(),
@@ -342,9 +378,7 @@ impl<'a> FullSync<'a> {
         let requests = work.chunks(MESSAGES_AT_ONCE).map(Ok);
         let sent = futures::stream::iter(requests)
             .try_for_each_concurrent(SENT_AT_ONCE, |work| queue.send(work));
-        before(self.deadline, sent).await?;
-        self.summary.queued += u64::try_from(keys.len()).unwrap_or(u64::MAX);
-        Ok(())
+        before(self.deadline, sent).await
     }
 }
 

@@ -37,9 +37,9 @@ async fn sync_lost(sync: &mut FullSync<'_>, lost: Vec<String>) -> Result<(), Sto
     if lost.is_empty() {
         return Ok(());
     }
-    let Mode::Preview(_) = sync.mode else {
-        return sync.write(lost, Rerun::IfChanged).await;
-    };
+    if let Mode::Write(_, by) = sync.mode {
+        return sync.write(lost, Rerun::IfChanged, by).await;
+    }
     let candidates = before(sync.deadline, up_to_date::missing(sync.pipeline, lost)).await?;
     sync.preview(candidates).await
 }
@@ -50,8 +50,6 @@ async fn remove_of(sync: &FullSync<'_>, candidates: &OrphanCandidates) -> Result
     let orphans = ledger.orphans(candidates).await?;
     Ok(match sync.mode {
         Mode::Preview(_) => orphans.count(),
-        Mode::Write(_) | Mode::Share(..) | Mode::Dispatch(..) => {
-            ledger.remove_orphans(&orphans).await?
-        }
+        Mode::Write(..) => ledger.remove_orphans(&orphans).await?,
     })
 }

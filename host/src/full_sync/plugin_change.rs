@@ -8,7 +8,7 @@
 //! is noted in Redis what has changed and how far that is, until it is carried out ([`underway`]).
 
 use super::objects::FullSync;
-use super::{Mode, Span, Summary, underway};
+use super::{By, Mode, Span, Summary, underway};
 use crate::event::Origins;
 use crate::pipeline::{NO_PLUGINS, Pipeline, Rerun};
 use crate::report::{ObjectReport, Outcome};
@@ -101,10 +101,8 @@ async fn sync_widest(
     mut spans: Vec<Span>,
     deadline: Instant,
 ) -> Vec<(Span, Summary)> {
-    let mode = match pipeline.queue() {
-        Some(queue) => Mode::Dispatch(Rerun::IfChanged, queue),
-        None => Mode::Write(Rerun::IfChanged),
-    };
+    let by = pipeline.queue().map_or(By::Itself, By::Queue);
+    let mode = Mode::Write(Rerun::IfChanged, by);
     // A wider span comes before those that lie within it.
     spans.sort();
     let mut done: Vec<(Span, Summary)> = Vec::new();

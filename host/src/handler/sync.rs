@@ -31,7 +31,7 @@
 
 use super::error::HandlerError;
 use crate::event::SyncRequest;
-use crate::full_sync::{self, Compare, Mode, Span, Summary};
+use crate::full_sync::{self, By, Compare, Mode, Span, Summary};
 use crate::invocation;
 use crate::ledger::{KeptSync, LedgerError};
 use crate::metrics::Count;
@@ -110,10 +110,10 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant) -> E
     };
     let mode = match pipeline.queue() {
         _ if request.dry_run => Mode::Preview(rerun),
-        None => Mode::Write(rerun),
-        Some(queue) if request.after.is_empty() => Mode::Share(rerun, queue),
+        None => Mode::Write(rerun, By::Itself),
+        Some(queue) if request.after.is_empty() => Mode::Write(rerun, By::Half(queue)),
         // It goes on: there is more to do than fits into an invocation.
-        Some(queue) => Mode::Dispatch(rerun, queue),
+        Some(queue) => Mode::Write(rerun, By::Queue(queue)),
     };
     let compare = if request.verify {
         Compare::Contents

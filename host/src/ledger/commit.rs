@@ -24,10 +24,7 @@ impl Ledger {
     /// repeat. Lists of keys that did not come with their tickets are fetched into them.
     pub async fn commit(&self, proposals: &mut [Proposal]) -> Result<Verdict, LedgerError> {
         for proposal in proposals.iter_mut() {
-            let record = &mut proposal.ticket.record;
-            if record.keys.is_none() && record.committed > 0 {
-                record.keys = Some(self.written_keys(&proposal.key).await?);
-            }
+            self.complete(proposal).await?;
         }
         // Values that are too large to be sent are written only where nothing else is in the way.
         match self
@@ -50,6 +47,15 @@ impl Ledger {
             self.unstage(staged).await;
         }
         verdict
+    }
+
+    /// Fetches the list of keys that did not come with the ticket.
+    pub async fn complete(&self, proposal: &mut Proposal) -> Result<(), LedgerError> {
+        let record = &mut proposal.ticket.record;
+        if record.keys.is_none() && record.committed > 0 {
+            record.keys = Some(self.written_keys(&proposal.key).await?);
+        }
+        Ok(())
     }
 
     async fn attempt(

@@ -1,9 +1,11 @@
 //! Whether Redis still holds what records say.
 
 use super::owner::Owner;
+use super::proposal::Proposal;
 use super::record::Record;
 use super::{Ledger, LedgerError};
 use redis::cmd;
+use std::collections::BTreeMap;
 
 /// Size in bytes of the lists of keys that are held at a time.
 const KEYS_AT_ONCE: usize = 1 << 20;
@@ -62,6 +64,35 @@ impl Ledger {
             }
         }
         Ok(intact)
+    }
+
+    /// The objects of this deployment that have, or have reserved, keys which one of these proposals is to have:
+    /// with one such key each. An object that claims its own keys is not among them. It is not for certain: only
+    /// the commit sees the owners as they are then.
+    pub async fn other_owners(
+        &self,
+        proposals: &[Proposal],
+    ) -> Result<BTreeMap<String, String>, LedgerError> {
+        let claims = proposals
+            .iter()
+            .flat_map(|proposal| proposal.keys().map(|key| (key, proposal.key.as_str())));
+        let claims: Vec<(&str, &str)> = claims.collect();
+        let mut others = BTreeMap::new();
+        for claims in claims.chunks(CHECKS_AT_ONCE) {
+            let keys: Vec<&str> = claims.iter().map(|(key, _)| *key).collect();
+            let owners = self.owners(&keys).await?;
+            for ((key, claimant), noted) in claims.iter().zip(owners) {
+                let noted = noted.as_deref().unwrap_or_default();
+                for owner in [Owner::parse(noted), Owner::of_value(noted)] {
+                    let object = owner.as_ref();
+                    let object = object.and_then(|owner| self.names.key_of_owner(owner, key));
+                    if let Some(object) = object.filter(|object| object != claimant) {
+                        others.insert(object.to_owned(), (*key).to_owned());
+                    }
+                }
+            }
+        }
+        Ok(others)
     }
 
     async fn checks(&self, records: &[(&str, &Record)]) -> Result<Vec<Check>, LedgerError> {

@@ -86,6 +86,11 @@ impl Proposal {
         written.chain(recorded.iter().map(String::as_str))
     }
 
+    /// Whether the object is to have that Redis key.
+    pub fn claims(&self, redis_key: &str) -> bool {
+        self.keys().any(|key| key == redis_key)
+    }
+
     /// The Redis keys that the object had when the ticket was taken.
     pub(super) fn recorded_keys(&self) -> &[String] {
         self.ticket.record.keys.as_deref().unwrap_or_default()

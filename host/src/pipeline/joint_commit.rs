@@ -5,6 +5,9 @@
 //! now. Its own event will say so, sooner or later; but waiting for it would make a rename depend on
 //! the order of its events, and two objects that swap their keys would wait for each other for
 //! ever. So the owner is evaluated as well, and both are committed in one go.
+//!
+//! A verdict names one such key. Who has the others is looked up before the next commit, and so on for those
+//! that join ([`object`](super::object)): a commit is large, and not to be sent once for every owner.
 
 use super::error::ChangeError;
 use crate::ledger::{Proposal, TakenBy, Verdict};
@@ -17,9 +20,73 @@ const MAX_KEYS: usize = 100_000;
 /// What is sent with a joint commit at the most, in bytes.
 const MAX_BYTES: u64 = 32 << 20;
 
+/// How large a joint commit is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extent {
+    objects: usize,
+    keys: usize,
+    bytes: u64,
+}
+
+impl Extent {
+    /// Of the commit of these.
+    pub(super) fn of(proposals: &[Proposal]) -> Self {
+        let mut extent = Self::default();
+        proposals.iter().for_each(|proposal| extent.add(proposal));
+        extent
+    }
+
+    /// Counts one more that is committed together with the others.
+    pub(super) fn add(&mut self, proposal: &Proposal) {
+        self.objects += 1;
+        self.keys += proposal.number_of_keys();
+        self.bytes += proposal.sent_bytes();
+    }
+
+    /// An error where the owner of a key that is in the way cannot join.
+    pub(super) fn has_room(&self, conflict: &Conflict) -> Result<(), ChangeError> {
+        let Self {
+            objects,
+            keys,
+            bytes,
+        } = *self;
+        if objects > 1 && (keys > MAX_KEYS || bytes > MAX_BYTES) {
+            return Err(ChangeError::Conflict(format!(
+                "{}, and {objects} objects that take over each other's keys are too many to be \
+                 committed together ({keys} keys of {MAX_KEYS}, {bytes} bytes of {MAX_BYTES})",
+                conflict.0
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// Why a Redis key cannot be written: which, and who has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Conflict(String);
+
+/// An object that has a key which another one yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct InTheWay {
+    /// The object's key.
+    pub(super) owner: String,
+    /// A Redis key that it has.
+    pub(super) redis_key: String,
+    /// What to say where it cannot be committed as well.
+    pub(super) conflict: Conflict,
+}
+
+impl InTheWay {
+    /// An object of this bucket that has a Redis key.
+    pub(super) fn new(owner: String, redis_key: String) -> Self {
+        let conflict = Conflict::new(&redis_key, &TakenBy::Object(owner.clone()));
+        Self {
+            owner,
+            redis_key,
+            conflict,
+        }
+    }
+}
 
 /// What is to be done after the ledger's verdict.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,13 +95,8 @@ pub(super) enum Next {
     Done,
     /// Nothing: a later state of the object has been committed.
     Superseded,
-    /// The object of this key is to be committed as well.
-    Join {
-        /// Its key.
-        owner: String,
-        /// What to say where that fails.
-        conflict: Conflict,
-    },
+    /// The owner of a key is to be committed as well.
+    Join(InTheWay),
     /// The proposal in this place has a new ticket to take, under which it is evaluated again.
     Again {
         /// Its place.
@@ -77,22 +139,13 @@ fn in_the_way(taken_by: TakenBy, claimant: Option<&String>, own: Option<&String>
 }
 
 fn join(redis_key: &str, taken_by: TakenBy, proposals: &[Proposal]) -> Result<Next, ChangeError> {
-    let conflict = Conflict::new(redis_key, &taken_by);
     match taken_by {
         TakenBy::Object(owner) if proposals.iter().all(|proposal| proposal.key != owner) => {
-            let keys: usize = proposals.iter().map(Proposal::number_of_keys).sum();
-            let bytes: u64 = proposals.iter().map(Proposal::sent_bytes).sum();
-            if proposals.len() > 1 && (keys > MAX_KEYS || bytes > MAX_BYTES) {
-                let objects = proposals.len();
-                return Err(ChangeError::Conflict(format!(
-                    "{}, and {objects} objects that take over each other's keys are too many to be \
-                     committed together ({keys} keys of {MAX_KEYS}, {bytes} bytes of {MAX_BYTES})",
-                    conflict.0
-                )));
-            }
-            Ok(Next::Join { owner, conflict })
+            let in_the_way = InTheWay::new(owner, redis_key.to_owned());
+            Extent::of(proposals).has_room(&in_the_way.conflict)?;
+            Ok(Next::Join(in_the_way))
         }
-        _ => Err(ChangeError::Conflict(conflict.0)),
+        _ => Err(Conflict::new(redis_key, &taken_by).refused()),
     }
 }
 
@@ -115,10 +168,15 @@ impl Conflict {
         })
     }
 
+    /// What the object fails with where the owner keeps the key.
+    pub(super) fn refused(self) -> ChangeError {
+        ChangeError::Conflict(self.0)
+    }
+
     /// What the object fails with where its owner could not be evaluated.
-    pub(super) fn unresolved(self, cause: ChangeError) -> ChangeError {
+    pub(super) fn unresolved(&self, cause: ChangeError) -> ChangeError {
         ChangeError::Owner {
-            conflict: self.0,
+            conflict: self.0.clone(),
             cause: Box::new(cause),
         }
     }
@@ -158,7 +216,7 @@ mod tests {
     #[test]
     fn an_owner_joins_unless_it_is_there_already() {
         let joined = next(conflict(0, object("b")), &proposals(&["a"])).unwrap();
-        assert!(matches!(joined, Next::Join { owner, .. } if owner == "b"));
+        assert!(matches!(joined, Next::Join(InTheWay { owner, .. }) if owner == "b"));
         let again = next(conflict(0, object("b")), &proposals(&["a", "b"]));
         assert!(matches!(again, Err(ChangeError::Conflict(why)) if why.contains("`b`")));
     }

@@ -27,6 +27,10 @@ pub(super) async fn sync(
     if keys.is_empty() {
         return Vec::new();
     }
+    // What is polled once, however late, sends for tickets.
+    if Instant::now() >= deadline {
+        return keys.iter().map(|key| late(key, NOT_STARTED)).collect();
+    }
     let begun = match tokio::time::timeout_at(deadline.into(), objects.begin(&keys)).await {
         Ok(Ok(begun)) => begun,
         Ok(Err(error)) => return all_failed(keys, &error),
@@ -122,4 +126,48 @@ fn all_failed(keys: Vec<String>, error: &ChangeError) -> Vec<ObjectReport> {
 
 fn late(key: &str, why: &str) -> ObjectReport {
     ObjectReport::failed(key, why).late()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pipeline::{Cause, Pipeline, Rerun};
+    use crate::settings::Settings;
+    use aws_config::{BehaviorVersion, SdkConfig};
+    use redis_sync_local::Redis;
+    use std::path::Path;
+    use std::time::Instant;
+
+    /// A ticket that nobody commits under has the next full sync read the object again.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_ticket_is_taken_after_the_deadline() {
+        let redis = Redis::start().await.unwrap();
+        let port = redis.port().to_string();
+        let settings = Settings::read(|name| {
+            let value = match name {
+                "CONFIG_BUCKET_NAME" => "config",
+                "REDIS_HOST" => "127.0.0.1",
+                "REDIS_PORT" => &port,
+                _ => return None,
+            };
+            Some(value.to_owned())
+        });
+        let nowhere = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .build();
+        let pipeline =
+            Pipeline::with_parts(settings.unwrap(), &nowhere, Path::new("/nowhere")).unwrap();
+        let keys = ["a".to_owned()];
+        // What is sent before this is answered has been carried out then; and it is connected from now on.
+        let carried_out = || pipeline.ledger().records(&keys);
+        carried_out().await.unwrap();
+        // Whether what has been given up is sent all the same is a matter of microseconds.
+        for _ in 0..2000 {
+            let (cause, rerun) = (Cause::Sync, Rerun::IfChanged);
+            let reports = pipeline.sync(keys.to_vec(), cause, rerun, Instant::now());
+            assert!(reports.await.iter().all(|report| report.late));
+        }
+        carried_out().await.unwrap();
+        let kept = redis.command(&["KEYS", "redis-sync:*"]).await.unwrap();
+        assert_eq!(kept, "");
+    }
 }

@@ -11,7 +11,7 @@
 use super::decide::Rerun;
 use super::error::ChangeError;
 use super::evaluate::{Evaluator, Foreseen};
-use super::joint_commit::{self, Next};
+use super::joint_commit::{self, Conflict, Extent, InTheWay, Next};
 use super::notes::{Cause, Notes, Stage};
 use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room, Turn, of_commit};
@@ -23,6 +23,7 @@ use crate::metrics::{Count, Sample, milliseconds};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use backon::{BackoffBuilder, ExponentialBuilder};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,10 @@ const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_millis(500))
     .with_max_times(8)
     .with_jitter();
+
+/// Objects that begin together to join a commit. Where one of them turns out to keep its key, the tickets of those
+/// behind it were taken in vain.
+const JOINED_AT_ONCE: usize = 50;
 
 /// How objects are worked on.
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +162,8 @@ impl Objects {
         let (mut proposals, mut rooms) = (vec![own], vec![room]);
         // What others come to is not what this object is told by.
         let (mut pauses, aside) = (AGAIN.build(), Notes::default());
+        // A key that its owner was seen to keep.
+        let mut kept: Option<Conflict> = None;
         loop {
             let sending = room_to_send(&rooms, &proposals).await;
             let started = Instant::now();
@@ -169,14 +176,20 @@ impl Objects {
                     foreseen.outcome = Outcome::Superseded;
                     return Ok(foreseen.report(key, 0));
                 }
-                Next::Join { owner, conflict } => {
-                    let conditions = conditions.beside(Rerun::IfChanged, &rooms, &aside);
-                    let owner = self.evaluate_afresh(&owner, conditions).await;
-                    let (proposal, _, room) = owner.map_err(|cause| conflict.unresolved(cause))?;
-                    proposals.push(proposal);
-                    rooms.push(room);
+                Next::Join(in_the_way) => {
+                    if let Some(kept) = kept {
+                        return Err(kept.refused());
+                    }
+                    let conditions = Conditions {
+                        notes: &aside,
+                        ..conditions
+                    };
+                    // Seldom needed: it is not to make each object's future larger.
+                    let joining = self.join(in_the_way, &mut proposals, &mut rooms, conditions);
+                    kept = Box::pin(joining).await?;
                 }
                 Next::Again { place, rewrite } => {
+                    kept = None;
                     let pause = pauses.next().ok_or(ChangeError::Contended)?;
                     invocation::count(Count::CommitRetries, 1);
                     tokio::time::sleep(pause).await;
@@ -197,6 +210,53 @@ impl Objects {
                     }
                 }
             }
+        }
+    }
+
+    /// Adds the owner of a key that one of the proposals claims, and whoever has others of their keys, and of the keys
+    /// of those that are added, until nobody else is seen to be in the way. Ends with the first that keeps its key, and
+    /// gives that: unless the commit finds that something has changed meanwhile, there is no more to be done.
+    async fn join(
+        &self,
+        first: InTheWay,
+        proposals: &mut Vec<Proposal>,
+        rooms: &mut Vec<Option<Room>>,
+        conditions: Conditions<'_>,
+    ) -> Result<Option<Conflict>, ChangeError> {
+        let mut extent = Extent::of(proposals);
+        let mut known: HashSet<String> = proposals.iter().map(|own| own.key.clone()).collect();
+        let (mut in_the_way, mut looked_up) = (vec![first], 0);
+        loop {
+            in_the_way.retain(|one| known.insert(one.owner.clone()));
+            for joining in in_the_way.chunks(JOINED_AT_ONCE) {
+                let keys: Vec<String> = joining.iter().map(|one| one.owner.clone()).collect();
+                let begun = self.begin(&keys).await;
+                let begun = begun.map_err(|cause| joining[0].conflict.unresolved(cause))?;
+                for (begun, one) in begun.into_iter().zip(joining) {
+                    extent.has_room(&one.conflict)?;
+                    let conditions = conditions.beside(Rerun::IfChanged, rooms, conditions.notes);
+                    let evaluated = self.evaluate(&one.owner, begun, conditions).await;
+                    let (mut proposal, _, room) =
+                        evaluated.map_err(|cause| one.conflict.unresolved(cause))?;
+                    self.ledger.complete(&mut proposal).await?;
+                    let keeps_it = proposal.claims(&one.redis_key);
+                    extent.add(&proposal);
+                    proposals.push(proposal);
+                    rooms.push(room);
+                    if keeps_it {
+                        return Ok(Some(one.conflict.clone()));
+                    }
+                }
+            }
+            if looked_up == proposals.len() {
+                return Ok(None);
+            }
+            let owners = self.ledger.other_owners(&proposals[looked_up..]).await?;
+            looked_up = proposals.len();
+            let others = owners.into_iter();
+            in_the_way = others
+                .map(|(owner, redis_key)| InTheWay::new(owner, redis_key))
+                .collect();
         }
     }
 

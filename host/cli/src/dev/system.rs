@@ -10,7 +10,7 @@ use anyhow::Result;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::entry::Entry;
-use redis_sync::full_sync::{self, Compare, Mode, Span};
+use redis_sync::full_sync::{self, By, Compare, Mode, Span};
 use redis_sync::handler;
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
@@ -117,7 +117,7 @@ impl System {
     pub(super) async fn sync_all(&mut self) -> Told {
         begin();
         let started = Instant::now();
-        let mode = Mode::Write(Rerun::IfChanged);
+        let mode = Mode::Write(Rerun::IfChanged, By::Itself);
         let span = Span::under("");
         let summary = full_sync::run(
             &self.pipeline,

@@ -205,14 +205,16 @@ pub(super) async fn go_through(
         let answer = reach.ask(&json!({ "sync": request })).await?;
         outcome.add(&answer);
         let message = answer["message"].as_str().unwrap_or_default().to_owned();
+        let next = answer["next"].as_str();
         // Where it has not got on at all, it would not the next time.
-        if let Some(next) = answer["next"].as_str().filter(|next| **next > *after) {
+        if let Some(next) = next.filter(|next| **next > *after) {
             next.clone_into(&mut after);
             continue;
         }
         let failed = answer["counts"]["failed"].as_u64().unwrap_or(0);
-        let is_stopped = failed == 0 || message.contains("call again");
-        if answer["status"] == "error" && is_stopped {
+        // Either it says where it would go on, or it was at its end, and what is wrong besides failures it tells.
+        let is_stopped = next.is_some() || (failed == 0 && answer["status"] == "error");
+        if is_stopped {
             outcome.stopped = Some(message);
         }
         return Ok(outcome);

@@ -293,6 +293,10 @@ async fn a_manifest_of_blank_lines_and_small_routes_is_read_in_time() {
     environment.s3.put("plugins/routes.toml", &manifest);
     let started = std::time::Instant::now();
     environment.upload("x", "1").await.unwrap();
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
     assert_held(&environment, json!({"x": "1"})).await;
 }

@@ -182,13 +182,15 @@ async fn a_preview_refuses_a_key_of_another_object_and_keeps_quiet_about_foreign
         ["XADD", "newk", "*", "field", "v"].as_slice(),
     ] {
         environment.redis.command(&["DEL", "newk"]).await.unwrap();
-        let binary = command.iter().map(|word| match *word {
-            "field" => b"\xac\xed".as_slice(),
-            word => word.as_bytes(),
-        });
+        let mut written = redis::cmd(command[0]);
+        for word in &command[1..] {
+            written.arg(match *word {
+                "field" => b"\xac\xed".as_slice(),
+                word => word.as_bytes(),
+            });
+        }
         let mut connection = connect(&environment.redis).await;
-        let written: redis::Value = redis::Cmd::from_iter(binary).query_async(&mut connection).await.unwrap();
-        drop(written);
+        written.exec_async(&mut connection).await.unwrap();
         let answer = preview(&environment, json!({})).await;
         let change = &answer["objects"][0]["changes"][1];
         assert_eq!(

@@ -103,8 +103,14 @@ async fn the_first_chunk_and_its_expiry_are_one_transaction() {
 async fn what_redis_has_no_room_for_leaves_nothing_staged() {
     let environment = environment(&[]).await;
     environment.upload("flags/small", one("k")).await.unwrap();
-    let info = environment.redis.command(&["INFO", "memory"]).await.unwrap();
-    let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+    let info = environment
+        .redis
+        .command(&["INFO", "memory"])
+        .await
+        .unwrap();
+    let used = info
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"));
     let used: u64 = used.unwrap().trim().parse().unwrap();
     let room = (used + (600 << 10)).to_string();
     let limit = ["CONFIG", "SET", "maxmemory", &room];

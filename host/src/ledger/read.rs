@@ -74,8 +74,7 @@ async fn read(link: &mut Connection, key: &str, kind: &str) -> RedisResult<Readi
             None => return Ok(Reading::Nothing),
         },
         "hash" => {
-            let fields: Vec<(Vec<u8>, Vec<u8>)> =
-                cmd("HGETALL").arg(key).query_async(link).await?;
+            let fields: Vec<(Vec<u8>, Vec<u8>)> = cmd("HGETALL").arg(key).query_async(link).await?;
             let fields = fields
                 .into_iter()
                 .map(|(field, value)| Some((String::from_utf8(field).ok()?, value)));

@@ -13,9 +13,9 @@
 use super::transform::Transform;
 use crate::entry::EntrySet;
 use crate::fingerprint::Fingerprint;
-use crate::route::Route;
 use crate::ledger::Record;
 use crate::object::Object;
+use crate::route::Route;
 use crate::settings::{Limits, Unmatched};
 
 /// Whether the plugins run although nothing has changed.
@@ -61,14 +61,19 @@ pub(super) fn basis(etag: &str, rules: &Rules, transform: Option<&Transform<'_>>
         .settings
         .iter()
         .flat_map(|(name, value)| [name, value]);
-    let route = object
+    let fingerprint = object
         .parts(plugins)
         .parts(settings)
         .part(route.output.name())
         .parts(route.keys.iter().flat_map(|globs| &globs.patterns))
-        .optional(none_allowed(route).then_some("no keys"))
         .optional(route.ttl_seconds.map(u64::to_le_bytes));
-    with_limits(route, limits).short()
+    // Only there is it a part, so that all other bases stay what they were.
+    let fingerprint = if none_allowed(route) {
+        fingerprint.part("no keys")
+    } else {
+        fingerprint
+    };
+    with_limits(fingerprint, limits).short()
 }
 
 /// Whether the route lets its plugins write no key at all, which is not the same as any key.
@@ -123,7 +128,7 @@ pub(super) fn yields_the_same(record: &Record, basis: &str, entries: &EntrySet) 
 mod tests {
     use super::*;
     use crate::entry::{Entry, Value};
-    use crate::route::{Output, Route};
+    use crate::route::{KeyGlobs, Manifest, Output, Route};
     use bytes::Bytes;
     use std::time::Duration;
 
@@ -175,6 +180,12 @@ mod tests {
         );
     }
 
+    fn keys(globs: &str) -> Option<KeyGlobs> {
+        let text = format!("[[route]]\nprefix = \"\"\nplugin = \"p.wasm\"\nkeys = {globs}");
+        let manifest = Manifest::parse(&text).unwrap();
+        manifest.route("").unwrap().1.keys.clone()
+    }
+
     #[test]
     fn whatever_decides_the_entries_changes_the_basis() {
         let base = with(&Route::default(), LIMITS);
@@ -193,8 +204,8 @@ mod tests {
             basis("etag", &rules(Unmatched::Skip), None),
             route(|route| route.output = Output::Entries),
             route(|route| route.ttl_seconds = Some(1)),
-            route(|route| route.keys = Some(keys(&[]))),
-            route(|route| route.keys = Some(keys(&["*"]))),
+            route(|route| route.keys = keys("[]")),
+            route(|route| route.keys = keys("[\"*\"]")),
             route(|route| {
                 route.settings.insert("a".into(), "b".into());
             }),

@@ -82,8 +82,8 @@ async fn two_invocations_on_one_object_end_with_its_last_state() {
     assert_held(&environment, json!({"new": "v"})).await;
 }
 
-/// Fails where the first invocation's deadline is that of all, or invocations share the places that `CONCURRENCY` gives
-/// each of them.
+/// Fails where the first invocation's deadline is that of all, or invocations share the places that
+/// `CONCURRENCY` gives each of them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invocation_whose_time_is_over_names_what_is_left_and_the_seven_others_go_on() {
     let environment = environment(&[EIGHT, ("CONCURRENCY", "1")]).await;
@@ -114,7 +114,8 @@ async fn an_invocation_whose_time_is_over_names_what_is_left_and_the_seven_other
     assert_held(&environment, all.into()).await;
 }
 
-/// All invocations read the plugin list and a module once. Fails where who waits for that ends with who has begun it.
+/// All invocations read the plugin list and a module once. Fails where who waits for that ends with who
+/// has begun it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_invocation_was_reading_for_all_when_its_time_was_over_is_there_for_the_others() {
     for (operation, key) in [
@@ -145,8 +146,8 @@ async fn what_an_invocation_was_reading_for_all_when_its_time_was_over_is_there_
 /// A program that looks at nothing and writes nothing.
 const IDLE: &str = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
 
-/// The budget is the process's. Memory is waited for before a body is read, by a plugin that runs, and before a commit.
-/// Fails where it is not waited for at all, or a plugin does not wait and fails.
+/// The budget is the process's. Memory is waited for before a body is read, by a plugin that runs, and
+/// before a commit. Fails where it is not waited for at all, or a plugin does not wait and fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_in_vain_for_memory_that_another_invocation_has_keeps_nobody_from_it() {
     // Room for what one object may take, and for less than a megabyte more.

@@ -1,5 +1,5 @@
-//! A primary of a cluster fails before its replica has got the last writes: what it had a moment ago is the truth of
-//! its hash slots, while the other shards are further on. The smallest histories of that.
+//! A primary of a cluster fails before its replica has got the last writes: what it had a moment ago is
+//! the truth of its hash slots, while the other shards are further on. The smallest histories of that.
 
 use crate::mirror::Mirror;
 use redis_sync_local::{Redis, RedisCluster};
@@ -37,9 +37,9 @@ async fn sync(mirror: &Mirror) {
     assert_eq!(report["status"], "success", "{report}");
 }
 
-/// The object yields nothing, then a key in another shard; the shard of its record loses the second commit; the object
-/// is what it was at first, and stays so. The key was written under a *later* ticket than the record's. Fails where
-/// only keys of earlier tickets are taken for orphans.
+/// The object yields nothing, then a key in another shard; the shard of its record loses the second
+/// commit; the object is what it was at first, and stays so. The key was written under a *later* ticket
+/// than the record's. Fails where only keys of earlier tickets are taken for orphans.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_a_commit_that_a_failover_has_undone_is_removed() {
     let mut mirror = Mirror::of(Target::cluster().await).await;
@@ -75,10 +75,11 @@ async fn node_of(mirror: &Mirror, key: &str) -> u16 {
     panic!("no node takes `{key}`");
 }
 
-/// A worker has announced its commit under a ticket of a primary whose clock was ahead; the primary fails, and what
-/// took its place knows nothing of that; then the worker ends its commit. Later changes have smaller tickets for an
-/// hour, and must not be taken for superseded. Fails where `finish.lua` commits a ticket that was not issued and
-/// `ticket.lua` does not hand out one that is larger than what was committed.
+/// A worker has announced its commit under a ticket of a primary whose clock was ahead; the primary
+/// fails, and what took its place knows nothing of that; then the worker ends its commit. Later changes
+/// have smaller tickets for an hour, and must not be taken for superseded. Fails where `finish.lua`
+/// commits a ticket that was not issued and `ticket.lua` does not hand out one that is larger than what
+/// was committed.
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_after_a_failover_are_not_swallowed_though_the_clock_is_behind() {
     const KEYS: [&str; 3] = ["a", "b", "c"];

@@ -129,8 +129,8 @@ async fn a_command_that_is_missing_is_missed_before_the_old_entries_go() {
     assert_held(&environment, json!({"k": ["a", "b"]})).await;
 }
 
-/// Fails where a command is not asked about before a commit begins: the record then says what was not written, and what
-/// the object had before is left for ever.
+/// Fails where a command is not asked about before a commit begins: the record then says what was not
+/// written, and what the object had before is left for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_missing_nothing_of_the_object_is_changed() {
     let environment = function(&[], &[("CHANGES_CHANNEL", "changes")]).await;

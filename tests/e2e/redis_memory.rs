@@ -9,8 +9,8 @@ use redis_sync_tests::host::Host;
 /// Objects that are put, unless `REDIS_MEMORY_OBJECTS` says otherwise.
 const OBJECTS: usize = 300;
 
-/// Bytes of an object with one key and one plugin, by `MEMORY USAGE`: its record, its share of the index and of the
-/// owners, and the key itself.
+/// Bytes of an object with one key and one plugin, by `MEMORY USAGE`: its record, its share of the index
+/// and of the owners, and the key itself.
 const ONE_KEY: usize = 600;
 
 /// Bytes of bookkeeping of each further key.

@@ -172,8 +172,8 @@ async fn what_s3_refuses_is_told_by_its_kind_and_is_no_temporary_failure() {
         .unwrap();
 }
 
-/// The largest object that S3 takes in one request. Of its body nothing ever comes: whoever asked for some would wait
-/// for it. Fails where the announced size is not looked at.
+/// The largest object that S3 takes in one request. Of its body nothing ever comes: whoever asked for
+/// some would wait for it. Fails where the announced size is not looked at.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_of_five_gigabytes_is_refused_by_its_size_alone() {
     const SIZE: u64 = 5 << 30;

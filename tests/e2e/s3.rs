@@ -305,8 +305,8 @@ async fn a_key_is_the_same_whichever_channel_tells_of_it() {
     assert_held(&environment, expected.into()).await;
 }
 
-/// Its entity tag is no digest of its content: `<digest>-<parts>`. Fails where a record does not have it as it is, or
-/// an object that is uploaded again in other parts is not run again.
+/// Its entity tag is no digest of its content: `<digest>-<parts>`. Fails where a record does not have it
+/// as it is, or an object that is uploaded again in other parts is not run again.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_uploaded_in_parts_is_known_by_its_entity_tag() {
     let environment = environment(&[]).await;

@@ -1,5 +1,5 @@
-//! Careless variants of the scripts that tests call: `MUTANT` names a patch, which is applied to them, so that nothing
-//! is built for one. See `tests/mutants`.
+//! Careless variants of the scripts that tests call: `MUTANT` names a patch, which is applied to them, so
+//! that nothing is built for one. See `tests/mutants`.
 
 /// What stands in a script, and what is to stand there instead.
 pub struct Mutant(Vec<(String, String)>);

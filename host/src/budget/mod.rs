@@ -95,7 +95,7 @@ struct Inner {
     waited: AtomicU64,
 }
 
-/// How often a thread that waits says so.
+/// How often a waiting thread adds to the time it has waited.
 const WAIT: Duration = Duration::from_millis(50);
 
 impl Budget {

@@ -33,7 +33,7 @@ pub(super) enum Objects {
 /// sync without enough time for a page would never get on.
 const FORCED_AT_ONCE: usize = 100;
 
-/// A walk through the listing and the index, side by side.
+/// Reads the listing and the index side by side.
 pub(super) struct Merge<'a> {
     store: &'a Store,
     ledger: &'a Ledger,

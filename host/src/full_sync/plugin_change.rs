@@ -1,6 +1,6 @@
 //! A plugin or the manifest has changed: the objects that this may affect are synced again.
 //!
-//! Which these are is read from the table as it is now. That suffices: whatever changes the table
+//! The plugin list as it is now says which objects these are. That suffices: whatever changes the table
 //! afterwards is an event of its own, and a change of the manifest, after which the old table is
 //! not known any more, affects everything.
 //!

@@ -39,8 +39,8 @@ pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
 pub(super) static NOTE: LazyLock<Script> = script!("note.lua");
 pub(super) static DIGEST: LazyLock<Script> = script!("digest.lua");
 
-/// A script, or the careless variant of it that the environment names: `tests/mutants` finds out so which of these tests
-/// notice it.
+/// A script, or the careless variant of it that the environment names: `tests/mutants` finds out so which
+/// of these tests notice it.
 #[cfg(test)]
 fn with_mutant(script: &str) -> String {
     let mutant = redis_sync_local::Mutant::of_environment();

@@ -2,7 +2,7 @@
 
 use super::{Ledger, LedgerError};
 
-/// Where a walk begins, or begins again.
+/// The key at which, or after which, reading the index begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
     /// At this key, or the first one after it.

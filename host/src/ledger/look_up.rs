@@ -85,7 +85,7 @@ impl Ledger {
         self.read_each(commands.collect()).await
     }
 
-    /// Asks for all fields of those hashes of which some are known that do not suffice.
+    /// Reads all fields of those hashes for which the fields read so far are not enough.
     async fn ask_again<T: FromRedisValue>(
         &self,
         names: &[String],

@@ -17,9 +17,10 @@
 //! | `redis-sync:uploads:<bucket>` | hash | who has uploaded which plugin; see [`uploads`] |
 //! | `redis-sync:stage:<number>` | any | a value too large for a commit, until it is renamed; see [`stage`] |
 //!
-//! With `REDIS_KEY_PREFIX`, `<bucket>@<prefix>` stands wherever `<bucket>` does (`/` and `%` in the prefix as `%2F`
-//! and `%25`), and `@<prefix>` follows the number of a staged value: deployments of one bucket with different
-//! prefixes share nothing but the table of owners, so that no two of them write one data key. See [`names`].
+//! With `REDIS_KEY_PREFIX`, `<bucket>@<prefix>` stands wherever `<bucket>` does (`/` and `%` in the
+//! prefix as `%2F` and `%25`), and `@<prefix>` follows the number of a staged value: deployments of one
+//! bucket with different prefixes share nothing but the table of owners, so that no two of them write one
+//! data key. See [`names`].
 //!
 //! A record is small: fields of 64 bytes at the most, which Redis keeps in one piece of memory. See [`record`].
 //!

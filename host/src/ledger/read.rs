@@ -39,8 +39,9 @@ impl Ledger {
     }
 }
 
-/// The size of the content in bytes, or less, as far as it takes to know whether that is over `limit`: exactly for a string, otherwise by the number of elements,
-/// of which each is three bytes in a document at least, and by what all of them take in Redis.
+/// The size of the content in bytes, or less, as far as it takes to know whether that is over `limit`:
+/// exactly for a string, otherwise by the number of elements, of which each is three bytes in a document
+/// at least, and by what all of them take in Redis.
 async fn size(link: &mut Connection, key: &str, kind: &str, limit: u64) -> RedisResult<u64> {
     let length = match kind {
         "string" => return cmd("STRLEN").arg(key).query_async(link).await,

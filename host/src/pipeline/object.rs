@@ -160,7 +160,7 @@ impl Objects {
     ) -> Result<ObjectReport, ChangeError> {
         let (own, mut foreseen, room) = self.evaluate(key, begun, conditions).await?;
         let (mut proposals, mut rooms) = (vec![own], vec![room]);
-        // What others come to is not what this object is told by.
+        // Evaluations of other objects do not belong in this object's log line.
         let (mut pauses, aside) = (AGAIN.build(), Notes::default());
         // A key that its owner was seen to keep.
         let mut kept: Option<Conflict> = None;
@@ -213,9 +213,10 @@ impl Objects {
         }
     }
 
-    /// Adds the owner of a key that one of the proposals claims, and whoever has others of their keys, and of the keys
-    /// of those that are added, until nobody else is seen to be in the way. Ends with the first that keeps its key, and
-    /// gives that: unless the commit finds that something has changed meanwhile, there is no more to be done.
+    /// Adds the owner of a key that one of the proposals claims, and whoever has others of their keys,
+    /// and of the keys of those that are added, until nobody else is seen to be in the way. Ends with the
+    /// first that keeps its key, and gives that: unless the commit finds that something has changed
+    /// meanwhile, there is no more to be done.
     async fn join(
         &self,
         first: InTheWay,
@@ -346,7 +347,8 @@ impl Objects {
     }
 }
 
-/// What the commit of these takes beside them, from the account of the first that is written.
+/// Takes the memory that the commit needs beside the entries, from the account of the first proposal that
+/// writes any.
 async fn room_to_send(rooms: &[Option<Room>], proposals: &[Proposal]) -> Option<Held> {
     let room = rooms.iter().flatten().next()?;
     Some(room.account.take(of_commit(proposals)).await)

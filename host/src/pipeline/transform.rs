@@ -340,8 +340,8 @@ fn at_most<T: PartialOrd + std::fmt::Display>(
     }
 }
 
-/// Runs `run` on a thread of its own; `None` where it does not end within `limit`, besides what it has
-/// `waited`. Its place stays taken until it does, also where nobody waits for it any more.
+/// Runs `run` on a thread of its own; `None` where it does not end within `limit`, not counting the time
+/// it has `waited`. Its place stays taken until it does, also where nobody waits for it any more.
 async fn run_bounded<T: Send + 'static>(
     places: &Arc<Semaphore>,
     run: impl FnOnce() -> T + Send + 'static,

@@ -103,7 +103,7 @@ impl ResourceLimiter for RunMemory {
         self.take(desired.saturating_sub(current))
     }
 
-    /// Ends the run. A guest that were told could go on without the memory, and return something else
+    /// Ends the run. A guest that learned of it could go on without the memory, and return something else
     /// here than on a host that has enough.
     fn memory_grow_failed(&mut self, error: Error) -> Result<()> {
         if error.to_string() == BEYOND_ADDRESSES {

@@ -95,8 +95,8 @@ pub(crate) enum Kind {
     Upgrades,
     /// Replicas take over that have not all that was written, with clocks that are behind or ahead.
     Failovers,
-    /// Two deployments whose user of Redis has the rights that the template gives it, and now and then lacks one of
-    /// those.
+    /// Two deployments whose user of Redis has the rights that the template gives it, and now and then
+    /// lacks one of those.
     Rights,
 }
 

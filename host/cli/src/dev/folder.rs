@@ -44,8 +44,8 @@ impl Folder {
         Ok(self.compare(put, |key| system.delete(key)))
     }
 
-    /// Has the files put that are not as they were, and those deleted that are gone. Says which keys have changed: not
-    /// every file whose time is another is.
+    /// Has the files put that are not as they were, and those deleted that are gone. Says which keys have
+    /// changed: not every file whose time is another is.
     fn compare(
         &mut self,
         put: impl Fn(&str) -> io::Result<bool>,

@@ -5,7 +5,8 @@
 //! holds. It answers
 //!
 //! ```json
-//! {"plugin": "flags.wasm", "sha256": "…", "message": "3 objects: 1 would change, 1 would fail", "counts": {"changed": 1, "unchanged": 1, "failed": 1},
+//! {"plugin": "flags.wasm", "sha256": "…", "message": "3 objects: 1 would change, 1 would fail",
+//! "counts": {"changed": 1, "unchanged": 1, "failed": 1},
 //!  "keys": {"added": 0, "changed": 1, "removed": 0}, "next": "flags/c.json",
 //!  "objects": [{"key": "flags/a.json", "outcome": "changed", "error": null, "fails_now": false,
 //!               "fuel": 19306, "fuel_limit": 5000000000, "time_ms": 1.3, "left_out": 0,

@@ -19,7 +19,7 @@
 --          one argument, each after its length (4 bytes, the lowest first): a request may have no
 --          more than 3999 arguments on ElastiCache Serverless, and the keys need them.
 --
--- An owner is '<mark> <name>', the mark being the ticket its key was written under. The record has that
+-- An owner is '<ticket> <name>': the ticket its key was written under, in digits of six bits. The record has that
 -- ticket as `written`, or as its own: where they differ, the one or the other was lost.
 
 local owners = KEYS[1]
@@ -46,7 +46,7 @@ end
 -- Names of objects whose earlier record is of a deployment with another prefix.
 local others = {}
 
--- What `visit` first answers of the objects, which it gets with their places, counted from 0.
+-- Calls `visit` with each object and its place, counted from 0, and returns its first answer that is not nil.
 local function first_of(visit)
   for i, object in ipairs(objects) do
     local answer = visit(object, i - 1)
@@ -221,7 +221,7 @@ local function conflict()
   end)
 end
 
--- Whether the first of the keys that an object is to write is neither its own nor reserved for it; with
+-- Whether any key that an object is to write is neither its own nor reserved for it; with
 -- `must_be_written`, a reserved one is not enough.
 local function unreserved(object, must_be_written)
   return with_owners(object, function(from, to, found)

@@ -3,7 +3,7 @@
 -- redis.call takes no more arguments than Lua's stack has room for (8000).
 local CHUNK = 1000
 
--- Calls `visit` with the places of many elements at a time, and answers what it first answers.
+-- Calls `visit(from, to)` for one chunk of places after another, and returns its first answer that is not nil.
 local function in_chunks(first, last, visit)
   for from = first, last, CHUNK do
     local answer = visit(from, math.min(from + CHUNK - 1, last))
@@ -129,7 +129,7 @@ local function packed_in(record)
   return table.concat(pieces)
 end
 
--- The keys that an earlier version has listed in a record; none where it was not the last to write there.
+-- The keys that an earlier version has listed in a record; nil where this version has written the record since.
 local function keys_before(record)
   local list = redis.call('HGET', record, 'keys')
   return list and cjson.decode(list) or nil

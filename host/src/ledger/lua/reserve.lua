@@ -10,7 +10,7 @@ local function outdated(object, i)
   return object.committed > object.number and {'overtaken', i, string.format('%.0f', object.committed)} or nil
 end
 
--- What is to be noted where a key has this owner, unless it is the object's already.
+-- The owner to record for a key that has this owner now; nil where the key is the object's already.
 local function reservation_over(object, owner)
   local name, by, before = reservation(owner)
   if name == object.name then

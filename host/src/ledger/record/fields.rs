@@ -45,10 +45,10 @@ pub(in super::super) const FIELDS: [&str; 19] = [
     "written_at",
 ];
 
-/// Where those of earlier versions begin.
+/// Place in [`FIELDS`] of the first field that only earlier versions wrote.
 pub(in super::super) const EARLIER: usize = 14;
 
-/// The values of those before, as Redis has them.
+/// The values of the fields of this version, as Redis has them.
 pub(in super::super) type Newer = [Option<Vec<u8>>; EARLIER];
 
 /// The values of [`FIELDS`], as Redis has them.

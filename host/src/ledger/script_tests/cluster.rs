@@ -355,8 +355,8 @@ async fn keys_are_reserved_all_or_none_and_nothing_is_written() {
     }
 }
 
-/// Kills: keys written that nobody has reserved, what was reserved in vain and stays, a later ticket's that goes, the
-/// value of an owner before that stays or is taken from it.
+/// Kills: keys written that nobody has reserved, what was reserved in vain and stays, a later ticket's
+/// that goes, the value of an owner before that stays or is taken from it.
 #[tokio::test]
 async fn only_reserved_keys_are_written_and_the_others_are_given_back() {
     let mut server = Server::start().await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod capture;
+mod dev;
 mod publishing;
 mod redrive;
 mod terminal;

@@ -4,6 +4,7 @@
 
 mod capture;
 mod dev;
+mod doctor;
 mod publishing;
 mod redrive;
 mod terminal;

@@ -26,9 +26,13 @@ async fn deliver(redis: &Redis, more: &[(&str, &str)]) -> Result<Value, InvokeEr
 
 async fn with_config(tls: bool, lines: &[&str]) -> Redis {
     let config = lines.iter().map(|line| (*line).to_owned()).collect();
-    Redis::start_with(RedisOptions { config, tls })
-        .await
-        .unwrap()
+    Redis::start_with(RedisOptions {
+        config,
+        tls,
+        ..RedisOptions::default()
+    })
+    .await
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

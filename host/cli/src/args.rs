@@ -12,7 +12,6 @@ use clap::{Parser, Subcommand};
     name = "redis-sync",
     version,
     propagate_version = true,
-    disable_help_subcommand = true,
     after_help = EXIT_STATUSES
 )]
 pub(crate) struct Cli {

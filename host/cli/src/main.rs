@@ -32,9 +32,13 @@ use operator::{
 };
 use screen::Screen;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Native stack of a thread, in bytes, as the function's threads have it: a guest may use a quarter.
 const THREAD_STACK: usize = 4 << 20;
+
+/// How long what is left of a command may take.
+const LEFT: Duration = Duration::from_millis(200);
 
 /// How a command ended that could be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,9 @@ fn main() -> ExitCode {
     if let Some(status) = redis_sync::plugin::run_child(std::env::args()) {
         return status;
     }
+    if let Some(status) = redis_sync_local::tied::run_child(std::env::args_os()) {
+        return status;
+    }
     let cli = Cli::parse();
     let screen = Screen::new(cli.json);
     guest_log::listen();
@@ -64,7 +71,12 @@ fn main() -> ExitCode {
         .thread_stack_size(THREAD_STACK)
         .build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(carry_out(cli.command, &screen)),
+        Ok(runtime) => {
+            let ended = runtime.block_on(carry_out(cli.command, &screen));
+            // A transform that still runs where `dev` was interrupted is not waited for.
+            runtime.shutdown_timeout(LEFT);
+            ended
+        }
         Err(error) => Err(error.into()),
     };
     match ended {

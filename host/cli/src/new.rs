@@ -29,6 +29,12 @@ pub(crate) struct Args {
 
 /// Makes a folder with a transform, its tests, a sample and a README.
 pub(crate) fn new(args: &Args, screen: &Screen) -> Result<Ended> {
+    if args.sdk.is_some() && args.lang != Language::Rust {
+        return Err(problem(
+            "--sdk is for Rust: the other languages need none",
+            "leave it out, or `--lang rust`",
+        ));
+    }
     let sdk = match &args.sdk {
         Some(path) => Sdk::At(from_checkout(path)?),
         None => Sdk::Own,

@@ -34,6 +34,18 @@ const FUNCTION_MEMORY_MIB: &str = "1024";
 /// Values of those of [`LIMITS`] that are set.
 pub(crate) type Variables = BTreeMap<String, String>;
 
+/// A variable as the function has it, from those of this machine: where nobody says how much memory it has,
+/// it is not this machine's, but that of template.yaml.
+pub(crate) fn of_function(name: &str, set: Option<String>) -> Option<String> {
+    let set = set.filter(|value| !value.is_empty());
+    match name {
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => {
+            Some(set.unwrap_or_else(|| FUNCTION_MEMORY_MIB.to_owned()))
+        }
+        _ => set,
+    }
+}
+
 /// Those of the environment.
 pub(crate) fn variables() -> Variables {
     let set = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
@@ -158,12 +170,7 @@ fn settings(variables: &Variables) -> Result<Settings> {
     let known = |name: &str| match name {
         "CONFIG_BUCKET_NAME" => Some("config".to_owned()),
         "REDIS_HOST" => Some("nowhere".to_owned()),
-        // Not as this machine has it: as the function of template.yaml.
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" => {
-            let set = variables.get(name).cloned();
-            Some(set.unwrap_or_else(|| FUNCTION_MEMORY_MIB.to_owned()))
-        }
-        name => variables.get(name).cloned(),
+        name => of_function(name, variables.get(name).cloned()),
     };
     Settings::read(known).advise(
         || "the limits cannot be read".to_owned(),

@@ -39,6 +39,7 @@ mod redis;
 mod runtime_api;
 mod s3;
 mod server;
+pub mod tied;
 
 pub use self::{
     environment::{BUCKET, Environment, variables},

@@ -3,9 +3,10 @@
 use super::call::{ACCESS, Call};
 use super::{Ledger, LedgerError};
 use redis::cmd;
+use std::collections::BTreeSet;
 
 /// The commands of the scripts, and those beside them: on a key of the bookkeeping (`B`) or of data (`D`).
-const COMMANDS: [&str; 52] = [
+const COMMANDS: [&str; 53] = [
     "EXISTS B",
     "EXPIRE B 1",
     "HDEL B f",
@@ -58,7 +59,14 @@ const COMMANDS: [&str; 52] = [
     "SSCAN D 0",
     "ZSCAN D 0",
     "EVALSHA 0 0",
+    "SCRIPT LOAD s",
 ];
+
+/// The names of the commands that are used.
+pub fn commands() -> BTreeSet<&'static str> {
+    let first_words = COMMANDS.iter().filter_map(|words| words.split(' ').next());
+    first_words.collect()
+}
 
 /// What Redis lets this user do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +78,14 @@ pub struct Access {
 }
 
 impl Ledger {
+    /// The name of the user; `None` where Redis does not say.
+    pub async fn user(&self) -> Option<String> {
+        self.ask(cmd("ACL").arg("WHOAMI")).await.ok()
+    }
+
     /// Asks Redis which commands it would refuse, on keys with this prefix. Nothing is carried out.
     pub async fn access(&self, key_prefix: &str) -> Result<Access, LedgerError> {
-        let user: Result<String, LedgerError> = self.ask(cmd("ACL").arg("WHOAMI")).await;
+        let user = self.user().await;
         let own = self.names.record("doctor");
         let mut call = Call::new(&ACCESS).key(own.clone());
         let publish = self
@@ -95,17 +108,13 @@ impl Ledger {
             refused.sort_unstable();
             refused.dedup();
         }
-        Ok(Access {
-            user: user.ok(),
-            refused,
-        })
+        Ok(Access { user, refused })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
 
     /// What stands in quotes after `call(` or `call_with(…, `: `COUNT` is none, where a variable has the command.
     fn called(script: &str) -> impl Iterator<Item = &str> {
@@ -117,10 +126,7 @@ mod tests {
 
     #[test]
     fn every_command_of_the_scripts_is_asked_about() {
-        let known: BTreeSet<&str> = COMMANDS
-            .iter()
-            .filter_map(|command| command.split(' ').next())
-            .collect();
+        let known = commands();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ledger/lua");
         let mut found = 0;
         for file in std::fs::read_dir(folder).unwrap() {

@@ -32,6 +32,8 @@ pub(super) struct Done {
     pub(super) fuel: Option<u64>,
     /// What it took, without the compiling of its plugin.
     pub(super) time_ms: f64,
+    /// Why it has failed, if it has.
+    pub(super) error: Option<String>,
 }
 
 impl Done {
@@ -75,6 +77,7 @@ impl Visit for Reader {
             "object" => value.clone_into(&mut self.object),
             "outcome" => value.clone_into(&mut self.done.outcome),
             "plugin" => self.done.plugin = Some(value.to_owned()),
+            "error" => self.done.error = Some(value.to_owned()),
             _ => {}
         }
     }

@@ -1,6 +1,7 @@
 //! `redis-sync dev --bucket DIR`: the whole system on one machine.
 
 mod done;
+mod ending;
 mod expected;
 mod folder;
 mod held;
@@ -16,6 +17,7 @@ use crate::Ended;
 use crate::problem::problem;
 use crate::screen::{BOLD, Screen, styled};
 use anyhow::Result;
+use ending::Ending;
 use expected::Expected;
 use folder::Folder;
 use plugins::Plugins;
@@ -36,7 +38,14 @@ Examples:
 
 The files of the folder are the objects of a bucket; `plugins/` in it has modules and routes.toml as \
 the real one. Hidden files and those that end with `~` are no objects. The plugin in the working \
-folder takes part as `plugins/NAME.wasm` by itself.")]
+folder takes part as `plugins/NAME.wasm` by itself.
+
+It keeps the terminal until Ctrl-C, and ends the Redis that it has started.
+
+What the function does with objects, and its limits, are the variables of the environment, as the \
+function has them: UNMATCHED, PLUGINS_PREFIX, COMPILED_PREFIX, REDIS_KEY_PREFIX, ADOPT_KEYS, \
+CHANGES_CHANNEL, TOMBSTONE_SECONDS, CONCURRENCY, FUEL_LIMIT and the other limits; with --redis also \
+REDIS_CLUSTER, and REDIS_CA_FILE where it is `rediss://`.")]
 pub(crate) struct Args {
     /// The folder that is the bucket
     #[arg(long, value_name = "DIR")]
@@ -58,8 +67,24 @@ pub(crate) struct Args {
     update: bool,
 }
 
-/// Keeps a Redis equal to a folder until it is interrupted.
+/// Keeps a Redis equal to a folder until it is asked to end.
 pub(crate) async fn dev(args: &Args, screen: &Screen) -> Result<Ended> {
+    // Before anything is started or written for a time: however this ends, that is ended and removed.
+    let mut ending = Ending::listen()?;
+    tokio::select! {
+        // Ctrl-C ends the tools that are running, too: that is no failure of theirs to be told.
+        biased;
+        () = ending.asked() => {
+            if args.once {
+                return Err(problem("ended before it was done", "run it again"));
+            }
+            Ok(Ended::Well)
+        }
+        ended = follow(args, screen) => ended,
+    }
+}
+
+async fn follow(args: &Args, screen: &Screen) -> Result<Ended> {
     if !args.bucket.is_dir() {
         return Err(problem(
             format!("{} is not a folder", args.bucket.display()),
@@ -73,13 +98,19 @@ pub(crate) async fn dev(args: &Args, screen: &Screen) -> Result<Ended> {
         _ => None,
     };
     // Before anything is read, so that no change in between is missed.
-    let mut watch = Watch::start(&args.bucket, plugins.folders())?;
+    let watch = if args.once {
+        None
+    } else {
+        Some(Watch::start(&args.bucket, plugins.folders())?)
+    };
     let mut system = System::start(args.redis.as_ref()).await?;
     tell::started(screen, &system, &args.bucket);
     let mut good = plugins.build_all(&system, screen).await;
-    folder.update(&system)?;
+    let left_out = folder.update(&system.s3).left_out;
+    tell::left_out(screen, &left_out);
+    good &= left_out.is_empty();
     good &= tell::told(screen, system.sync_all().await);
-    if args.once {
+    let Some(mut watch) = watch else {
         if let Some(expected) = &expected {
             good &= expected.compare(system.entries(), screen);
         } else if let Some(file) = args.expected.as_ref().filter(|_| good) {
@@ -87,18 +118,17 @@ pub(crate) async fn dev(args: &Args, screen: &Screen) -> Result<Ended> {
             expected::write(file, system.entries())?;
         }
         return Ok(Ended::well_if(good));
-    }
+    };
     screen.remark(styled(
         BOLD,
         "watching: save a file, or press Ctrl-C to end",
     ));
     loop {
-        let changed = tokio::select! {
-            changed = watch.changed() => changed,
-            _ = tokio::signal::ctrl_c() => return Ok(Ended::Well),
-        };
+        let changed = watch.changed().await;
         let mut keys = plugins.build_changed(&changed, &system, screen).await;
-        keys.extend(folder.update(&system)?);
+        let changes = folder.update(&system.s3);
+        tell::left_out(screen, &changes.left_out);
+        keys.extend(changes.keys);
         deliver(&mut system, keys, screen).await;
     }
 }

@@ -1,6 +1,6 @@
 //! The plugins whose source is watched.
 
-use super::folder::is_passed_over;
+use super::folder::{is_passed_over, put};
 use super::system::System;
 use crate::problem::Problem;
 use crate::project::Project;
@@ -83,8 +83,8 @@ fn is_source(project: &Project, path: &Path) -> bool {
 /// Builds a project and uploads its module; the key that changed.
 async fn build(project: &Project, system: &System, screen: &Screen) -> Option<String> {
     let started = Instant::now();
-    let key = format!("plugins/{}", project.module_name());
-    let built = project.build().await;
+    let key = format!("{}{}", system.plugins_prefix(), project.module_name());
+    let built = project.build_for(screen).await;
     let built = built.and_then(|path| Ok(std::fs::read(path)?));
     match built {
         Ok(module) => {
@@ -95,7 +95,7 @@ async fn build(project: &Project, system: &System, screen: &Screen) -> Option<St
                 project.module_name()
             ));
             screen.event(&json!({"built": key, "seconds": seconds}));
-            system.put(&key, &module).then_some(key)
+            put(&system.s3, &key, &module).then_some(key)
         }
         Err(error) => {
             screen.say(format!("{} {error:#}", styled(RED, "✗")));

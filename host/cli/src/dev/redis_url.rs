@@ -25,6 +25,12 @@ impl RedisUrl {
         &self.variables
     }
 
+    /// Whether it speaks TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        let mut variables = self.variables.iter();
+        variables.any(|(name, value)| *name == "REDIS_TLS" && value == "true")
+    }
+
     /// Host and port.
     pub(crate) fn address(&self) -> &str {
         &self.address

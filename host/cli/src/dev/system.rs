@@ -12,12 +12,13 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::entry::Entry;
 use redis_sync::full_sync::{self, By, Compare, Mode, Span};
 use redis_sync::handler;
+use redis_sync::ledger::Start;
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
 use redis_sync::settings::Settings;
-use redis_sync_local::{ACCESS_KEY_ID, BUCKET, REGION, Redis, S3, SECRET_ACCESS_KEY};
+use redis_sync_local::{ACCESS_KEY_ID, BUCKET, REGION, Redis, RedisOptions, S3, SECRET_ACCESS_KEY};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The time that an invocation has.
@@ -26,7 +27,8 @@ const INVOCATION: Duration = Duration::from_secs(300);
 /// Everything that runs.
 pub(super) struct System {
     pipeline: Pipeline,
-    s3: S3,
+    /// The bucket.
+    pub(super) s3: S3,
     /// The Redis that was started for this.
     _redis: Option<Redis>,
     /// Host and port of Redis.
@@ -55,9 +57,13 @@ impl System {
     /// Starts S3, the pipeline, and Redis where none is given.
     pub(super) async fn start(url: Option<&RedisUrl>) -> Result<Self> {
         let s3 = S3::start(BUCKET).await?;
+        let options = RedisOptions {
+            tied_by: Some(PathBuf::from(PROGRAM)),
+            ..RedisOptions::default()
+        };
         let redis = match url {
             Some(_) => None,
-            None => Some(Redis::start().await.map_err(|error| {
+            None => Some(Redis::start_with(options).await.map_err(|error| {
                 problem(
                     format!("{error:#}"),
                     "or name a Redis that runs with --redis URL",
@@ -83,13 +89,21 @@ impl System {
             let known = variables.iter().find(|(known, _)| *known == name);
             known
                 .map(|(_, value)| value.clone())
-                .or_else(|| limit(name))
+                .or_else(|| of_environment(name, url))
         });
         let settings = settings.advise(
             || "the settings cannot be read".to_owned(),
             "the variables of the function are meant: correct or unset them",
         )?;
         let pipeline = Pipeline::with_parts(settings, &aws(&s3), Path::new(PROGRAM))?;
+        if url.is_some() {
+            let first = Start::At(String::new());
+            let asked = pipeline.ledger().indexed(&first, None, 1).await;
+            asked.advise(
+                || "the Redis that --redis names cannot be used".to_owned(),
+                "start it, or correct the URL; without --redis one is started here",
+            )?;
+        }
         Ok(Self {
             pipeline,
             s3,
@@ -99,18 +113,9 @@ impl System {
         })
     }
 
-    /// Stores an object; whether that changed anything.
-    pub(super) fn put(&self, key: &str, body: &[u8]) -> bool {
-        let same = self.s3.get(key).is_some_and(|object| object.body == *body);
-        if !same {
-            self.s3.put(key, body);
-        }
-        !same
-    }
-
-    /// Deletes an object.
-    pub(super) fn delete(&self, key: &str) {
-        self.s3.delete(key);
+    /// Where the plugins are in the bucket.
+    pub(super) fn plugins_prefix(&self) -> &str {
+        &self.pipeline.settings().plugins_prefix
     }
 
     /// Brings Redis up to date with the whole bucket.
@@ -171,8 +176,20 @@ fn begin() {
     done::take();
 }
 
-/// The limits are the environment's, as `run` has them.
-fn limit(name: &str) -> Option<String> {
+/// What of the environment holds here as it does in the function: what it does with objects, and its
+/// limits. Bucket and Redis are this machine's, or `--redis`; what is compiled is kept in memory.
+fn of_environment(name: &str, url: Option<&RedisUrl>) -> Option<String> {
+    let is_ours = match name {
+        "UNMATCHED" | "PLUGINS_PREFIX" | "COMPILED_PREFIX" | "REDIS_KEY_PREFIX" | "ADOPT_KEYS"
+        | "CHANGES_CHANNEL" | "TOMBSTONE_SECONDS" | "CONCURRENCY" => true,
+        "REDIS_CLUSTER" => url.is_some(),
+        "REDIS_CA_FILE" => url.is_some_and(RedisUrl::is_tls),
+        _ => false,
+    };
+    if is_ours {
+        return std::env::var(name).ok();
+    }
+    // As `run` has them.
     crate::runner::variables().remove(name)
 }
 

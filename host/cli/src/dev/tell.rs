@@ -5,6 +5,7 @@ use super::system::{System, Told};
 use crate::guest_log::Line;
 use crate::screen::{BOLD, DIM, GREEN, RED, Screen, grouped, plain, short, styled};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Objects that are told one by one, and lines of a change that are shown.
@@ -23,20 +24,19 @@ pub(super) fn told(screen: &Screen, told: Told) -> bool {
     let milliseconds = told.time.as_secs_f64() * 1000.0;
     let mut good = told.failed.is_empty();
     for report in &told.failed {
-        let (key, error) = (
-            short(&report.key, 200),
-            report.failure().unwrap_or_default(),
-        );
-        screen.say(format!(
-            "{} {key}: {}",
-            styled(RED, "✗"),
-            short(error, 4000)
-        ));
+        failed(screen, &report.key, report.failure().unwrap_or_default());
     }
-    let failed = |key: &str| told.failed.iter().any(|report| report.key == key);
-    let done = told.done.iter().filter(|(key, _)| !failed(key));
+    let is_told = |key: &str| told.failed.iter().any(|report| report.key == key);
+    let done = told.done.iter().filter(|(key, _)| !is_told(key));
     for (key, done) in done.take(MAX_LINES) {
-        screen.say(object(key, done));
+        match &done.error {
+            // Of what follows from another failure there is no report.
+            Some(error) => {
+                good = false;
+                failed(screen, key, error);
+            }
+            None => screen.say(object(key, done)),
+        }
     }
     if let Some((success, sentence)) = &told.summary {
         good &= success;
@@ -83,6 +83,20 @@ pub(super) fn told(screen: &Screen, told: Told) -> bool {
     good
 }
 
+/// Files of the folder that are not in the bucket, and why.
+pub(super) fn left_out(screen: &Screen, files: &BTreeMap<String, String>) {
+    for (file, why) in files {
+        failed(screen, file, &format!("left out: {why}"));
+        screen.event(&json!({"left_out": file, "error": why}));
+    }
+}
+
+fn failed(screen: &Screen, key: &str, error: &str) {
+    let (key, error) = (short(key, 200), short(error, 4000));
+    screen.say(format!("{} {key}: {error}", styled(RED, "✗")));
+}
+
+/// An object that has not failed.
 fn object(key: &str, done: &Done) -> String {
     let mut text = format!(
         "{} {}: {}",

@@ -1,13 +1,17 @@
 //! Which files are saved.
 
-use crate::problem::Advise;
+use crate::problem::problem;
 use anyhow::Result;
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::collections::BTreeSet;
+use std::io::ErrorKind::PermissionDenied;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
+
+/// `EMFILE`: also what inotify says where a user has all instances that one may have.
+const TOO_MANY_OPEN: i32 = 24;
 
 /// How long it must be quiet before changes are handed over: editors save in several steps.
 const QUIET: Duration = Duration::from_millis(40);
@@ -34,14 +38,14 @@ impl Watch {
                 let _ = sender.send(event);
             }
         };
-        let next =
-            "raise the number of files that may be watched: sysctl fs.inotify.max_user_watches";
         let mut watcher = notify::recommended_watcher(tell)
-            .advise(|| "files cannot be watched".to_owned(), next)?;
+            .map_err(|error| problem(format!("files cannot be watched: {error}"), next(&error)))?;
         for folder in std::iter::once(bucket).chain(sources) {
-            watcher
-                .watch(folder, RecursiveMode::Recursive)
-                .advise(|| format!("{} cannot be watched", folder.display()), next)?;
+            let watching = watcher.watch(folder, RecursiveMode::Recursive);
+            watching.map_err(|error| {
+                let what = format!("{} cannot be watched: {error}", folder.display());
+                problem(what, next(&error))
+            })?;
         }
         Ok(Self {
             events,
@@ -65,5 +69,38 @@ impl Watch {
                 Ok(None) | Err(_) => return changed,
             }
         }
+    }
+}
+
+/// What helps where files cannot be watched.
+fn next(error: &notify::Error) -> &'static str {
+    match &error.kind {
+        ErrorKind::Io(error) if error.kind() == PermissionDenied => {
+            "all folders in it must be readable; `--once` works without watching"
+        }
+        ErrorKind::Io(error) if error.raw_os_error() == Some(TOO_MANY_OPEN) => {
+            "too many programs watch files: raise sysctl fs.inotify.max_user_instances"
+        }
+        ErrorKind::MaxFilesWatch => {
+            "raise the number of files that may be watched: sysctl fs.inotify.max_user_watches"
+        }
+        _ => "`--once` works without watching",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+
+    #[test]
+    fn only_a_limit_is_to_be_raised() {
+        let of = |kind| next(&notify::Error::new(kind));
+        let denied = ErrorKind::Io(io::Error::from(PermissionDenied));
+        assert!(of(denied).contains("must be readable"));
+        assert!(of(ErrorKind::MaxFilesWatch).contains("max_user_watches"));
+        let instances = ErrorKind::Io(io::Error::from_raw_os_error(TOO_MANY_OPEN));
+        assert!(of(instances).contains("max_user_instances"));
+        assert!(!of(ErrorKind::PathNotFound).contains("sysctl"));
     }
 }

@@ -18,6 +18,12 @@ const TARGET: &str = "redis_sync::full_sync";
 /// How often it is looked at.
 const TICK: Duration = Duration::from_millis(100);
 
+/// What is shown of a sync of so many objects.
+const WITH_END: &str = "{bar:30.green} {pos}/{len} {elapsed} {msg}";
+
+/// What is shown where their number is not known: a plan counts them.
+const WITHOUT_END: &str = "{spinner:.green} {elapsed} {msg}";
+
 /// What was said last.
 static LATEST: Mutex<Option<String>> = Mutex::new(None);
 
@@ -49,18 +55,16 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of a sync of so many objects.
+    /// Of a sync of so many objects; 0 where that is not known.
     pub(crate) fn start(screen: Screen, objects: u64) -> Self {
         *LATEST.lock() = None;
         let is_seen = std::io::stderr().is_terminal() && !screen.json;
-        let bar = if is_seen {
-            ProgressBar::new(objects)
-        } else {
-            ProgressBar::hidden()
+        let (bar, template) = match objects {
+            _ if !is_seen => (ProgressBar::hidden(), ""),
+            0 => (ProgressBar::new_spinner(), WITHOUT_END),
+            objects => (ProgressBar::new(objects), WITH_END),
         };
-        if let Ok(style) =
-            ProgressStyle::with_template("{bar:30.green} {pos}/{len} {elapsed} {msg}")
-        {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         let shown = bar.clone();

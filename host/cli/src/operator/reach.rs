@@ -22,6 +22,16 @@ pub(crate) struct ReachArgs {
     function: Option<String>,
 }
 
+impl ReachArgs {
+    /// The deployed function, where it is to be asked.
+    pub(super) async fn function(&self) -> Option<Function> {
+        match &self.function {
+            Some(name) => Some(Function::new(name).await),
+            None => None,
+        }
+    }
+}
+
 /// What answers operations.
 pub(crate) enum Reach {
     /// Bucket and Redis themselves, with the variables of the function.
@@ -33,8 +43,8 @@ pub(crate) enum Reach {
 impl Reach {
     /// Nothing is connected yet.
     pub(crate) async fn open(args: &ReachArgs) -> Result<Self> {
-        match &args.function {
-            Some(name) => Ok(Self::Function(Function::new(name).await)),
+        match args.function().await {
+            Some(function) => Ok(Self::Function(function)),
             None => Ok(Self::Direct(Box::new(pipeline().await?))),
         }
     }

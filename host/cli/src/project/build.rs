@@ -1,8 +1,9 @@
 //! The right call of each toolchain.
 
-use super::tools::{call, on_path, run};
+use super::tools::{answer, call, is_watched, on_path, run};
 use super::{Language, Project};
 use crate::problem::{Advise, problem};
+use crate::screen::Screen;
 use anyhow::Result;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -19,22 +20,28 @@ const NO_PYTHON: &str = "apt-get install python3 python3-venv, or see https://py
 const NO_GO: &str = "apt-get install golang-go, or see https://go.dev/dl";
 
 impl Project {
-    /// Builds the module, and says where it is.
+    /// Builds the module for people, whatever else is for scripts, and says where it is.
     pub(crate) async fn build(&self) -> Result<PathBuf> {
+        self.build_for(&Screen::new(false)).await
+    }
+
+    /// Builds the module, and says where it is. What the tools say goes to stderr, where the screen is
+    /// for people.
+    pub(crate) async fn build_for(&self, screen: &Screen) -> Result<PathBuf> {
         match self.language {
-            Language::Rust => self.build_rust().await?,
-            Language::Js => self.build_js().await?,
-            Language::Python => self.build_python().await?,
-            Language::Command => self.build_go().await?,
+            Language::Rust => self.build_rust(screen).await?,
+            Language::Js => self.build_js(screen).await?,
+            Language::Python => self.build_python(screen).await?,
+            Language::Command => self.build_go(screen).await?,
         }
         Ok(self.module())
     }
 
-    async fn build_rust(&self) -> Result<()> {
+    async fn build_rust(&self, screen: &Screen) -> Result<()> {
         let cargo = on_path("cargo", NO_RUST)?;
         let mut sysroot = call(on_path("rustc", NO_RUST)?, &self.folder);
         sysroot.args(["--print", "sysroot"]);
-        let sysroot = run(sysroot, "rustc").await?;
+        let sysroot = answer(sysroot, "rustc", screen).await?;
         let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot).trim());
         if !sysroot.join("lib/rustlib").join(TARGET).is_dir() {
             return Err(problem(
@@ -42,6 +49,21 @@ impl Project {
                 format!("rustup target add {TARGET}"),
             ));
         }
+        let mut built = self.call_cargo(&cargo, screen).await?;
+        if built.is_fresh && !is_same(&built.module, &self.module()) {
+            // Cargo tells packages of one name and version in a target folder that they share apart by
+            // nothing: what it has not built just now may be the other's. It is built again.
+            let mut clean = call(&cargo, &self.folder);
+            clean
+                .args(["clean", "--quiet", "--package", &built.package])
+                .args(["--profile", &self.profile(), "--target", TARGET]);
+            run(clean, "cargo clean", screen).await?;
+            built = self.call_cargo(&cargo, screen).await?;
+        }
+        copy(&built.module, &self.module())
+    }
+
+    async fn call_cargo(&self, cargo: &Path, screen: &Screen) -> Result<Built> {
         let mut build = call(cargo, &self.folder);
         build
             .args([
@@ -53,14 +75,17 @@ impl Project {
                 TARGET,
             ])
             .args(["--message-format", "json-render-diagnostics"]);
-        let messages = run(build, "cargo build").await?;
-        let artifact = artifact(&messages, &self.folder).ok_or_else(|| {
+        if !is_watched(screen) {
+            // Warnings and errors, and not how far it is.
+            build.arg("--quiet");
+        }
+        let messages = answer(build, "cargo build", screen).await?;
+        built(&messages, &self.folder).ok_or_else(|| {
             problem(
                 "cargo has built no module",
                 "the [lib] in Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]",
             )
-        })?;
-        copy(&artifact, &self.module())
+        })
     }
 
     /// The profile that its manifest names. In a workspace cargo takes none of a member's, and the
@@ -79,62 +104,84 @@ impl Project {
         profile.unwrap_or("release").to_owned()
     }
 
-    async fn build_js(&self) -> Result<()> {
+    async fn build_js(&self, screen: &Screen) -> Result<()> {
         let tool = self.folder.join("node_modules/.bin/componentize-js");
         if !tool.is_file() {
             let mut install = call(on_path("npm", NO_NODE)?, &self.folder);
             install.args(["install", "--silent", "--no-fund", "--no-audit"]);
-            run(install, "npm install").await?;
+            run(install, "npm install", screen).await?;
         }
         let mut build = call(tool, &self.folder);
         build
             .args(["transform.js", "--wit", "wit", "--world-name", WORLD])
             .args(["--disable", "http", "--disable", "fetch-event", "--out"])
             .arg(self.module());
-        run(build, "componentize-js").await.map(drop)
+        run(build, "componentize-js", screen).await
     }
 
-    async fn build_python(&self) -> Result<()> {
+    async fn build_python(&self, screen: &Screen) -> Result<()> {
         let tool = self.folder.join(".venv/bin/componentize-py");
         if !tool.is_file() {
             let mut venv = call(on_path("python3", NO_PYTHON)?, &self.folder);
             venv.args(["-m", "venv", ".venv"]);
-            run(venv, "python3 -m venv").await?;
+            run(venv, "python3 -m venv", screen).await?;
             let mut install = call(self.folder.join(".venv/bin/pip"), &self.folder);
             install.args(["install", "--quiet", "-r", "requirements.txt"]);
-            run(install, "pip install").await?;
+            run(install, "pip install", screen).await?;
         }
         let mut build = call(tool, &self.folder);
         build
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .args(["-d", "wit", "-w", WORLD, "componentize", "transform", "-o"])
             .arg(self.module());
-        run(build, "componentize-py").await.map(drop)
+        run(build, "componentize-py", screen).await
     }
 
-    async fn build_go(&self) -> Result<()> {
+    async fn build_go(&self, screen: &Screen) -> Result<()> {
         let mut build = call(on_path("go", NO_GO)?, &self.folder);
         build
             .envs([("GOOS", "wasip1"), ("GOARCH", "wasm")])
             .args(["build", "-buildvcs=false", "-ldflags=-s", "-o"])
             .arg(self.module())
             .arg(".");
-        run(build, "go build").await.map(drop)
+        run(build, "go build", screen).await
     }
 }
 
-/// The module among what cargo says that it has built for the package in `folder`.
-fn artifact(messages: &[u8], folder: &Path) -> Option<PathBuf> {
+/// What cargo says that it has built.
+#[derive(Debug, PartialEq, Eq)]
+struct Built {
+    /// The package, as cargo takes it.
+    package: String,
+    /// Where its module is.
+    module: PathBuf,
+    /// Whether there was nothing to build.
+    is_fresh: bool,
+}
+
+/// The package in `folder` among what cargo says that it has built.
+fn built(messages: &[u8], folder: &Path) -> Option<Built> {
     let manifest = folder.join("Cargo.toml");
-    let files = |message: &Value| -> Vec<PathBuf> {
-        let ours = message["manifest_path"].as_str().map(Path::new) == Some(&*manifest);
-        let files = message["filenames"].as_array().filter(|_| ours);
-        let files = files.into_iter().flatten().filter_map(Value::as_str);
-        files.map(PathBuf::from).collect()
+    let of_message = |message: Value| -> Option<Built> {
+        let is_ours = message["manifest_path"].as_str().map(Path::new) == Some(&*manifest);
+        let files = message["filenames"].as_array().filter(|_| is_ours)?;
+        let mut files = files.iter().filter_map(Value::as_str).map(PathBuf::from);
+        Some(Built {
+            package: message["package_id"].as_str()?.to_owned(),
+            module: files.find(|file| file.extension().is_some_and(|ending| ending == "wasm"))?,
+            is_fresh: message["fresh"].as_bool().unwrap_or(false),
+        })
     };
     let messages = serde_json::Deserializer::from_slice(messages).into_iter::<Value>();
-    let mut files = messages.flatten().flat_map(|message| files(&message));
-    files.find(|file| file.extension().is_some_and(|ending| ending == "wasm"))
+    messages.flatten().find_map(of_message)
+}
+
+/// Whether both files are there, with the same content.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (std::fs::read(one), std::fs::read(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
 }
 
 /// Puts a module in its place; who watches that sees the old one or the new one.
@@ -154,12 +201,47 @@ mod tests {
 
     #[test]
     fn of_all_that_cargo_builds_the_module_of_the_package_is_taken() {
-        let messages = r#"{"reason":"compiler-artifact","manifest_path":"/other/Cargo.toml","filenames":["/t/other.wasm"]}
-            {"reason":"compiler-artifact","manifest_path":"/p/Cargo.toml","filenames":["/t/libp.rlib","/t/p.wasm"]}
+        let messages = r#"{"reason":"compiler-artifact","package_id":"o","manifest_path":"/other/Cargo.toml","filenames":["/t/other.wasm"],"fresh":false}
+            {"reason":"compiler-artifact","package_id":"p","manifest_path":"/p/Cargo.toml","filenames":["/t/libp.rlib","/t/p.wasm"],"fresh":true}
             {"reason":"build-finished","success":true}"#;
-        let found = artifact(messages.as_bytes(), Path::new("/p"));
-        assert_eq!(found, Some(PathBuf::from("/t/p.wasm")));
-        assert_eq!(artifact(messages.as_bytes(), Path::new("/q")), None);
+        let expected = Built {
+            package: "p".to_owned(),
+            module: PathBuf::from("/t/p.wasm"),
+            is_fresh: true,
+        };
+        let found = built(messages.as_bytes(), Path::new("/p"));
+        assert_eq!(found, Some(expected));
+        assert_eq!(built(messages.as_bytes(), Path::new("/q")), None);
+    }
+
+    #[tokio::test]
+    async fn packages_of_one_name_that_share_a_target_folder_keep_their_modules() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let target = format!("[build]\ntarget-dir = {:?}\n", folder.path().join("target"));
+        let manifest = "[package]\nname = \"flags\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n[workspace]\n";
+        let make = |name: &str| {
+            let project = folder.path().join(name);
+            let source = format!("#[unsafe(no_mangle)]\npub extern \"C\" fn it_is_{name}() {{}}\n");
+            for (place, text) in [
+                ("Cargo.toml", manifest),
+                (".cargo/config.toml", &target),
+                ("src/lib.rs", &source),
+            ] {
+                let place = project.join(place);
+                std::fs::create_dir_all(place.with_file_name("")).expect("a folder");
+                std::fs::write(place, text).expect("a file");
+            }
+            Project::find(&project).expect("a project")
+        };
+        let (one, other) = (make("one"), make("other"));
+        let screen = Screen::new(true);
+        for project in [&one, &other, &one, &other] {
+            let module = project.build_for(&screen).await.expect("a module");
+            let module = std::fs::read(module).expect("a file");
+            let name = format!("it_is_{}", project.name);
+            let has_name = module.windows(name.len()).any(|at| at == name.as_bytes());
+            assert!(has_name, "the module of {} is another's", project.name);
+        }
     }
 
     #[test]

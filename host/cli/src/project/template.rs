@@ -152,19 +152,38 @@ fn put(path: &Path, content: &[u8]) -> Result<()> {
         )
 }
 
+/// Names that a project in Rust needs for others: of the toolchain's crates, and of what it depends on.
+const TAKEN: [&str; 9] = [
+    "alloc",
+    "core",
+    "proc_macro",
+    "redis-sync-guest",
+    "redis-sync-guest-macros",
+    "redis_sync_guest",
+    "serde",
+    "std",
+    "test",
+];
+
 /// A name that is a crate's, a package's and a module's.
 fn check_name(name: &str) -> Result<()> {
     let letters = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-' | '_');
     let good = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.chars().all(letters)
         && name.len() <= 64;
-    if good && !["test", "core", "std", "alloc", "proc_macro"].contains(&name) {
-        return Ok(());
+    if !good {
+        return Err(problem(
+            format!("`{name}` is no name for a plugin"),
+            "a name begins with a lower case letter, has lower case letters, digits, `-` and `_`, and 64 of them at the most",
+        ));
     }
-    Err(problem(
-        format!("`{name}` is no name for a plugin"),
-        "a name begins with a lower case letter, and has lower case letters, digits, `-` and `_`",
-    ))
+    if TAKEN.contains(&name) {
+        return Err(problem(
+            format!("`{name}` is the name of a crate that Rust or the SDK has"),
+            "choose another name",
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -220,6 +239,7 @@ mod tests {
             "../flags",
             "flags.wasm",
             "test",
+            "redis-sync-guest",
             "a b",
         ] {
             assert!(check_name(bad).is_err(), "{bad}");

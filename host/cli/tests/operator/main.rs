@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod capture;
+mod dev;
+mod doctor;
 mod publishing;
 mod redrive;
 mod terminal;

@@ -3,6 +3,7 @@
 use crate::typed::{PROGRAM, surround};
 use redis_sync_local::{BUCKET, Effect, Fault, Operation, Redis, S3, variables};
 use redis_sync_tests::guest;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,21 +14,28 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A command at a terminal.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     /// What it has said so far.
-    said: String,
+    pub(crate) said: String,
 }
 
 impl Terminal {
-    fn open(words: &str, variables: &[(String, String)]) -> Self {
+    pub(crate) fn open(words: &str, variables: &[(String, String)]) -> Self {
+        Self::open_in(Path::new("."), words, variables)
+    }
+
+    /// The same in a folder.
+    pub(crate) fn open_in(folder: &Path, words: &str, variables: &[(String, String)]) -> Self {
         let mut command = Command::new("script");
         let line = format!("stty cols 100; exec {PROGRAM} {words}");
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.current_dir(folder);
         surround(&mut command, variables);
-        let path = std::env::var("PATH").unwrap();
+        let is_set = variables.iter().any(|(name, _)| name == "PATH");
+        let path = std::env::var("PATH").ok().filter(|_| !is_set);
         command
-            .env("PATH", path)
+            .envs(path.map(|path| ("PATH", path)))
             .env("TERM", "xterm")
             .kill_on_drop(true);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -39,7 +47,7 @@ impl Terminal {
     }
 
     /// Waits until it has said something.
-    async fn sees(&mut self, text: &str) {
+    pub(crate) async fn sees(&mut self, text: &str) {
         let stdout = self.child.stdout.as_mut().unwrap();
         let reading = async {
             let mut bytes = [0; 4096];
@@ -53,10 +61,21 @@ impl Terminal {
         assert!(seen.is_ok(), "`{text}` is not in:\n{}", self.said);
     }
 
-    async fn types(&mut self, text: &str) {
+    pub(crate) async fn types(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().unwrap();
         stdin.write_all(text.as_bytes()).await.unwrap();
         stdin.flush().await.unwrap();
+    }
+
+    /// Its status, once it has ended and said all.
+    pub(crate) async fn end(&mut self) -> i32 {
+        let mut rest = Vec::new();
+        let stdout = self.child.stdout.as_mut().unwrap();
+        let read = timeout(PATIENCE, stdout.read_to_end(&mut rest)).await;
+        read.unwrap().unwrap();
+        self.said.push_str(&String::from_utf8_lossy(&rest));
+        let ended = self.child.wait().await.unwrap();
+        ended.code().unwrap()
     }
 
     async fn status(mut self) -> i32 {
@@ -75,14 +94,19 @@ async fn a_person_is_asked_and_sees_a_bar() {
     s3.put("a", "1");
     s3.put("b", "2");
     let variables = variables(&s3, &redis);
-    let mut terminal = Terminal::open("sync", &variables);
-    terminal.sees("Go on? [y/N] ").await;
     s3.inject(Fault {
         operation: Operation::GetObject,
         key: None,
         times: None,
         effect: Effect::Delay(Duration::from_secs(1)),
     });
+    let mut terminal = Terminal::open("sync", &variables);
+    terminal.sees("Go on? [y/N] ").await;
+    let plan = std::mem::take(&mut terminal.said);
+    assert!(
+        !plan.contains("/0") && !plan.contains('█'),
+        "a bar without an end: {plan}"
+    );
     terminal.types("y\n").await;
     terminal.sees("0/2").await;
     terminal.sees("2 objects: 2 synced").await;

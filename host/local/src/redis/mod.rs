@@ -22,6 +22,7 @@ use tempfile::TempDir;
 
 use self::certificates::Certificates;
 use crate::process::Process;
+use crate::tied;
 
 pub use self::cluster::RedisCluster;
 
@@ -47,6 +48,10 @@ pub struct RedisOptions {
     pub config: Vec<String>,
     /// Whether it speaks TLS, and nothing else, on its port.
     pub tls: bool,
+    /// This program, where it hands its arguments to [`tied::run_child`](crate::tied::run_child): the
+    /// server then ends with it, also where it is killed. Whoever starts it does so from a thread that
+    /// lasts, which counts as the program.
+    pub tied_by: Option<PathBuf>,
 }
 
 /// A Redis server on 127.0.0.1, without persistence. It is killed when this is dropped.
@@ -56,6 +61,8 @@ pub struct Redis {
     binary: PathBuf,
     /// How it was started.
     options: RedisOptions,
+    /// The process, which `restart` replaces. It is dropped before the folder that it writes to.
+    process: Mutex<Arc<Process>>,
     /// Holds its configuration, certificates and Unix socket.
     folder: TempDir,
     /// Its port.
@@ -64,8 +71,6 @@ pub struct Redis {
     bus_port: u16,
     /// Its certificates, where it speaks TLS.
     certificates: Option<Arc<Certificates>>,
-    /// The process, which `restart` replaces.
-    process: Mutex<Arc<Process>>,
 }
 
 impl Redis {
@@ -168,7 +173,7 @@ impl Redis {
         self.kill().await;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let process = launch(&self.binary, self.folder.path())?;
+            let process = launch(&self.binary, self.folder.path(), &self.options)?;
             *self.slot() = Arc::new(process);
             match self.ready().await {
                 Err(error)
@@ -216,7 +221,7 @@ impl Redis {
             &options,
         );
         fs::write(folder.path().join("redis.conf"), lines.join("\n"))?;
-        let process = launch(binary, folder.path())?;
+        let process = launch(binary, folder.path(), &options)?;
         Ok(Self {
             binary: binary.to_owned(),
             options,
@@ -269,8 +274,11 @@ fn certificates(options: &RedisOptions) -> Result<Option<Arc<Certificates>>> {
     Ok(wanted.transpose()?.map(Arc::new))
 }
 
-fn launch(binary: &Path, folder: &Path) -> Result<Process> {
-    let mut command = Command::new(binary);
+fn launch(binary: &Path, folder: &Path, options: &RedisOptions) -> Result<Process> {
+    let mut command = match &options.tied_by {
+        Some(program) => tied::command(program, binary),
+        None => Command::new(binary),
+    };
     command.arg(folder.join("redis.conf"));
     Process::spawn(command)
 }

@@ -8,7 +8,8 @@ use redis_sync::plugin::MAX_MODULE_BYTES;
 use redis_sync::route::PluginList;
 use redis_sync::text::counted;
 
-pub(super) async fn look(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
+/// How objects are encrypted is looked at where all variables are as they must be.
+pub(super) async fn look(pipeline: &Pipeline, is_complete: bool, findings: &mut Vec<Finding>) {
     let (store, settings) = (pipeline.store(), pipeline.settings());
     let first = match store.list("", None).await {
         Ok(page) => {
@@ -31,7 +32,9 @@ pub(super) async fn look(pipeline: &Pipeline, findings: &mut Vec<Finding>) {
             match read.await {
                 Ok(_) => {
                     findings.push(good("objects", "can be read"));
-                    findings.push(encryption(&object.key).await);
+                    if is_complete {
+                        findings.push(encryption(&object.key).await);
+                    }
                 }
                 Err(error) => findings.push(bad("objects", error.to_string())),
             }

@@ -5,13 +5,17 @@ mod queue;
 mod redis;
 mod variables;
 
+use super::ReachArgs;
 use super::function::Function;
-use super::{Reach, ReachArgs};
 use crate::Ended;
+use crate::runner::PROGRAM;
 use crate::screen::{GREEN, RED, Screen, YELLOW, styled};
 use anyhow::Result;
+use redis_sync::pipeline::Pipeline;
 use redis_sync::text::counted;
 use serde_json::{Value, json};
+use std::path::Path;
+use variables::Variables;
 
 /// What `doctor` is told.
 #[derive(clap::Args, Debug)]
@@ -65,17 +69,10 @@ fn bad(part: &'static str, text: impl Into<String>) -> Finding {
 
 /// Looks at everything; ends badly where something does not work.
 pub(crate) async fn doctor(args: &Args, screen: &Screen) -> Result<Ended> {
-    let mut findings = Vec::new();
-    match Reach::open(&args.reach).await? {
-        Reach::Function(function) => findings.push(of_function(&function).await),
-        Reach::Direct(pipeline) => {
-            findings.push(good("variables", "complete"));
-            bucket::look(&pipeline, &mut findings).await;
-            redis::look(&pipeline, &mut findings).await;
-            findings.push(queue::look(pipeline.settings()).await);
-            findings.extend(variables::look(pipeline.settings()));
-        }
-    }
+    let findings = match args.reach.function().await {
+        Some(function) => vec![of_function(&function).await],
+        None => of_parts().await?,
+    };
     let mut documents = Vec::new();
     for Finding { part, state, text } in &findings {
         let (mark, name) = match state {
@@ -89,6 +86,35 @@ pub(crate) async fn doctor(args: &Args, screen: &Screen) -> Result<Ended> {
     screen.document(&Value::Array(documents));
     let is_bad = findings.iter().any(|finding| finding.state == State::Bad);
     Ok(Ended::well_if(!is_bad))
+}
+
+/// What is found where bucket and Redis are looked at themselves, as far as the variables lead to them.
+async fn of_parts() -> Result<Vec<Finding>> {
+    let aws = redis_sync::aws::config().await;
+    let has_region = aws
+        .region()
+        .is_some_and(|region| !region.as_ref().is_empty());
+    let read = Variables::read(|name| std::env::var(name).ok(), has_region);
+    let mut findings = read.look();
+    if let Some(settings) = &read.settings {
+        let pipeline = Pipeline::with_parts(settings.clone(), &aws, Path::new(PROGRAM))?;
+        match read.without_bucket() {
+            None => bucket::look(&pipeline, read.is_complete(), &mut findings).await,
+            Some(name) => findings.push(not_looked_at("listing", name)),
+        }
+        match read.without_redis() {
+            None => redis::look(pipeline, &aws, &mut findings).await,
+            Some(name) => findings.push(not_looked_at("redis", name)),
+        }
+        findings.push(queue::look(settings).await);
+        findings.push(variables::compiled(settings));
+    }
+    findings.extend(read.memory());
+    Ok(findings)
+}
+
+fn not_looked_at(part: &'static str, name: &str) -> Finding {
+    doubtful(part, format!("not looked at: that needs {name}"))
 }
 
 async fn of_function(function: &Function) -> Finding {

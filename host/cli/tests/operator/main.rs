@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod capture;
+mod endings;
 mod publishing;
 mod redrive;
 mod terminal;
@@ -41,9 +42,21 @@ async fn an_operator_sees_what_would_be_done_does_it_and_finds_out_why() {
     type_in(
         &["sync", "--dry-run"],
         1,
-        &["2 would be synced", "1 would fail", "flags/b"],
+        &[
+            "2 would be synced",
+            "1 would fail",
+            "flags/b",
+            "Redis keys: 2 added, 0 changed, 0 removed",
+            "+ plain (bytes; 8 bytes)",
+        ],
     )
     .await;
+    let (_, said) = typed(&["sync", "--dry-run", "--json"], &variables).await;
+    let document: Value = serde_json::from_str(&said).unwrap();
+    let changes = &document["plan"]["changes"];
+    assert_eq!(changes["keys"]["added"], 2);
+    assert_eq!(changes["objects"][0]["changes"][0]["key"], "k");
+    assert!(!said.contains("secret"), "{said}");
     assert_eq!(redis.command(&["DBSIZE"]).await.unwrap(), "0");
     type_in(&["sync"], 3, &["nobody is there to be asked", "--yes"]).await;
     type_in(&["sync", "--yes"], 1, &["3 objects", "2 synced", "flags/b"]).await;
@@ -86,7 +99,22 @@ async fn an_operator_sees_what_would_be_done_does_it_and_finds_out_why() {
         &["`gone` owns 0 Redis keys"],
     )
     .await;
-    type_in(&["forget", BUCKET, "--yes"], 3, &["is not another bucket"]).await;
+    let own = ["is not another bucket", "`--help` says"];
+    expect(&["forget", BUCKET, "--yes"], &variables, 3, &own).await;
+    let own = ["key of the bookkeeping", "`--help` says"];
+    expect(&["read", "redis-sync:x"], &variables, 3, &own).await;
+    s3.delete("flags/b");
+    type_in(
+        &["sync", "--dry-run"],
+        0,
+        &[
+            "1 would be deleted",
+            "0 added, 0 changed, 1 removed",
+            "- l (bytes; ",
+        ],
+    )
+    .await;
+    s3.put("flags/b", one("l"));
     let (ended, said) = typed(&["status", "--json"], &variables).await;
     let status: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(
@@ -159,7 +187,11 @@ async fn through_the_deployed_function_it_is_the_same() {
         &own,
         &variables,
         3,
-        &["the function `redis-sync` fails", "is not another bucket"],
+        &[
+            "the function `redis-sync` fails",
+            "is not another bucket",
+            "`--help` says",
+        ],
     )
     .await;
 }

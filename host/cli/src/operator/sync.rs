@@ -13,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use redis_sync::text::counted;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Calls after which a sync is given up that does not come to its end.
 const MAX_CALLS: u32 = 10_000;
@@ -121,7 +122,45 @@ impl Changes {
         self.left_out += other.left_out + u64::try_from(beyond).unwrap_or(0);
     }
 
+    /// Redis keys that several of the objects would write, and those objects: one of them gets it, and the
+    /// others fail.
+    fn contested(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut writers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for object in &self.objects {
+            let written = object.changes.iter();
+            for change in written.filter(|change| change.change != "removed") {
+                let writers = writers.entry(&change.key).or_default();
+                writers.push(&object.key);
+            }
+        }
+        writers.retain(|_, objects| objects.len() > 1);
+        writers
+    }
+
+    /// Whether every key is free that would be written. One that another object has is where that one gives
+    /// it up; which would be seen here.
+    fn are_free(&self) -> bool {
+        let is_taken = self.objects.iter().any(|object| object.error.is_some());
+        let may_be_given_up = self.keys.removed > 0 || self.left_out > 0;
+        self.contested().is_empty() && (!is_taken || may_be_given_up)
+    }
+
+    fn json(&self) -> Value {
+        let mut json = json!(self);
+        json["contested"] = json!(self.contested());
+        json
+    }
+
     fn show(&self, screen: &Screen) {
+        for (key, objects) in self.contested() {
+            let objects: Vec<String> = objects.iter().map(|object| short(object, 100)).collect();
+            screen.say(format!(
+                "  {} the Redis key `{}` is yielded by {}: one of them gets it, and the others fail",
+                styled(RED, "✗"),
+                short(key, 100),
+                objects.join(", ")
+            ));
+        }
         let Counts {
             added,
             changed,
@@ -185,7 +224,7 @@ impl Outcome {
     }
 
     fn is_good(&self) -> bool {
-        self.count("failed") == 0 && self.stopped.is_none()
+        self.count("failed") == 0 && self.stopped.is_none() && self.changes.are_free()
     }
 
     /// How the command ends that did it: badly where an object fails, and in an error where it did not come
@@ -202,7 +241,7 @@ impl Outcome {
 
     fn document(&self, done: Option<&Self>) -> Value {
         let mut plan = self.json();
-        plan["changes"] = json!(self.changes);
+        plan["changes"] = self.changes.json();
         json!({"plan": plan, "done": done.map(Self::json)})
     }
 

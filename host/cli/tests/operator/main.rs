@@ -124,6 +124,33 @@ async fn an_operator_sees_what_would_be_done_does_it_and_finds_out_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_sees_keys_that_are_not_free() {
+    let (s3, redis) = tokio::try_join!(S3::start(BUCKET), Redis::start()).unwrap();
+    guest::upload(&s3);
+    s3.put("flags/a", one("k"));
+    s3.put("flags/b", one("k"));
+    let variables = variables(&s3, &redis);
+    let said = ["✗ 2 objects", "`k` is yielded by flags/a, flags/b"];
+    expect(&["sync", "--dry-run"], &variables, 1, &said).await;
+    let (_, said) = typed(&["sync", "--dry-run", "--json"], &variables).await;
+    let document: Value = serde_json::from_str(&said).unwrap();
+    let contested = &document["plan"]["changes"]["contested"];
+    assert_eq!(contested, &json!({"k": ["flags/a", "flags/b"]}));
+
+    s3.delete("flags/b");
+    expect(&["sync", "--yes"], &variables, 0, &["1 synced"]).await;
+    s3.put("flags/b", one("k"));
+    let said = [
+        "✗ 2 objects",
+        "✗ flags/b: the Redis key `k` belongs to the object `config/flags/a`",
+    ];
+    expect(&["sync", "--dry-run"], &variables, 1, &said).await;
+
+    s3.put("flags/a", one("l"));
+    expect(&["sync", "--dry-run"], &variables, 0, &["✓ 2 objects"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_reached_is_named_with_what_to_do() {
     expect(
         &["status"],

@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 /// What would change.
 #[derive(Default, Serialize)]
-pub(in crate::handler) struct Plan {
+pub(crate) struct Plan {
     /// Redis keys of these objects, by kind of change.
     keys: Counts,
     /// The objects that would change, as a preview tells them. One that fails yields a key that belongs to
@@ -25,7 +25,7 @@ pub(in crate::handler) struct Plan {
 
 /// Says what would change in these objects, which a dry run has found to be due, out of `due` in all. They
 /// are evaluated again: only what Redis holds now is compared with what they yield.
-pub(in crate::handler) async fn plan(
+pub(crate) async fn plan(
     pipeline: &Pipeline,
     mut keys: Vec<String>,
     due: u64,

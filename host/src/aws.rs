@@ -40,7 +40,7 @@ pub async fn config() -> SdkConfig {
 
 /// Why a service has not done what it was asked for: its own words where it has answered, and
 /// otherwise each cause once.
-pub(crate) fn explained(error: &(impl Error + ProvideErrorMetadata)) -> String {
+pub fn explained(error: &(impl Error + ProvideErrorMetadata)) -> String {
     let words = match (error.code(), error.message()) {
         (None, None) => return chain(error),
         (Some(code), None) => code.to_owned(),
@@ -51,7 +51,7 @@ pub(crate) fn explained(error: &(impl Error + ProvideErrorMetadata)) -> String {
 }
 
 /// An error and what is behind it, each cause once: many print the next one themselves.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -5,10 +5,11 @@ use crate::problem::{Advise, problem};
 use anyhow::Result;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::DateTime;
 use bytes::Bytes;
+use redis_sync::aws::explained;
 use redis_sync::object::Object;
 use redis_sync::settings::Settings;
 use std::error::Error;
@@ -23,7 +24,7 @@ const NEXT: &str = "it needs AWS_REGION, credentials (`aws sts get-caller-identi
 /// The bucket that the function has.
 pub(crate) struct Bucket {
     client: Client,
-    name: String,
+    pub(crate) name: String,
     /// Prefix of the plugins' keys.
     pub(crate) plugins_prefix: String,
 }
@@ -204,6 +205,16 @@ impl Bucket {
         }
     }
 
+    /// Whether there is an object of that key.
+    pub(crate) async fn has(&self, key: &str) -> Result<bool> {
+        let request = self.client.list_objects_v2().bucket(&self.name);
+        // Of all that begin so it is the first one.
+        let listed = request.prefix(key).max_keys(1).send().await;
+        let listed = listed.map_err(|error| self.failed("listed", key, &error))?;
+        let first = listed.contents().first().and_then(|object| object.key());
+        Ok(first == Some(key))
+    }
+
     /// All versions of the objects under a prefix, of each the newest first.
     pub(crate) async fn versions(&self, prefix: &str) -> Result<Vec<Version>> {
         let (mut versions, mut from) = (Vec::new(), (None, None));
@@ -244,9 +255,9 @@ impl Bucket {
 
     fn failed<E>(&self, what: &str, key: &str, error: &E) -> anyhow::Error
     where
-        E: Error,
+        E: Error + ProvideErrorMetadata,
     {
-        let (bucket, error) = (&self.name, DisplayErrorContext(error));
+        let (bucket, error) = (&self.name, explained(error));
         problem(
             format!("`{key}` cannot be {what} in the bucket `{bucket}`: {error}"),
             NEXT,

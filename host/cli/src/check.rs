@@ -28,19 +28,33 @@ struct Taken {
     compile_time: Duration,
 }
 
-/// Says what each module is; ends badly where the host would refuse one.
+/// Says what each module is; ends badly where the host would refuse one, and in an error where one cannot
+/// be read, which hides nothing of the others.
 pub(crate) async fn check(args: &Args, screen: &Screen) -> Result<Ended> {
     let runner = Runner::new(variables())?;
-    let (mut documents, mut good) = (Vec::new(), true);
+    let (mut documents, mut good, mut unread) = (Vec::new(), true, None);
     for path in &args.modules {
-        let module = ModuleFile::read(path)?;
+        let module = match ModuleFile::read(path) {
+            Ok(module) => module,
+            Err(error) => {
+                if let Some(earlier) = unread.replace(error) {
+                    screen.error(&earlier);
+                }
+                continue;
+            }
+        };
         let checked = check_one(&runner, &module).await?;
         good &= checked.is_ok();
         documents.push(document(&module, &checked));
         show(screen, &module, &checked);
     }
-    screen.document(&Value::Array(documents));
-    Ok(Ended::well_if(good))
+    if !documents.is_empty() || unread.is_none() {
+        screen.document(&Value::Array(documents));
+    }
+    match unread {
+        Some(error) => Err(error),
+        None => Ok(Ended::well_if(good)),
+    }
 }
 
 /// Whether the host takes a module; says what it is, or why not.

@@ -2,6 +2,7 @@
 
 use crate::Ended;
 use crate::args::Cli;
+use crate::screen;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -19,7 +20,6 @@ pub(crate) struct Args {
 pub(crate) fn write(args: &Args) -> Ended {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "redis-sync", &mut script);
-    // Whoever has closed stdout does not want them.
-    let _ = std::io::Write::write_all(&mut std::io::stdout(), &script);
+    screen::print(String::from_utf8_lossy(&script));
     Ended::Well
 }

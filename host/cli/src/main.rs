@@ -30,6 +30,7 @@ use clap::Parser;
 use operator::{
     capture, doctor, explain, forget, preview, publish, read, redrive, rollback, status, sync,
 };
+use problem::problem;
 use screen::Screen;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -79,14 +80,20 @@ fn main() -> ExitCode {
         }
         Err(error) => Err(error.into()),
     };
-    match ended {
+    let status = match ended {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::Badly) => ExitCode::from(1),
         Err(error) => {
             screen.error(&error);
             ExitCode::from(3)
         }
-    }
+    };
+    let Some(error) = screen::unprinted() else {
+        return status;
+    };
+    let what = format!("what it says cannot be written to stdout: {error}");
+    screen.error(&problem(what, "make room where it goes to, and ask again"));
+    ExitCode::from(3)
 }
 
 async fn carry_out(command: Command, screen: &Screen) -> anyhow::Result<Ended> {

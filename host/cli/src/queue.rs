@@ -4,11 +4,12 @@ use crate::problem::problem;
 use anyhow::Result;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::error::DisplayErrorContext;
+use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName, QueueAttributeName,
 };
+use redis_sync::aws::explained;
 use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
@@ -141,8 +142,8 @@ impl Queue {
             .collect())
     }
 
-    fn failed(&self, what: &str, error: &impl Error) -> anyhow::Error {
-        let error = DisplayErrorContext(error);
+    fn failed(&self, what: &str, error: &(impl Error + ProvideErrorMetadata)) -> anyhow::Error {
+        let error = explained(error);
         problem(
             format!("nothing can be {what} {}: {error}", self.url),
             "it needs AWS_REGION, credentials (`aws sts get-caller-identity`), and sqs:ReceiveMessage, sqs:DeleteMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes",

@@ -67,6 +67,8 @@ pub(crate) struct Ran {
     pub(crate) result: Result<Vec<Entry>, String>,
     /// Fuel used; `None` where it did not come to a run.
     pub(crate) fuel: Option<u64>,
+    /// The most memory that a plugin had, in bytes; `None` where it did not come to a run.
+    pub(crate) memory_bytes: Option<u64>,
     /// What it took, without compiling the modules.
     pub(crate) time: Duration,
     /// What it said.
@@ -129,16 +131,17 @@ impl Runner {
             .run(&case.object, &case.route, &case.plugin_list())
             .await;
         let time = started.elapsed();
-        let fuel = match &tried {
-            Ok(tried) => Some(tried.fuel),
-            Err(ChangeError::Transform(error)) => error.fuel,
-            Err(_) => None,
+        let (fuel, memory_bytes) = match &tried {
+            Ok(tried) => (Some(tried.fuel), Some(tried.memory_bytes)),
+            Err(ChangeError::Transform(error)) => (error.fuel, error.memory_bytes),
+            Err(_) => (None, None),
         };
         Ran {
             result: tried
                 .map(|tried| tried.entries.entries().to_vec())
                 .map_err(|error| error.to_string()),
             fuel,
+            memory_bytes,
             time,
             log: guest_log::take(),
             limits: self.limits(case),

@@ -3,10 +3,12 @@
 use crate::problem::Problem;
 use anstream::adapter::strip_str;
 use clap::builder::styling::{AnsiColor, Style};
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
+use console::Term;
 use serde_json::{Value, json};
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 /// Something that was added, or is good.
 pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
@@ -31,10 +33,10 @@ impl Screen {
         Self { json }
     }
 
-    /// A line on stdout; nothing where scripts read it. Whoever has closed stdout is not told.
+    /// A line on stdout; nothing where scripts read it.
     pub(crate) fn say(&self, line: impl Display) {
         if !self.json {
-            let _ = writeln!(anstream::stdout(), "{line}");
+            print(format_args!("{line}\n"));
         }
     }
 
@@ -48,14 +50,14 @@ impl Screen {
     /// A document on stdout; nothing where people read it.
     pub(crate) fn document(&self, document: &Value) {
         if self.json {
-            let _ = writeln!(anstream::stdout(), "{document:#}");
+            print(format_args!("{document:#}\n"));
         }
     }
 
     /// A line of JSON on stdout, of a command that goes on; nothing where people read it.
     pub(crate) fn event(&self, event: &Value) {
         if self.json {
-            let _ = writeln!(anstream::stdout(), "{event}");
+            print(format_args!("{event}\n"));
         }
     }
 
@@ -77,6 +79,29 @@ impl Screen {
     }
 }
 
+/// Why something that was to be printed on stdout was not.
+static UNPRINTED: OnceLock<io::Error> = OnceLock::new();
+
+/// Prints on stdout.
+pub(crate) fn print(text: impl Display) {
+    note(write!(anstream::stdout(), "{text}"));
+}
+
+/// Why not everything is on stdout that was printed, if so. Whoever has closed it does not want the rest.
+pub(crate) fn unprinted() -> Option<&'static io::Error> {
+    note(io::stdout().flush());
+    UNPRINTED.get()
+}
+
+fn note(printed: io::Result<()>) {
+    if let Err(error) = printed
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The first one is told.
+        let _ = UNPRINTED.set(error);
+    }
+}
+
 /// A styled text.
 pub(crate) fn styled(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
@@ -88,12 +113,18 @@ pub(crate) fn plain(lines: &[String]) -> Vec<String> {
     plain.collect()
 }
 
-/// An empty table with a header.
+/// An empty table with a header. It is as wide as the terminal at the most, where there is one.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
         .set_header(header.to_vec());
+    let terminal = Some(Term::stdout()).filter(|_| io::stdout().is_terminal());
+    if let Some((_, columns)) = terminal.and_then(|terminal| terminal.size_checked()) {
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(columns);
+    }
     table
 }
 

@@ -41,6 +41,9 @@ pub struct SyncRequest {
     pub after: String,
     /// Fail where anything failed, or the end was not reached: for whoever does not read the answer.
     pub strict: bool,
+    /// With a dry run, say by key what would change, as far as the answer has room for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub changes: bool,
 }
 
 impl SyncRequest {

@@ -349,7 +349,7 @@ impl<'a> FullSync<'a> {
         let mut previews = futures::stream::iter(previews).buffer_unordered(concurrency);
         loop {
             match tokio::time::timeout_at(self.deadline.into(), previews.next()).await {
-                Ok(Some(report)) => self.summary.add(report),
+                Ok(Some(report)) => self.summary.foresee(report),
                 Ok(None) => return Ok(()),
                 Err(_) => return Err(OUT_OF_TIME.to_owned()),
             }

@@ -8,6 +8,9 @@ use std::fmt;
 /// Failures that are kept.
 const MAX_FAILURES: usize = 100;
 
+/// Objects that are kept of those that a dry run would write or delete.
+const MAX_FORESEEN: usize = 1000;
+
 /// Counts by outcome, and the first failures.
 #[derive(Debug, Default)]
 pub struct Summary {
@@ -20,6 +23,9 @@ pub struct Summary {
     pub drifted: u64,
     /// The first 100 objects that failed, or were not done in time.
     pub failures: Vec<ObjectReport>,
+    /// The first 1,000 objects that would be written or deleted; of a dry run, which has no other way to
+    /// tell them.
+    pub foreseen: Vec<String>,
     /// Where and why it ended before the end, if it did.
     pub stopped: Option<String>,
     /// Objects that were not done when the time was over.
@@ -63,6 +69,15 @@ impl Summary {
         if report.outcome == Outcome::Failed && self.failures.len() < MAX_FAILURES {
             self.failures.push(report);
         }
+    }
+
+    /// Adds what would become of an object.
+    pub(super) fn foresee(&mut self, report: ObjectReport) {
+        let is_due = matches!(report.outcome, Outcome::Synced | Outcome::Deleted);
+        if is_due && self.foreseen.len() < MAX_FORESEEN {
+            self.foreseen.push(report.key.clone());
+        }
+        self.add(report);
     }
 
     /// Leaves what was not reached to a full sync that goes on from there.

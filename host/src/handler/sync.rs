@@ -17,6 +17,10 @@
 //! is unchanged. With `dry_run` it takes no tickets and writes nothing: `counts` is what would
 //! become of the objects.
 //!
+//! With `changes` as well it answers `changes` by object and key, in the form of a preview, without values:
+//! `{"keys": {"added": 1, "changed": 0, "removed": 0}, "objects": [{"key": …, "outcome": "changed", "changes": […]}], "left_out": 0}`.
+//! That has up to the first 1,000 objects, and `left_out` counts those of which nothing is told.
+//!
 //! With `verify` it has Redis compute a digest of what every key holds, and compares it with the record's.
 //! What differs is written again. Without, it sees whether the keys are there and whose they are, and no
 //! value that somebody else has overwritten. Objects that Redis held otherwise than recorded, though
@@ -30,6 +34,7 @@
 //! goes on: the repetition of the event does, and is an error still if anything failed before.
 
 use super::error::HandlerError;
+use super::preview::{Plan, plan};
 use crate::event::SyncRequest;
 use crate::full_sync::{self, By, Compare, Mode, Span, Summary};
 use crate::invocation;
@@ -53,7 +58,7 @@ pub(super) async fn answer(
         true => kept(pipeline, &mut request).await,
         false => KeptSync::begin(),
     };
-    let Ended { summary, next } = run(pipeline, &request, deadline).await;
+    let Ended { mut summary, next } = run(pipeline, &request, deadline).await;
     if begins_at_front && request.strict {
         keep(pipeline, &request, &kept, &summary, &next).await;
     }
@@ -64,7 +69,24 @@ pub(super) async fn answer(
     if request.strict && !is_whole {
         return Err(HandlerError::Incomplete(told(&summary, &kept, &next)));
     }
-    Ok(json!(report(summary, &request, next)))
+    let changes = match request.dry_run && request.changes {
+        true => changes(pipeline, &mut summary, deadline).await,
+        false => None,
+    };
+    let mut answer = json!(report(summary, &request, next));
+    if let Some(changes) = changes {
+        answer["changes"] = json!(changes);
+    }
+    Ok(answer)
+}
+
+/// What a dry run would change; nothing where that cannot be found out, since the counts stand without it.
+async fn changes(pipeline: &Pipeline, summary: &mut Summary, deadline: Instant) -> Option<Plan> {
+    let keys = std::mem::take(&mut summary.foreseen);
+    let due = summary.count(Outcome::Synced) + summary.count(Outcome::Deleted);
+    let plan = plan(pipeline, keys, due, deadline).await;
+    plan.inspect_err(|error| tracing::warn!(error = %error, "what would change cannot be told"))
+        .ok()
 }
 
 /// A full sync that a message of the queue asks for; whether the message is done with.

@@ -55,6 +55,8 @@ pub struct TransformError {
     pub plugin: Option<String>,
     /// Fuel used until then.
     pub fuel: Option<u64>,
+    /// The most memory that one of its plugins had until then, in bytes.
+    pub memory_bytes: Option<u64>,
     /// The whole message.
     pub message: String,
     /// Whether it was the host that could not run it.
@@ -71,6 +73,7 @@ impl TransformError {
         Self {
             plugin: None,
             fuel: None,
+            memory_bytes: None,
             message,
             temporary: false,
             basis: None,

@@ -50,6 +50,8 @@ pub(super) struct Foreseen {
     plugin: Option<String>,
     /// Fuel used, where a plugin ran.
     pub(super) fuel: Option<u64>,
+    /// The most memory that one of them had, in bytes.
+    pub(super) memory_bytes: Option<u64>,
 }
 
 /// Plugins that were loaded for an object.
@@ -153,6 +155,7 @@ impl Evaluator {
                 outcome: Outcome::Unchanged,
                 plugin: transform.map(Transform::label),
                 fuel: None,
+                memory_bytes: None,
             },
         };
         if may_keep && decide::is_unchanged(record, &fingerprint) {
@@ -166,7 +169,9 @@ impl Evaluator {
                 conditions.notes.time(Stage::Run, started);
                 let ran = ran.map_err(on)?;
                 evaluation.foreseen.fuel = Some(ran.fuel);
-                let entries = self.checked(object, transform, ran.entries, ran.fuel);
+                evaluation.foreseen.memory_bytes = Some(ran.memory_bytes);
+                let used = (ran.fuel, ran.memory_bytes);
+                let entries = self.checked(object, transform, ran.entries, used);
                 (entries.map_err(on)?, ran.held)
             }
             None => {
@@ -249,11 +254,12 @@ impl Evaluator {
         object: &Object,
         transform: &Transform<'_>,
         entries: Vec<Entry>,
-        fuel: u64,
+        (fuel, memory_bytes): (u64, u64),
     ) -> Result<EntrySet, TransformError> {
         let refuse = |why: String| TransformError {
             plugin: Some(transform.label()),
             fuel: Some(fuel),
+            memory_bytes: Some(memory_bytes),
             ..TransformError::refused(
                 Reason::Entries,
                 format!(
@@ -333,6 +339,7 @@ impl Evaluation {
                 outcome: Outcome::Deleted,
                 plugin: None,
                 fuel: None,
+                memory_bytes: None,
             },
         }
     }

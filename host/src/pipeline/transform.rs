@@ -55,6 +55,8 @@ pub(super) struct Transformed {
     pub(super) held: Held,
     /// Fuel used by all of them.
     pub(super) fuel: u64,
+    /// The most memory that one of them had, in bytes.
+    pub(super) memory_bytes: u64,
 }
 
 impl Transform<'_> {
@@ -68,10 +70,16 @@ impl Transform<'_> {
         self.steps.last().map_or("", |(name, _)| *name)
     }
 
-    fn failed(&self, fuel: u64, message: String, reason: Reason) -> TransformError {
+    fn failed(
+        &self,
+        (fuel, memory_bytes): (u64, u64),
+        message: String,
+        reason: Reason,
+    ) -> TransformError {
         TransformError {
             plugin: Some(self.label()),
             fuel: Some(fuel),
+            memory_bytes: Some(memory_bytes),
             ..TransformError::refused(reason, message)
         }
     }
@@ -214,17 +222,19 @@ impl Transforms {
             entries: Vec::new(),
             held: account.take(0).await,
             fuel: 0,
+            memory_bytes: 0,
         };
         for (place, (name, loaded)) in transform.steps.iter().enumerate() {
             if place > 0 {
                 let (entries, held) = (ran.entries, ran.held);
+                let used = (ran.fuel, ran.memory_bytes);
                 object.body = single_bytes(entries, held).ok_or_else(|| {
                     let before = transform.steps.get(place - 1).map_or("", |(name, _)| *name);
                     let why = format!(
                         "plugin `{before}` must return a single bytes entry of `{}`, since another plugin follows",
                         object.key
                     );
-                    transform.failed(ran.fuel, why, Reason::Entries)
+                    transform.failed(used, why, Reason::Entries)
                 })?;
             }
             let step = self.run_one(&object, name, loaded, transform, account);
@@ -232,17 +242,19 @@ impl Transforms {
             let headroom = headroom(step.fuel, transform.limits.fuel);
             invocation::measure(&transform.route.name, Sample::FuelHeadroom, headroom);
             let fuel = ran.fuel.saturating_add(step.fuel);
+            let memory_bytes = ran.memory_bytes.max(step.memory_bytes);
             let Yield { entries, held } = step.result.map_err(|failure| {
                 let message = failure.describe(name, &object.key);
                 TransformError {
                     temporary: failure.is_temporary(),
-                    ..transform.failed(fuel, message, reason(&failure))
+                    ..transform.failed((fuel, memory_bytes), message, reason(&failure))
                 }
             })?;
             ran = Transformed {
                 entries,
                 held,
                 fuel,
+                memory_bytes,
             };
         }
         Ok(ran)
@@ -274,6 +286,7 @@ impl Transforms {
         };
         let stuck = || Ran {
             fuel: limits.fuel,
+            memory_bytes: to_u64(limits.memory_bytes),
             result: Err(Failure::Stuck(limits.time)),
         };
         let waits = account_of_run;

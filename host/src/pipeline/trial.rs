@@ -40,6 +40,8 @@ pub struct Tried {
     pub entries: EntrySet,
     /// Fuel used by all plugins of the route.
     pub fuel: u64,
+    /// The most memory that one of them had, in bytes.
+    pub memory_bytes: u64,
 }
 
 impl Trial {
@@ -116,6 +118,7 @@ impl Trial {
         Ok(Tried {
             entries,
             fuel: foreseen.fuel.unwrap_or(0),
+            memory_bytes: foreseen.memory_bytes.unwrap_or(0),
         })
     }
 }

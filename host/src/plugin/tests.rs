@@ -92,7 +92,7 @@ pub(super) fn run(plugin: &Plugin, key: &str) -> Ran {
 }
 
 fn yielded(plugin: &Plugin, key: &str) -> (u64, Vec<Entry>) {
-    let Ran { fuel, result } = run(plugin, key);
+    let Ran { fuel, result, .. } = run(plugin, key);
     let Ok(yielded) = result else {
         panic!("it yields entries");
     };

@@ -13,6 +13,7 @@ pub use candidate::{Candidate, CandidateModule};
 pub use globs::KeyGlobs;
 pub use manifest::{Manifest, ManifestError};
 pub use plugin_list::{PluginList, Resolution};
+pub use plugin_of::is_plugin_name;
 
 use crate::metrics::RouteName;
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 use super::MANIFEST_NAME;
 use super::candidate::Candidate;
 use super::plugin_list::{PluginList, Resolution};
+use crate::text::clip;
 
 impl PluginList {
     /// The list as it would be with a candidate in the place of its plugin.
@@ -29,10 +30,41 @@ impl PluginList {
     }
 
     /// The name of the plugin that takes the objects of a route: what a module is to be called to do
-    /// that. An error says what is to be said besides.
-    pub fn plugin_of(&self, prefix: &str) -> Result<String, String> {
+    /// that. Where one is `named`, it is to be one that the route has. An error says what is to be said
+    /// besides, or what else.
+    pub fn plugin_of(&self, prefix: &str, named: Option<&str>) -> Result<String, String> {
+        let plugins = self.plugins_of(prefix)?;
+        let plugin = match (named, plugins.as_slice()) {
+            (Some(named), plugins) if plugins.iter().any(|plugin| plugin == named) => named,
+            (Some(named), plugins) => {
+                let plugins: Vec<String> = plugins.iter().map(|name| format!("`{name}`")).collect();
+                return Err(format!(
+                    "the route `{prefix}` does not have the plugin `{}`; it has {}",
+                    clip(named),
+                    plugins.join(", ")
+                ));
+            }
+            (None, [plugin]) => plugin,
+            (None, several) => {
+                return Err(format!(
+                    "the route `{prefix}` has the plugins {several:?}: name the one that is meant"
+                ));
+            }
+        };
+        if is_plugin_name(plugin) {
+            Ok(plugin.to_owned())
+        } else {
+            Err(format!(
+                "`{}` is no name of a plugin: it ends with `.wasm`, and no part of it is empty or begins with a dot",
+                clip(plugin)
+            ))
+        }
+    }
+
+    /// The plugins of a route.
+    fn plugins_of(&self, prefix: &str) -> Result<Vec<String>, String> {
         let manifest = match &self.manifest {
-            None => return by_convention(prefix),
+            None => return by_convention(prefix).map(|plugin| vec![plugin]),
             Some(Err(error)) => return Err(format!("`{MANIFEST_NAME}` is not valid: {error}")),
             Some(Ok(manifest)) => manifest,
         };
@@ -45,13 +77,15 @@ impl PluginList {
                 prefixes.join(", ")
             ));
         };
-        match route.plugins.as_slice() {
-            [plugin] => Ok(plugin.clone()),
-            several => Err(format!(
-                "the route `{prefix}` has the plugins {several:?}: name the one that is meant"
-            )),
-        }
+        Ok(route.plugins.clone())
     }
+}
+
+/// Whether a module of that name can be a plugin: what is hidden under the plugins' prefix is none, and
+/// neither is what a path would lead elsewhere.
+pub fn is_plugin_name(name: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && !part.starts_with('.');
+    name.ends_with(".wasm") && name.split('/').all(is_part)
 }
 
 fn by_convention(prefix: &str) -> Result<String, String> {
@@ -78,9 +112,9 @@ mod tests {
             ("a/b/", "a/b.wasm"),
             ("a.json", "a.json.wasm"),
         ] {
-            assert_eq!(list.plugin_of(prefix).as_deref(), Ok(plugin));
+            assert_eq!(list.plugin_of(prefix, None).as_deref(), Ok(plugin));
         }
-        assert!(list.plugin_of("").is_err() && list.plugin_of("/").is_err());
+        assert!(list.plugin_of("", None).is_err() && list.plugin_of("/", None).is_err());
         let manifest = r#"
             [[route]]
             prefix = ""
@@ -93,11 +127,44 @@ mod tests {
             manifest: Some(Manifest::parse(manifest)),
             ..PluginList::default()
         };
-        assert_eq!(list.plugin_of("").as_deref(), Ok("all.wasm"));
-        let error = list.plugin_of("chain/").unwrap_err();
+        assert_eq!(list.plugin_of("", None).as_deref(), Ok("all.wasm"));
+        let error = list.plugin_of("chain/", None).unwrap_err();
         assert!(error.contains(r#"["a.wasm", "b.wasm"]"#), "{error}");
-        let error = list.plugin_of("other/").unwrap_err();
+        let error = list.plugin_of("other/", None).unwrap_err();
         assert!(error.contains("has no route `other/`"), "{error}");
+    }
+
+    #[test]
+    fn a_plugin_that_is_named_is_one_of_its_route() {
+        let list = PluginList::default();
+        assert_eq!(
+            list.plugin_of("flags/", Some("flags.wasm")).as_deref(),
+            Ok("flags.wasm")
+        );
+        for (prefix, named) in [
+            ("flags/", ""),
+            ("flags/", "routes.toml"),
+            ("flags/", "other.wasm"),
+            ("flags/", ".candidates/x.wasm"),
+            (".candidates/x/", ".candidates/x.wasm"),
+            ("../flags/", "../flags.wasm"),
+            ("a//b/", "a//b.wasm"),
+        ] {
+            let error = list.plugin_of(prefix, Some(named)).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+        let manifest = "[[route]]\nprefix = 'chain/'\nplugin = ['a.wasm', 'b.wasm', '.x.wasm']";
+        let list = PluginList {
+            manifest: Some(Manifest::parse(manifest)),
+            ..PluginList::default()
+        };
+        assert_eq!(
+            list.plugin_of("chain/", Some("b.wasm")).as_deref(),
+            Ok("b.wasm")
+        );
+        let error = list.plugin_of("chain/", Some("chain.wasm")).unwrap_err();
+        assert!(error.contains("it has `a.wasm`, `b.wasm`"), "{error}");
+        assert!(list.plugin_of("chain/", Some(".x.wasm")).is_err());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) struct NoRoom;
 
 /// The memory of a run, and what it has taken of the budget that all share.
 pub(super) struct RunMemory {
+    /// Bytes it has taken: a memory never becomes smaller, so that this is the most it had.
+    taken: usize,
     /// Bytes it may still grow by.
     left: usize,
     room: Room,
@@ -79,13 +81,23 @@ impl Room {
 
 impl RunMemory {
     pub(super) fn new(bytes: usize, room: Room) -> Self {
-        Self { left: bytes, room }
+        Self {
+            taken: 0,
+            left: bytes,
+            room,
+        }
+    }
+
+    /// Bytes that all its memories and tables have.
+    pub(super) fn taken(&self) -> usize {
+        self.taken
     }
 
     fn take(&mut self, bytes: usize) -> Result<bool> {
         self.left = self.left.checked_sub(bytes).ok_or(MemoryLimit)?;
         let held = self.room.take(to_u64(bytes))?;
         self.room.keep(held);
+        self.taken += bytes;
         Ok(true)
     }
 }
@@ -150,12 +162,15 @@ mod tests {
         let mut memory = free(1000);
         assert!(memory.memory_growing(0, 600, None).unwrap());
         assert!(memory.table_growing(0, 40, None).unwrap());
+        let taken = 600 + 40 * TABLE_ELEMENT_BYTES;
+        assert_eq!(memory.taken(), taken);
         assert!(
             memory
                 .memory_growing(600, 700, None)
                 .unwrap_err()
                 .is::<MemoryLimit>()
         );
+        assert_eq!(memory.taken(), taken, "what is refused is not taken");
     }
 
     #[test]

@@ -30,6 +30,8 @@ const HOSTCALL_FUEL: &str = "fuel allocated for hostcalls has been exhausted";
 pub struct Ran {
     /// Fuel it used.
     pub fuel: u64,
+    /// The most memory that the guest had, in bytes.
+    pub memory_bytes: u64,
     /// What it yields, or why it failed.
     pub result: Result<Yield, Failure>,
 }
@@ -82,6 +84,7 @@ impl Plugin {
             .and_then(|()| self.enter(&mut store, input));
         let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let state = store.data();
+        let memory_bytes = to_u64(state.memory.taken());
         let (output, output_held) = state.stdout.finish();
         state.stderr.finish();
         let last_error = state.log.lock().finish();
@@ -102,7 +105,12 @@ impl Plugin {
             }
         };
         let result = result.and_then(|yielded| within(yielded, limits));
-        (Ran { fuel, result }, wants_more)
+        let ran = Ran {
+            fuel,
+            memory_bytes,
+            result,
+        };
+        (ran, wants_more)
     }
 
     /// Sets what bounds a run besides its fuel.
@@ -156,6 +164,7 @@ impl Ran {
     fn failed(fuel: u64, failure: Failure) -> Self {
         Self {
             fuel,
+            memory_bytes: 0,
             result: Err(failure),
         }
     }

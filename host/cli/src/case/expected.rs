@@ -34,7 +34,7 @@ impl Expected {
             }
             let text = std::fs::read_to_string(&path).advise(
                 || format!("{} cannot be read", path.display()),
-                "it must be a text file",
+                "`redis-sync test --update` writes it",
             )?;
             Ok(Some(text))
         };
@@ -43,7 +43,7 @@ impl Expected {
             (Some(_), Some(_)) => {
                 return Err(problem(
                     format!("{} has both {ENTRIES} and {ERROR}", folder.display()),
-                    "a case yields entries or fails: remove one of them",
+                    "a case yields entries or fails: remove one of them, or let `redis-sync test --update` write the right one",
                 ));
             }
             (Some(entries), None) => Ok(document::parse(entries.as_bytes()).advise(
@@ -62,6 +62,12 @@ impl Expected {
             result,
             fuel: fuel.transpose()?,
         }))
+    }
+
+    /// Whether a folder says something of a case.
+    pub(crate) fn is_told(folder: &Path) -> bool {
+        let files = [ENTRIES, ERROR, FUEL];
+        files.iter().any(|name| folder.join(name).exists())
     }
 
     /// What came of a run.

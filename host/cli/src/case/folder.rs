@@ -18,8 +18,6 @@ pub(crate) struct CaseFolder {
     pub(crate) case: Case,
     /// Variables of the function, where the case has its own.
     pub(crate) variables: Option<Variables>,
-    /// What must come of it, where that is said.
-    pub(crate) expected: Option<Expected>,
 }
 
 impl CaseFolder {
@@ -73,7 +71,6 @@ impl CaseFolder {
                 modules,
             },
             variables: variables(folder)?,
-            expected: Expected::read(folder)?,
         })
     }
 
@@ -148,7 +145,8 @@ fn file_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn no_module(folder: &Path) -> anyhow::Error {
+/// There is nothing to run on a case.
+pub(crate) fn no_module(folder: &Path) -> anyhow::Error {
     problem(
         format!("there is no module to run on {}", folder.display()),
         "name one with --module, or build the project that the case belongs to",

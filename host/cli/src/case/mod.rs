@@ -20,7 +20,7 @@ mod routing;
 
 pub(crate) use describe::{Description, object};
 pub(crate) use expected::Expected;
-pub(crate) use folder::{CaseFolder, input};
+pub(crate) use folder::{CaseFolder, input, no_module};
 pub(crate) use routing::{Routing, bare};
 
 use crate::module::ModuleFile;

@@ -1,17 +1,21 @@
 //! The deployed function, invoked.
 
+use super::reach::what_next;
 use crate::problem::problem;
 use anyhow::Result;
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
-use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::primitives::Blob;
+use redis_sync::aws::explained;
 use serde_json::Value;
 use std::time::Duration;
 
 /// The longest that an invocation takes.
 const LONGEST: Duration = Duration::from_mins(16);
+
+/// Where to look for what the function does not say.
+const LOG: &str = "its log says more: `aws logs tail` of its log group";
 
 /// A deployed function.
 pub(crate) struct Function {
@@ -45,7 +49,7 @@ impl Function {
         let invoked = self.client.invoke().function_name(name).payload(payload);
         let output = invoked.send().await.map_err(|error| {
             problem(
-                format!("the function `{name}` cannot be invoked: {}", DisplayErrorContext(&error)),
+                format!("the function `{name}` cannot be invoked: {}", explained(&error)),
                 "it needs lambda:InvokeFunction on it, AWS_REGION, and credentials: `aws sts get-caller-identity`",
             )
         })?;
@@ -58,7 +62,7 @@ impl Function {
                     "the function `{name}` fails: {}",
                     said.unwrap_or("it says nothing")
                 ),
-                "its log says more: `aws logs tail` of its log group",
+                what_next(answer["errorType"].as_str().unwrap_or_default(), LOG),
             ));
         }
         Ok(answer)

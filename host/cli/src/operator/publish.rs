@@ -86,20 +86,71 @@ impl Place {
         })
     }
 
-    /// The prefixes of all objects that a plugin may take, none within another.
-    pub(super) fn affected(&self, plugin: &str) -> Vec<String> {
-        let mut prefixes: Vec<String> = match &self.plugins.manifest {
-            Some(Ok(manifest)) => manifest
-                .routes()
-                .filter(|(_, route)| route.plugins.iter().any(|name| name == plugin))
-                .map(|(prefix, _)| prefix.to_owned())
-                .collect(),
-            _ => vec![plugin.strip_suffix(".wasm").unwrap_or(plugin).to_owned()],
-        };
-        prefixes.sort();
-        prefixes.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
-        prefixes
+    /// All objects that a plugin may take. An error where none can be named: what a module would do in
+    /// its place is not seen then.
+    pub(super) fn affected(&self, plugin: &str) -> Result<Affected> {
+        affected(&self.plugins, plugin)
     }
+}
+
+/// What a plugin may take.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Affected {
+    /// Prefixes of the objects' keys, none within another.
+    prefixes: Vec<String>,
+    /// The object that is called as the plugin: by convention it takes that one, and all in the folder of
+    /// that name.
+    object: Option<String>,
+}
+
+impl Affected {
+    /// What is to be gone through so that a preview meets all of it. It passes over what the plugin does
+    /// not take.
+    fn to_preview(&self) -> Vec<String> {
+        match &self.object {
+            Some(object) => vec![object.clone()],
+            None => self.prefixes.clone(),
+        }
+    }
+
+    /// For people.
+    fn named(&self) -> String {
+        self.prefixes.join("`, `")
+    }
+}
+
+fn affected(plugins: &PluginList, plugin: &str) -> Result<Affected> {
+    let manifest = match &plugins.manifest {
+        Some(Ok(manifest)) => manifest,
+        Some(Err(error)) => {
+            return Err(problem(
+                format!("`{MANIFEST_NAME}` is not valid: {error}"),
+                "correct it first: until then no object goes through any plugin",
+            ));
+        }
+        None => {
+            let stem = plugin.strip_suffix(".wasm").unwrap_or(plugin);
+            return Ok(Affected {
+                prefixes: vec![format!("{stem}/")],
+                object: Some(stem.to_owned()),
+            });
+        }
+    };
+    let routes = manifest.routes();
+    let routes = routes.filter(|(_, route)| route.plugins.iter().any(|name| name == plugin));
+    let mut prefixes: Vec<String> = routes.map(|(prefix, _)| prefix.to_owned()).collect();
+    prefixes.sort();
+    prefixes.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
+    if prefixes.is_empty() {
+        return Err(problem(
+            format!("no route of `{MANIFEST_NAME}` has the plugin `{plugin}`"),
+            "name one that a route has; a new route is to be in routes.toml first",
+        ));
+    }
+    Ok(Affected {
+        prefixes,
+        object: None,
+    })
 }
 
 /// Publishes a module; ends badly where it is refused, or an object fails.
@@ -109,15 +160,10 @@ pub(crate) async fn publish(args: &Args, screen: &Screen) -> Result<Ended> {
         return Ok(Ended::Badly);
     }
     let place = Place::open(&args.reach).await?;
-    let plugin = match &args.plugin {
-        Some(plugin) => plugin.clone(),
-        None => place.plugins.plugin_of(&args.route).map_err(|why| {
-            problem(
-                why,
-                "name another --route, or the --plugin; a new route is to be in routes.toml first",
-            )
-        })?,
-    };
+    let plugin = place
+        .plugins
+        .plugin_of(&args.route, args.plugin.as_deref())
+        .map_err(|why| problem(why, preview::OTHER_ROUTE))?;
     let now = place
         .bucket
         .get(&place.bucket.plugin_key(&plugin), None)
@@ -134,14 +180,16 @@ pub(super) async fn replace(
     consent: &Consent,
     screen: &Screen,
 ) -> Result<Ended> {
+    let affected = place.affected(plugin)?;
     let is_there = now
         .as_ref()
         .is_some_and(|now| sha256(&now.body) == module.digest);
+    let mut previewed = None;
     if is_there {
         screen.say(format!("`{plugin}` is that module already"));
     } else {
-        let tally = preview_all(place, plugin, module, screen).await?;
-        preview::show(screen, &tally, &place.affected(plugin).join("`, `"));
+        let tally = preview_all(place, plugin, &affected, module, screen).await?;
+        preview::show(screen, &tally, &affected.named());
         if !tally.is_good() && !consent.allow_failures {
             screen.document(
                 &json!({"plugin": plugin, "published": false, "preview": tally.document()}),
@@ -161,11 +209,14 @@ pub(super) async fn replace(
         keep(&place.bucket, plugin, now.as_ref()).await?;
         write(&place.bucket, plugin, now.as_ref(), module).await?;
         screen.say(format!("{} published as `{plugin}`", styled(GREEN, "✓")));
+        previewed = Some(tally.document());
     }
-    let synced = sync_affected(place, plugin, screen).await?;
+    let synced = sync_affected(place, &affected, screen).await?;
     synced.show(screen, "");
-    screen.document(&json!({"plugin": plugin, "sha256": module.digest, "published": !is_there, "sync": synced.json()}));
-    Ok(Ended::well_if(synced.is_good()))
+    screen.document(&json!({
+        "plugin": plugin, "sha256": module.digest, "published": !is_there, "preview": previewed, "sync": synced.json(),
+    }));
+    synced.ended()
 }
 
 /// What the module would change, wherever it would. Its machine code is kept for the functions, so that
@@ -173,11 +224,12 @@ pub(super) async fn replace(
 async fn preview_all(
     place: &Place,
     plugin: &str,
+    affected: &Affected,
     module: &ModuleFile,
     screen: &Screen,
 ) -> Result<Tally> {
     let mut all = Tally::default();
-    for prefix in place.affected(plugin) {
+    for prefix in affected.to_preview() {
         let request = PreviewRequest {
             prefix,
             plugin: Some(plugin.to_owned()),
@@ -234,12 +286,54 @@ async fn write(
 }
 
 /// Goes through all that the plugin may take until it is up to date, whoever does the work.
-async fn sync_affected(place: &Place, plugin: &str, screen: &Screen) -> Result<Outcome> {
+async fn sync_affected(place: &Place, affected: &Affected, screen: &Screen) -> Result<Outcome> {
     let mut all = Outcome::default();
-    for prefix in place.affected(plugin) {
-        screen.remark(format!("bringing `{}` up to date", short(&prefix, 100)));
+    if let Some(object) = &affected.object
+        && place.bucket.has(object).await?
+    {
+        screen.remark(format!("bringing `{}` up to date", short(object, 100)));
+        all.extend(sync::one(&place.reach, &place.bucket.name, object).await?);
+    }
+    for prefix in &affected.prefixes {
+        screen.remark(format!("bringing `{}` up to date", short(prefix, 100)));
         let request = json!({"prefix": prefix});
         all.extend(sync::go_through(&place.reach, &request, screen, 0).await?);
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_convention_a_plugin_takes_the_object_and_the_folder_of_its_name() {
+        let affected = affected(&PluginList::default(), "flags.wasm").expect("it takes some");
+        assert_eq!(affected.prefixes, ["flags/"]);
+        assert_eq!(affected.object.as_deref(), Some("flags"));
+    }
+
+    #[test]
+    fn by_a_manifest_it_takes_what_its_routes_do_and_without_one_nothing_is_known() {
+        let affected = |manifest: &str, plugin| {
+            let manifest = Some(Manifest::parse(manifest));
+            let list = PluginList {
+                manifest,
+                ..PluginList::default()
+            };
+            affected(&list, plugin).map_err(|error| error.to_string())
+        };
+        let manifest = "[[route]]\nprefix = 'a/b/'\nplugin = 'x.wasm'\n\
+            [[route]]\nprefix = 'a/'\nplugin = ['y.wasm', 'x.wasm']\n\
+            [[route]]\nprefix = 'c'\nplugin = 'x.wasm'\n";
+        let taken = affected(manifest, "x.wasm").expect("it takes some");
+        assert_eq!(
+            (&*taken.prefixes, &taken.object),
+            (&["a/".into(), "c".into()][..], &None)
+        );
+        let unknown = affected(manifest, "z.wasm").expect_err("no route has it");
+        assert!(unknown.contains("has the plugin `z.wasm`"), "{unknown}");
+        let broken = affected("[[route]]\nprefix = 1", "x.wasm").expect_err("it is broken");
+        assert!(broken.contains("is not valid"), "{broken}");
+    }
 }

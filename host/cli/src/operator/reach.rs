@@ -14,6 +14,19 @@ use std::time::{Duration, Instant};
 /// The time that an operation has where nothing else bounds it.
 pub(super) const OPERATION: Duration = Duration::from_secs(3600);
 
+/// What finds out what is wrong with a part.
+pub(super) const DOCTOR: &str = "`redis-sync doctor` looks at each part";
+
+/// What to do about an error of that kind; `otherwise` where it may come from anything.
+pub(super) fn what_next<'a>(kind: &str, otherwise: &'a str) -> &'a str {
+    match kind {
+        "InvalidPayload" => "ask for something else: `--help` says what can be asked for",
+        "AnswerTooLarge" => "`redis-cli` reads what is too large for an answer",
+        "OutOfTime" => "ask again, or for less",
+        _ => otherwise,
+    }
+}
+
 /// How bucket and Redis are reached.
 #[derive(clap::Args, Debug)]
 pub(crate) struct ReachArgs {
@@ -56,9 +69,9 @@ impl Reach {
                 let deadline = Instant::now() + OPERATION;
                 let operation = operation.to_string();
                 let answer = handler::answer(pipeline, &operation, deadline);
-                Box::pin(answer).await.map_err(|error| {
-                    problem(error.to_string(), "`redis-sync doctor` looks at each part")
-                })
+                Box::pin(answer)
+                    .await
+                    .map_err(|error| problem(error.to_string(), what_next(error.name(), DOCTOR)))
             }
             Self::Function(function) => function.invoke(operation).await,
         }
@@ -72,5 +85,8 @@ async fn pipeline() -> Result<Pipeline> {
         "set the variables that the function has, or ask the function with --function NAME",
     )?;
     let aws = redis_sync::aws::config().await;
-    Ok(Pipeline::with_parts(settings, &aws, Path::new(PROGRAM))?)
+    Pipeline::with_parts(settings, &aws, Path::new(PROGRAM)).advise(
+        || "bucket and Redis cannot be reached".to_owned(),
+        "correct the variables that it names, or ask the function with --function NAME",
+    )
 }

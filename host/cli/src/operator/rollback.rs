@@ -10,6 +10,7 @@ use crate::screen::Screen;
 use anyhow::Result;
 use bytes::Bytes;
 use redis_sync::fingerprint::sha256;
+use redis_sync::route::is_plugin_name;
 
 /// Versions that are named where one is looked for.
 const MAX_NAMED: usize = 10;
@@ -52,7 +53,16 @@ pub(crate) async fn rollback(args: &Args, screen: &Screen) -> Result<Ended> {
         true => args.plugin.clone(),
         false => format!("{}.wasm", args.plugin),
     };
+    if !is_plugin_name(&plugin) {
+        let what = format!("`{plugin}` is no name of a plugin");
+        return Err(problem(
+            what,
+            "name it as it is under the plugins' prefix, such as flags.wasm",
+        ));
+    }
     let place = Place::open(&args.reach).await?;
+    // Where that is not known nothing can be previewed, whatever version it is.
+    place.affected(&plugin)?;
     let bucket = &place.bucket;
     let now = bucket.get(&bucket.plugin_key(&plugin), None).await?;
     let digest = now.as_ref().map(|now| sha256(&now.body));

@@ -1,16 +1,28 @@
 //! `redis-sync sync [PREFIX]`: a plan, then the work.
 
 use super::ask::is_agreed;
+use super::preview::{self, Counts, Object};
 use super::progress::Progress;
+use super::reach::DOCTOR;
 use super::{Reach, ReachArgs};
 use crate::Ended;
-use crate::screen::{GREEN, RED, Screen, YELLOW, short, styled, table};
+use crate::problem::problem;
+use crate::screen::{GREEN, RED, Screen, short, styled, table};
 use anyhow::Result;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use redis_sync::text::counted;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Calls after which a sync is given up that does not come to its end.
 const MAX_CALLS: u32 = 10_000;
+
+/// Lines of what would change that are shown.
+const MAX_LINES: usize = 100;
+
+/// Objects that are kept of those that would change.
+const MAX_TOLD: usize = 1000;
 
 /// What to do where nobody can be asked.
 const OTHERWISE: &str = "`--yes` does it without asking, `--dry-run` only says what would be done";
@@ -46,17 +58,19 @@ pub(crate) struct Args {
 /// Brings Redis up to date with the bucket; ends badly where an object fails.
 pub(crate) async fn sync(args: &Args, screen: &Screen) -> Result<Ended> {
     let reach = Reach::open(&args.reach).await?;
-    let plan = go_through(&reach, &request(args, true), screen, 0).await?;
-    if args.dry_run {
+    let mut plan = request(args, true);
+    plan["changes"] = json!(true);
+    let plan = go_through(&reach, &plan, screen, 0).await?;
+    if args.dry_run || plan.stopped.is_some() {
         screen.document(&plan.document(None));
         plan.show(screen, "would be");
-        return Ok(Ended::well_if(plan.is_good()));
+        return plan.ended();
     }
     plan.show(screen, "will be");
     if plan.to_do() == 0 && !args.force {
         screen.document(&plan.document(Some(&plan)));
         screen.say("there is nothing to do");
-        return Ok(Ended::well_if(plan.is_good()));
+        return plan.ended();
     }
     if !args.yes && !is_agreed(screen, OTHERWISE)? {
         screen.say("nothing was done");
@@ -65,7 +79,7 @@ pub(crate) async fn sync(args: &Args, screen: &Screen) -> Result<Ended> {
     let done = go_through(&reach, &request(args, false), screen, plan.objects()).await?;
     screen.document(&plan.document(Some(&done)));
     done.show(screen, "");
-    Ok(Ended::well_if(done.is_good()))
+    done.ended()
 }
 
 /// What is asked for, of all objects.
@@ -82,8 +96,88 @@ pub(super) struct Outcome {
     stray_keys: u64,
     /// The first failures of each call: key and error.
     failed: Vec<Value>,
+    /// What would change, of a dry run.
+    changes: Changes,
     /// Why it did not come to its end, if it did not.
     stopped: Option<String>,
+}
+
+/// What would change, by object and key.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(default)]
+struct Changes {
+    /// Redis keys.
+    keys: Counts,
+    objects: Vec<Object>,
+    /// Objects of which nothing is told.
+    left_out: u64,
+}
+
+impl Changes {
+    fn extend(&mut self, other: Self) {
+        self.keys.add(&other.keys);
+        let room = MAX_TOLD.saturating_sub(self.objects.len());
+        let beyond = other.objects.len().saturating_sub(room);
+        self.objects.extend(other.objects.into_iter().take(room));
+        self.left_out += other.left_out + u64::try_from(beyond).unwrap_or(0);
+    }
+
+    /// Redis keys that several of the objects would write, and those objects: one of them gets it, and the
+    /// others fail.
+    fn contested(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut writers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for object in &self.objects {
+            let written = object.changes.iter();
+            for change in written.filter(|change| change.change != "removed") {
+                let writers = writers.entry(&change.key).or_default();
+                writers.push(&object.key);
+            }
+        }
+        writers.retain(|_, objects| objects.len() > 1);
+        writers
+    }
+
+    /// Whether every key is free that would be written. One that another object has is where that one gives
+    /// it up; which would be seen here.
+    fn are_free(&self) -> bool {
+        let is_taken = self.objects.iter().any(|object| object.error.is_some());
+        let may_be_given_up = self.keys.removed > 0 || self.left_out > 0;
+        self.contested().is_empty() && (!is_taken || may_be_given_up)
+    }
+
+    fn json(&self) -> Value {
+        let mut json = json!(self);
+        json["contested"] = json!(self.contested());
+        json
+    }
+
+    fn show(&self, screen: &Screen) {
+        for (key, objects) in self.contested() {
+            let objects: Vec<String> = objects.iter().map(|object| short(object, 100)).collect();
+            screen.say(format!(
+                "  {} the Redis key `{}` is yielded by {}: one of them gets it, and the others fail",
+                styled(RED, "✗"),
+                short(key, 100),
+                objects.join(", ")
+            ));
+        }
+        let Counts {
+            added,
+            changed,
+            removed,
+        } = self.keys;
+        if self.objects.is_empty() {
+            return;
+        }
+        screen.say(format!(
+            "  Redis keys: {added} added, {changed} changed, {removed} removed"
+        ));
+        preview::show_objects(screen, &self.objects, MAX_LINES, "--json has them");
+        if self.left_out > 0 {
+            let more = counted(self.left_out, "object");
+            screen.say(format!("  … and {more} of which no keys are told"));
+        }
+    }
 }
 
 impl Outcome {
@@ -102,6 +196,8 @@ impl Outcome {
         self.stray_keys += answer["stray_keys"].as_u64().unwrap_or(0);
         let failed = answer["failed"].as_array().cloned().unwrap_or_default();
         self.failed.extend(failed);
+        let changes = serde_json::from_value(answer["changes"].clone());
+        self.changes.extend(changes.unwrap_or_default());
     }
 
     /// All objects that were gone through. Those that have drifted are counted by their outcome as well.
@@ -127,12 +223,26 @@ impl Outcome {
         self.stopped = self.stopped.take().or(other.stopped);
     }
 
-    pub(super) fn is_good(&self) -> bool {
-        self.count("failed") == 0 && self.stopped.is_none()
+    fn is_good(&self) -> bool {
+        self.count("failed") == 0 && self.stopped.is_none() && self.changes.are_free()
+    }
+
+    /// How the command ends that did it: badly where an object fails, and in an error where it did not come
+    /// to its end.
+    pub(super) fn ended(&self) -> Result<Ended> {
+        match &self.stopped {
+            Some(why) => Err(problem(
+                format!("the sync has not come to its end: {}", short(why, 1000)),
+                DOCTOR,
+            )),
+            None => Ok(Ended::well_if(self.is_good())),
+        }
     }
 
     fn document(&self, done: Option<&Self>) -> Value {
-        json!({"plan": self.json(), "done": done.map(Self::json)})
+        let mut plan = self.json();
+        plan["changes"] = self.changes.json();
+        json!({"plan": plan, "done": done.map(Self::json)})
     }
 
     /// For scripts.
@@ -174,10 +284,13 @@ impl Outcome {
             styled(RED, "✗")
         };
         let objects = counted(self.objects(), "object");
-        screen.say(format!("{mark} {objects}: {}", counts.join(", ")));
-        if let Some(why) = &self.stopped {
-            screen.say(format!("  {}", styled(YELLOW, short(why, 1000))));
+        match counts.as_slice() {
+            // Why is the error's to say.
+            [] if self.stopped.is_some() => {}
+            [] => screen.say(format!("{mark} {objects}")),
+            counts => screen.say(format!("{mark} {objects}: {}", counts.join(", "))),
         }
+        self.changes.show(screen);
         if !self.failed.is_empty() {
             let mut table = table(&["object", "why"]);
             for failure in &self.failed {
@@ -187,6 +300,27 @@ impl Outcome {
             screen.say(table);
         }
     }
+}
+
+/// Brings one object up to date: a job of S3 Batch Operations with one task, since a sync has a prefix,
+/// under which others may lie.
+pub(super) async fn one(reach: &Reach, bucket: &str, key: &str) -> Result<Outcome> {
+    let name = utf8_percent_encode(key, NON_ALPHANUMERIC).to_string();
+    let answer = reach
+        .ask(&json!({
+            "invocationSchemaVersion": "2.0", "invocationId": "redis-sync", "job": {"id": "redis-sync"},
+            "tasks": [{"taskId": "object", "s3Key": name, "s3VersionId": null, "s3Bucket": bucket}],
+        }))
+        .await?;
+    let result = &answer["results"][0];
+    let said = result["resultString"].as_str().unwrap_or_default();
+    let mut outcome = Outcome::default();
+    outcome.add(&if result["resultCode"] == "Succeeded" {
+        json!({"counts": {said: 1}})
+    } else {
+        json!({"counts": {"failed": 1}, "failed": [{"key": key, "error": said}]})
+    });
+    Ok(outcome)
 }
 
 /// Asks for a sync until it has come to its end: an invocation has its time.

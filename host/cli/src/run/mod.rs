@@ -13,6 +13,7 @@ use crate::screen::Screen;
 use anyhow::Result;
 use bytes::Bytes;
 use clap::ValueHint;
+use clap::builder::NonEmptyStringValueParser;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", required_unless_present = "replay", value_hint = ValueHint::FilePath)]
     input: Option<PathBuf>,
     /// The object's key; by default the name of the input's file
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     key: Option<String>,
     /// A setting that the plugin reads, besides those of the route
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
@@ -53,7 +54,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     repeat: u32,
     /// Write the whole case into a new folder: object, route, limits, module, and what came of it
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "repeat")]
     trace: Option<PathBuf>,
     /// Run such a case again; ends badly where it comes to anything else
     #[arg(long, value_name = "DIR", conflicts_with_all = ["module", "input", "key", "settings", "routes", "output", "trace", "repeat"])]
@@ -63,6 +64,7 @@ pub(crate) struct Args {
 fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
         .ok_or("a setting is NAME=VALUE, such as region=eu")?;
     Ok((name.to_owned(), value.to_owned()))
 }

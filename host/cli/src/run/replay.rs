@@ -2,7 +2,7 @@
 
 use super::show::{document, show};
 use crate::Ended;
-use crate::case::CaseFolder;
+use crate::case::{CaseFolder, Expected};
 use crate::problem::problem;
 use crate::runner::{Runner, variables};
 use crate::screen::{GREEN, RED, Screen, styled};
@@ -16,9 +16,8 @@ pub(super) async fn replay(folder: &Path, screen: &Screen) -> Result<Ended> {
     let CaseFolder {
         case,
         variables: own,
-        expected,
     } = CaseFolder::read(folder, None, None)?;
-    let Some(expected) = expected else {
+    let Some(expected) = Expected::read(folder)? else {
         return Err(problem(
             format!("{} does not say what came of the case", folder.display()),
             "`redis-sync run --trace DIR` writes a folder that does",

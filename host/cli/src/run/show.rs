@@ -1,7 +1,7 @@
 //! What a run came to, for people and for scripts.
 
 use crate::case::Case;
-use crate::diff::elements;
+use crate::diff::{blob, elements};
 use crate::runner::Ran;
 use crate::screen::{DIM, GREEN, RED, Screen, YELLOW, bytes, grouped, short, styled, table};
 use redis_sync::entry::{Entry, Value, document as entries_document};
@@ -28,6 +28,8 @@ pub(super) fn document(case: &Case, ran: &Ran) -> Json {
         "error": ran.result.as_ref().err(),
         "fuel": ran.fuel,
         "fuel_limit": ran.limits.fuel,
+        "memory_bytes": ran.memory_bytes,
+        "memory_limit_bytes": ran.limits.memory_bytes,
         "time_ms": milliseconds(ran.time),
         "time_limit_ms": milliseconds(ran.limits.time),
         "output_bytes": ran.output_bytes(),
@@ -67,13 +69,20 @@ pub(super) fn show(screen: &Screen, case: &Case, ran: &Ran) {
             grouped(most),
         ));
     }
+    let size = |number: usize| bytes(u64::try_from(number).unwrap_or(u64::MAX));
+    if let Some(memory) = ran.memory_bytes {
+        screen.say(format!(
+            "memory  {} of {}",
+            bytes(memory),
+            size(limits.memory_bytes)
+        ));
+    }
     screen.say(format!(
         "time    {} ms of {} ms",
         milliseconds(ran.time),
         limits.time.as_millis()
     ));
     if ran.result.is_ok() {
-        let size = |number: usize| bytes(u64::try_from(number).unwrap_or(u64::MAX));
         screen.say(format!(
             "output  {} of {}",
             size(ran.output_bytes()),
@@ -141,20 +150,16 @@ fn entries_table(entries: &[Entry]) -> comfy_table::Table {
 
 /// Field and value of each element; the field is the place in a list, the score in a sorted set.
 fn rows(value: &Value) -> Vec<(String, String)> {
-    let texts = elements(value);
     match value {
-        Value::Hash(_) => texts
-            .into_iter()
-            .map(|text| match text.split_once(" = ") {
-                Some((field, value)) => (field.to_owned(), value.to_owned()),
-                None => (text, String::new()),
-            })
+        Value::Hash(fields) => fields
+            .iter()
+            .map(|(field, value)| (field.clone(), blob(value)))
             .collect(),
         Value::List(_) => (0..)
             .map(|place: usize| place.to_string())
-            .zip(texts)
+            .zip(elements(value))
             .collect(),
-        _ => texts
+        _ => elements(value)
             .into_iter()
             .map(|text| (String::new(), text))
             .collect(),
@@ -164,6 +169,12 @@ fn rows(value: &Value) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_is_told_from_its_value_whatever_is_in_it() {
+        let hash = Value::Hash(vec![("a = b".into(), b"c = d".to_vec())]);
+        assert_eq!(rows(&hash), [("a = b".to_owned(), "c = d".to_owned())]);
+    }
 
     #[test]
     fn the_bar_shows_what_is_left_and_never_more_than_all() {

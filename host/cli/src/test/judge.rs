@@ -3,7 +3,7 @@
 use super::fuel::Growth;
 use crate::case::{CaseFolder, Expected, Routing};
 use crate::module::ModuleFile;
-use crate::problem::Advise;
+use crate::problem::{Advise, Problem};
 use crate::runner::{Ran, Runner, Variables, variables};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -61,31 +61,62 @@ impl Verdict {
     }
 }
 
+impl Judged {
+    /// A case that cannot be read, or not be run.
+    fn unread(name: String, error: &anyhow::Error) -> Self {
+        let next = error.downcast_ref().map(|problem: &Problem| &*problem.next);
+        let lines = std::iter::once(error.to_string()).chain(next.map(str::to_owned));
+        Self {
+            name,
+            verdict: Verdict::Failed(lines.collect()),
+            fuel: None,
+            recorded_fuel: None,
+            time: Duration::ZERO,
+        }
+    }
+}
+
 impl Judge {
-    /// Runs a case and compares it with what is expected.
+    /// Runs a case and compares it with what is expected. One that cannot be read fails like any other.
     pub(super) async fn judge(&mut self, name: String, folder: &Path) -> Result<Judged> {
-        let read = CaseFolder::read(folder, self.module.as_ref(), self.routes.as_ref())?;
-        let runner = match self.runners.entry(read.variables.unwrap_or_else(variables)) {
+        let ran = match self.run(folder).await {
+            Ok(ran) => ran,
+            Err(error) => return Ok(Judged::unread(name, &error)),
+        };
+        // Whatever is written there is not what is expected from now on.
+        let expected = match Expected::read(folder) {
+            Err(_) if self.update => None,
+            Err(error) => return Ok(Judged::unread(name, &error)),
+            Ok(expected) => expected,
+        };
+        let verdict = if self.update {
+            update(folder, expected.as_ref(), &ran)?
+        } else {
+            self.verdict(expected.as_ref(), &ran)
+        };
+        Ok(Judged {
+            name,
+            verdict,
+            fuel: ran.fuel,
+            recorded_fuel: expected.and_then(|expected| expected.fuel),
+            time: ran.time,
+        })
+    }
+
+    async fn run(&mut self, folder: &Path) -> Result<Ran> {
+        let CaseFolder {
+            case,
+            variables: own,
+        } = CaseFolder::read(folder, self.module.as_ref(), self.routes.as_ref())?;
+        let runner = match self.runners.entry(own.unwrap_or_else(variables)) {
             Entry::Occupied(there) => there.into_mut(),
             Entry::Vacant(missing) => {
                 let runner = Runner::new(missing.key().clone())?;
                 missing.insert(runner)
             }
         };
-        runner.load(&read.case).await;
-        let ran = runner.run(&read.case).await;
-        let verdict = if self.update {
-            update(folder, read.expected.as_ref(), &ran)?
-        } else {
-            self.verdict(read.expected.as_ref(), &ran)
-        };
-        Ok(Judged {
-            name,
-            verdict,
-            fuel: ran.fuel,
-            recorded_fuel: read.expected.and_then(|expected| expected.fuel),
-            time: ran.time,
-        })
+        runner.load(&case).await;
+        Ok(runner.run(&case).await)
     }
 
     fn verdict(&self, expected: Option<&Expected>, ran: &Ran) -> Verdict {

@@ -6,7 +6,7 @@ mod judge;
 mod junit;
 
 use crate::Ended;
-use crate::case::Routing;
+use crate::case::{Routing, no_module};
 use crate::module::ModuleFile;
 use crate::problem::problem;
 use crate::project::Project;
@@ -62,6 +62,17 @@ pub(crate) async fn test(args: &Args, screen: &Screen) -> Result<Ended> {
         own.exists().then_some(own)
     });
     let routes = routes.map(|file| Routing::read(&file, None)).transpose()?;
+    // What every case lacks is told once.
+    let has_own = |folder: &PathBuf| {
+        ["plugins", "routes.toml"].map(|own| folder.join(own).exists()) != [false; 2]
+    };
+    if let (None, None, Some((_, folder))) = (
+        &module,
+        &routes,
+        cases.iter().find(|(_, folder)| !has_own(folder)),
+    ) {
+        return Err(no_module(folder));
+    }
     let mut judge = Judge {
         module,
         routes,

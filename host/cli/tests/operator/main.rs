@@ -5,6 +5,7 @@
 mod capture;
 mod dev;
 mod doctor;
+mod endings;
 mod publishing;
 mod redrive;
 mod terminal;
@@ -43,9 +44,21 @@ async fn an_operator_sees_what_would_be_done_does_it_and_finds_out_why() {
     type_in(
         &["sync", "--dry-run"],
         1,
-        &["2 would be synced", "1 would fail", "flags/b"],
+        &[
+            "2 would be synced",
+            "1 would fail",
+            "flags/b",
+            "Redis keys: 2 added, 0 changed, 0 removed",
+            "+ plain (bytes; 8 bytes)",
+        ],
     )
     .await;
+    let (_, said) = typed(&["sync", "--dry-run", "--json"], &variables).await;
+    let document: Value = serde_json::from_str(&said).unwrap();
+    let changes = &document["plan"]["changes"];
+    assert_eq!(changes["keys"]["added"], 2);
+    assert_eq!(changes["objects"][0]["changes"][0]["key"], "k");
+    assert!(!said.contains("secret"), "{said}");
     assert_eq!(redis.command(&["DBSIZE"]).await.unwrap(), "0");
     type_in(&["sync"], 3, &["nobody is there to be asked", "--yes"]).await;
     type_in(&["sync", "--yes"], 1, &["3 objects", "2 synced", "flags/b"]).await;
@@ -88,13 +101,55 @@ async fn an_operator_sees_what_would_be_done_does_it_and_finds_out_why() {
         &["`gone` owns 0 Redis keys"],
     )
     .await;
-    type_in(&["forget", BUCKET, "--yes"], 3, &["is not another bucket"]).await;
+    let own = ["is not another bucket", "`--help` says"];
+    expect(&["forget", BUCKET, "--yes"], &variables, 3, &own).await;
+    let own = ["key of the bookkeeping", "`--help` says"];
+    expect(&["read", "redis-sync:x"], &variables, 3, &own).await;
+    s3.delete("flags/b");
+    type_in(
+        &["sync", "--dry-run"],
+        0,
+        &[
+            "1 would be deleted",
+            "0 added, 0 changed, 1 removed",
+            "- l (bytes; ",
+        ],
+    )
+    .await;
+    s3.put("flags/b", one("l"));
     let (ended, said) = typed(&["status", "--json"], &variables).await;
     let status: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(
         (ended, &status["objects"], &status["failed"]),
         (0, &json!(3), &json!(0))
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_sees_keys_that_are_not_free() {
+    let (s3, redis) = tokio::try_join!(S3::start(BUCKET), Redis::start()).unwrap();
+    guest::upload(&s3);
+    s3.put("flags/a", one("k"));
+    s3.put("flags/b", one("k"));
+    let variables = variables(&s3, &redis);
+    let said = ["✗ 2 objects", "`k` is yielded by flags/a, flags/b"];
+    expect(&["sync", "--dry-run"], &variables, 1, &said).await;
+    let (_, said) = typed(&["sync", "--dry-run", "--json"], &variables).await;
+    let document: Value = serde_json::from_str(&said).unwrap();
+    let contested = &document["plan"]["changes"]["contested"];
+    assert_eq!(contested, &json!({"k": ["flags/a", "flags/b"]}));
+
+    s3.delete("flags/b");
+    expect(&["sync", "--yes"], &variables, 0, &["1 synced"]).await;
+    s3.put("flags/b", one("k"));
+    let said = [
+        "✗ 2 objects",
+        "✗ flags/b: the Redis key `k` belongs to the object `config/flags/a`",
+    ];
+    expect(&["sync", "--dry-run"], &variables, 1, &said).await;
+
+    s3.put("flags/a", one("l"));
+    expect(&["sync", "--dry-run"], &variables, 0, &["✓ 2 objects"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +216,11 @@ async fn through_the_deployed_function_it_is_the_same() {
         &own,
         &variables,
         3,
-        &["the function `redis-sync` fails", "is not another bucket"],
+        &[
+            "the function `redis-sync` fails",
+            "is not another bucket",
+            "`--help` says",
+        ],
     )
     .await;
 }

@@ -164,6 +164,80 @@ async fn a_module_is_previewed_published_and_rolled_back_and_a_bad_one_is_refuse
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_plugin_of_the_route_is_never_written() {
+    let (s3, redis, variables) = system().await;
+    let modules = Modules::new();
+    let one = modules.path("one");
+    let names = [
+        "",
+        "routes.toml",
+        "noext",
+        "other.wasm",
+        ".candidates/x.wasm",
+        "../flags.wasm",
+    ];
+    for name in names {
+        for command in ["publish", "preview"] {
+            let words = [command, &one, "--route", "flags/", "--plugin", name];
+            let said = ["does not have the plugin", "name another --route"];
+            expect(&words, &variables, 3, &said).await;
+        }
+    }
+    let words = ["publish", &one, "--route", ".previous/x/", "--yes"];
+    expect(&words, &variables, 3, &["is no name of a plugin"]).await;
+    let words = ["rollback", ".candidates/x.wasm", "--yes"];
+    expect(&words, &variables, 3, &["is no name of a plugin"]).await;
+
+    s3.put("plugins/routes.toml", "[[route]]\nprefix = 1\n");
+    for command in [
+        &["publish", &one, "--route", "flags/"][..],
+        &["rollback", "flags.wasm"],
+    ] {
+        let words = [command, &["--yes"]].concat();
+        expect(&words, &variables, 3, &["`routes.toml` is not valid"]).await;
+    }
+    assert_eq!(s3.keys(), ["flags/a", "plugins/routes.toml"]);
+    assert_eq!(redis.command(&["DBSIZE"]).await.unwrap(), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_convention_the_object_of_the_plugins_name_is_its_own_and_longer_names_are_not() {
+    let (s3, redis, variables) = system().await;
+    s3.put("plugins/flags2.wasm", guest::scripted());
+    let failing = json!({"do": "fail", "message": "no"}).to_string();
+    s3.put("flags2/bad", failing);
+    let object = json!({"do": "yield", "entries": {"k": {"bytes": "v"}}});
+    s3.put("flags", object.to_string());
+    let modules = Modules::new();
+    let said = ["2 objects, 2 would change", "2 objects: 2 synced"];
+    publish(&modules.path("one"), &variables, 0, &said).await;
+    assert!(has(&redis, "one").await);
+    assert_eq!(redis.command(&["GET", "onek"]).await.unwrap(), "v");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_there_to_be_tried_that_is_said() {
+    let (s3, _redis, variables) = system().await;
+    let modules = Modules::new();
+    let one = modules.path("one");
+    let said = "no object is there that it would take, so that nothing was tried";
+    let words = ["preview", &one, "--route", "flgas/"];
+    expect(&words, &variables, 1, &["! flgas.wasm on `flgas/`", said]).await;
+    let words = ["publish", &one, "--route", "new/", "--yes", "--json"];
+    let (status, answer) = typed(&words, &variables).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(
+        (status, &answer["published"]),
+        (0, &json!(true)),
+        "{answer}"
+    );
+    assert_eq!(answer["preview"]["objects"], 0);
+    assert!(s3.keys().contains(&"plugins/new.wasm".to_owned()));
+    let words = ["publish", &one, "--route", "newer/", "--yes"];
+    expect(&words, &variables, 0, &[said, "✓ 0 objects\n"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_who_publish_at_once_the_second_loses_politely() {
     let (s3, redis, variables) = system().await;
     let modules = Modules::new();

@@ -1,6 +1,6 @@
 //! Typing a command, and what stands for Lambda's interface.
 
-use redis_sync_local::{ACCESS_KEY_ID, Environment, REGION, SECRET_ACCESS_KEY};
+use redis_sync_local::{ACCESS_KEY_ID, Environment, InvokeError, REGION, SECRET_ACCESS_KEY};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -69,10 +69,14 @@ pub(crate) async fn lambda(environment: Arc<Environment>) -> String {
                 let payload: Value = serde_json::from_slice(&payload).unwrap();
                 let (error, body) = match environment.function.invoke(payload).await {
                     Ok(answer) => ("", answer),
-                    Err(why) => (
+                    Err(InvokeError::Failed {
+                        error_type,
+                        error_message,
+                    }) => (
                         "x-amz-function-error: Unhandled\r\n",
-                        json!({"errorMessage": why.to_string()}),
+                        json!({"errorType": error_type, "errorMessage": error_message}),
                     ),
+                    Err(why) => panic!("{why}"),
                 };
                 let body = body.to_string();
                 let head = format!(

@@ -20,7 +20,7 @@
 //! `next` is there where it did not reach the end: the key to go on `after`. Values are told only with
 //! `"show_values": true`, and never those of keys that Redis Sync did not write.
 //!
-//! `"plugin"` names the plugin, where the prefix does not; `"sample": 100` takes so many objects by chance;
+//! `"plugin"` names the plugin, where the route has several; `"sample": 100` takes so many objects by chance;
 //! `"keep_compiled": true` keeps the module's machine code for other processes, which is all that is ever
 //! written.
 
@@ -29,6 +29,9 @@ mod compare;
 mod object;
 mod objects;
 mod page;
+mod plan;
+
+pub(super) use plan::{Plan, plan};
 
 use super::error::HandlerError;
 use crate::event::PreviewRequest;
@@ -102,12 +105,9 @@ async fn set_up(
     module: Option<Bytes>,
 ) -> Result<(String, PluginList, Arc<str>), HandlerError> {
     let plugins = pipeline.plugin_list().await?;
-    let plugin = match &request.plugin {
-        Some(plugin) => plugin.clone(),
-        None => plugins
-            .plugin_of(&request.prefix)
-            .map_err(HandlerError::NotPreviewed)?,
-    };
+    let plugin = plugins
+        .plugin_of(&request.prefix, request.plugin.as_deref())
+        .map_err(HandlerError::NotPreviewed)?;
     let candidate = match module {
         None => pipeline.stored_candidate(&plugin, &request.module).await?,
         Some(bytes) => Candidate {

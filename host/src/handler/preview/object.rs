@@ -86,6 +86,19 @@ impl<'a> Comparison<'a> {
     /// What would become of an object; `None` where it is gone.
     pub(super) async fn object(&self, key: &str, fails_now: bool) -> Option<Previewed> {
         let evaluated = self.pipeline.evaluate(key, self.plugins).await;
+        match &evaluated.entries {
+            Ok(None) => None,
+            _ => Some(self.compared(key, &evaluated, fails_now).await),
+        }
+    }
+
+    /// What would become of an object, also where it is gone.
+    pub(super) async fn object_or_gone(&self, key: &str) -> Previewed {
+        let evaluated = self.pipeline.evaluate(key, self.plugins).await;
+        self.compared(key, &evaluated, false).await
+    }
+
+    async fn compared(&self, key: &str, evaluated: &Evaluated, fails_now: bool) -> Previewed {
         let mut previewed = Previewed {
             fails_now,
             fuel: evaluated.fuel,
@@ -94,28 +107,24 @@ impl<'a> Comparison<'a> {
             ..Previewed::unchanged(key.to_owned())
         };
         let compared = match &evaluated.entries {
-            Ok(None) => return None,
-            Ok(Some(_)) => self.changes(key, &evaluated, &mut previewed).await,
+            Ok(None) => self.changes(key, &[], &mut previewed).await,
+            Ok(Some(set)) => self.changes(key, set.entries(), &mut previewed).await,
             Err(error) => Err(error.to_string()),
         };
-        if let Err(why) = compared {
-            previewed = previewed.and_fails(&why);
+        match compared {
+            Ok(()) => previewed,
+            Err(why) => previewed.and_fails(&why),
         }
-        Some(previewed)
     }
 
     /// Adds what would change. An error where the commit would fail.
     async fn changes(
         &self,
         object: &str,
-        evaluated: &Evaluated,
+        entries: &[Entry],
         previewed: &mut Previewed,
     ) -> Result<(), String> {
         let text = |error: LedgerError| ChangeError::from(error).to_string();
-        let Ok(Some(entries)) = &evaluated.entries else {
-            return Ok(());
-        };
-        let entries = entries.entries();
         let kept: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         let written = self.pipeline.ledger().written_keys(object).await;
         let mut gone = written.map_err(text)?;

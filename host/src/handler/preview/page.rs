@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// Bytes of an answer after which no more objects are taken into it. One object is of less than half a
 /// MiB, so that it stays under the largest answer.
-const FULL_BYTES: usize = 4 << 20;
+pub(super) const FULL_BYTES: usize = 4 << 20;
 
 /// What has been tried so far.
 pub(super) struct Page {

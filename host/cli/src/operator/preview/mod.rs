@@ -4,10 +4,10 @@ mod html;
 mod show;
 mod tally;
 
-pub(crate) use show::show;
-pub(crate) use tally::Tally;
+pub(crate) use show::{show, show_objects};
+pub(crate) use tally::{Counts, Object, Tally};
 
-use super::reach::OPERATION;
+use super::reach::{OPERATION, what_next};
 use super::{Reach, ReachArgs};
 use crate::Ended;
 use crate::bucket::Bucket;
@@ -23,6 +23,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 use tally::Answer;
 
+/// What finds out what is wrong with the module, or with a part of the system.
+const PARTS: &str =
+    "`redis-sync check` says what the module is, `redis-sync doctor` looks at each part";
+
+/// What to do where a route has no plugin of that name, or none at all.
+pub(crate) const OTHER_ROUTE: &str =
+    "name another --route, or the --plugin; a new route is to be in routes.toml first";
+
 /// What `preview` is told.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "\
@@ -33,7 +41,7 @@ Examples:
 
 It writes nothing into Redis. With --function the module is uploaded to `.candidates/` under the plugins' \
 prefix, where it is never a plugin, and removed again. Exit status 1 where an object would fail that does \
-not fail now.")]
+not fail now, or where no object is there to be tried.")]
 pub(crate) struct Args {
     /// The module
     module: PathBuf,
@@ -44,8 +52,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     plugin: Option<String>,
     /// Only so many objects, chosen by chance: always the same ones
-    #[arg(long, value_name = "N")]
-    sample: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sample: Option<u32>,
     /// Write the same into a page that can be attached to a pull request
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -56,14 +64,15 @@ pub(crate) struct Args {
     reach: ReachArgs,
 }
 
-/// Says what a module would change; ends badly where an object would fail that does not fail now.
+/// Says what a module would change; ends badly where an object would fail that does not fail now, or
+/// none is there.
 pub(crate) async fn preview(args: &Args, screen: &Screen) -> Result<Ended> {
     let module = ModuleFile::read(&args.module)?;
     let reach = Reach::open(&args.reach).await?;
     let request = PreviewRequest {
         prefix: args.route.clone(),
         plugin: args.plugin.clone(),
-        sample: args.sample,
+        sample: args.sample.and_then(|number| usize::try_from(number).ok()),
         show_values: args.show_values,
         ..PreviewRequest::default()
     };
@@ -78,7 +87,7 @@ pub(crate) async fn preview(args: &Args, screen: &Screen) -> Result<Ended> {
         )?;
         screen.remark(format!("written to {}", file.display()));
     }
-    Ok(Ended::well_if(tally.is_good()))
+    Ok(Ended::well_if(tally.is_good() && tally.objects > 0))
 }
 
 /// Tries a module on all objects that are asked for.
@@ -95,7 +104,10 @@ pub(crate) async fn run(
                 let bytes = module.bytes.clone();
                 let answer = Box::pin(handler::preview(pipeline, &request, bytes, deadline));
                 answer.await.map_err(|error| {
-                    let next = "`redis-sync check` says what the module is, `redis-sync doctor` looks at each part";
+                    let next = match error.name() {
+                        "InvalidPayload" => OTHER_ROUTE,
+                        kind => what_next(kind, PARTS),
+                    };
                     problem(error.to_string(), next)
                 })
             })

@@ -13,6 +13,15 @@ const BAR: u64 = 30;
 
 /// Says what a module would change.
 pub(crate) fn show(screen: &Screen, tally: &Tally, route: &str) {
+    if tally.objects == 0 {
+        screen.say(format!(
+            "{} {} on `{}`: no object is there that it would take, so that nothing was tried",
+            styled(YELLOW, "!"),
+            tally.plugin,
+            short(route, 100)
+        ));
+        return;
+    }
     let mark = if tally.is_good() {
         styled(GREEN, "✓")
     } else {
@@ -34,21 +43,8 @@ pub(crate) fn show(screen: &Screen, tally: &Tally, route: &str) {
     screen.say(format!(
         "  Redis keys: {added} added, {changed} changed, {removed} removed"
     ));
-    let lines: Vec<String> = tally
-        .failed
-        .iter()
-        .flat_map(failure)
-        .chain(tally.changed.iter().flat_map(object))
-        .collect();
-    for line in lines.iter().take(MAX_LINES) {
-        screen.say(line);
-    }
-    if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
-        screen.say(format!(
-            "… and {} more: --html or --json has them",
-            counted(more, "line")
-        ));
-    }
+    let objects = tally.failed.iter().chain(&tally.changed);
+    show_objects(screen, objects, MAX_LINES, "--html or --json has them");
     screen.say(styled(BOLD, "fuel left"));
     let most = tally.fuel_left.iter().max().copied().unwrap_or(0).max(1);
     for (place, (share, count)) in HEADROOM.iter().zip(tally.fuel_left).enumerate() {
@@ -72,6 +68,29 @@ pub(crate) fn show(screen: &Screen, tally: &Tally, route: &str) {
             "  {key}  {} ms{}",
             slow.time_ms,
             fuel.unwrap_or_default()
+        ));
+    }
+}
+
+/// Says what becomes of objects, in so many lines at the most; `else_where` says who has the others.
+pub(crate) fn show_objects<'a>(
+    screen: &Screen,
+    objects: impl IntoIterator<Item = &'a Object>,
+    most: usize,
+    else_where: &str,
+) {
+    let lines = objects.into_iter().flat_map(|one| match one.error {
+        Some(_) => failure(one).to_vec(),
+        None => object(one),
+    });
+    let lines: Vec<String> = lines.collect();
+    for line in lines.iter().take(most) {
+        screen.say(line);
+    }
+    if let Some(more @ 1..) = lines.len().checked_sub(most) {
+        screen.say(format!(
+            "… and {} more: {else_where}",
+            counted(more, "line")
         ));
     }
 }

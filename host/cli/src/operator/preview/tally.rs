@@ -65,6 +65,15 @@ pub(crate) struct Counts {
     pub(crate) removed: u64,
 }
 
+impl Counts {
+    /// Adds others.
+    pub(crate) fn add(&mut self, others: &Self) {
+        self.added += others.added;
+        self.changed += others.changed;
+        self.removed += others.removed;
+    }
+}
+
 /// An answer.
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer {
@@ -102,9 +111,7 @@ impl Tally {
     /// Adds an answer.
     pub(super) fn add(&mut self, answer: Answer) {
         (self.plugin, self.sha256) = (answer.plugin, answer.sha256);
-        self.keys.added += answer.keys.added;
-        self.keys.changed += answer.keys.changed;
-        self.keys.removed += answer.keys.removed;
+        self.keys.add(&answer.keys);
         for object in answer.objects {
             self.add_object(object);
         }
@@ -118,9 +125,7 @@ impl Tally {
         self.would_change += other.would_change;
         self.would_fail += other.would_fail;
         self.would_fail_anew += other.would_fail_anew;
-        self.keys.added += other.keys.added;
-        self.keys.changed += other.keys.changed;
-        self.keys.removed += other.keys.removed;
+        self.keys.add(&other.keys);
         self.changed.extend(other.changed);
         self.failed.extend(other.failed);
         for (place, count) in self.fuel_left.iter_mut().zip(other.fuel_left) {

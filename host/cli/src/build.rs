@@ -25,7 +25,7 @@ pub(crate) struct Args {
 /// Builds a plugin.
 pub(crate) async fn build(args: &Args, screen: &Screen) -> Result<Ended> {
     let project = Project::open(&args.dir)?;
-    let path = project.build_for(screen).await?;
+    let path = project.build(screen).await?;
     let module = ModuleFile::read(&path)?;
     let size = u64::try_from(module.bytes.len()).unwrap_or(u64::MAX);
     let shown = args.dir.join(&module.name);

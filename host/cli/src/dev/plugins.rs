@@ -84,7 +84,7 @@ fn is_source(project: &Project, path: &Path) -> bool {
 async fn build(project: &Project, system: &System, screen: &Screen) -> Option<String> {
     let started = Instant::now();
     let key = format!("{}{}", system.plugins_prefix(), project.module_name());
-    let built = project.build_for(screen).await;
+    let built = project.build(screen).await;
     let built = built.and_then(|path| Ok(std::fs::read(path)?));
     match built {
         Ok(module) => {

@@ -20,14 +20,9 @@ const NO_PYTHON: &str = "apt-get install python3 python3-venv, or see https://py
 const NO_GO: &str = "apt-get install golang-go, or see https://go.dev/dl";
 
 impl Project {
-    /// Builds the module for people, whatever else is for scripts, and says where it is.
-    pub(crate) async fn build(&self) -> Result<PathBuf> {
-        self.build_for(&Screen::new(false)).await
-    }
-
     /// Builds the module, and says where it is. What the tools say goes to stderr, where the screen is
     /// for people.
-    pub(crate) async fn build_for(&self, screen: &Screen) -> Result<PathBuf> {
+    pub(crate) async fn build(&self, screen: &Screen) -> Result<PathBuf> {
         match self.language {
             Language::Rust => self.build_rust(screen).await?,
             Language::Js => self.build_js(screen).await?,
@@ -236,7 +231,7 @@ mod tests {
         let (one, other) = (make("one"), make("other"));
         let screen = Screen::new(true);
         for project in [&one, &other, &one, &other] {
-            let module = project.build_for(&screen).await.expect("a module");
+            let module = project.build(&screen).await.expect("a module");
             let module = std::fs::read(module).expect("a file");
             let name = format!("it_is_{}", project.name);
             let has_name = module.windows(name.len()).any(|at| at == name.as_bytes());

@@ -56,7 +56,7 @@ pub(crate) struct Args {
 /// Runs the cases; ends badly where one comes to something else.
 pub(crate) async fn test(args: &Args, screen: &Screen) -> Result<Ended> {
     let cases = find::cases(&args.dir)?;
-    let module = module(args).await?;
+    let module = module(args, screen).await?;
     let routes = args.routes.clone().or_else(|| {
         let own = args.dir.join("routes.toml");
         own.exists().then_some(own)
@@ -105,12 +105,12 @@ pub(crate) async fn test(args: &Args, screen: &Screen) -> Result<Ended> {
 }
 
 /// The module that is tested: the one that is named, or that of the project in the folder.
-async fn module(args: &Args) -> Result<Option<ModuleFile>> {
+async fn module(args: &Args, screen: &Screen) -> Result<Option<ModuleFile>> {
     if let Some(file) = &args.module {
         return ModuleFile::read(file).map(Some);
     }
     match Project::find(&args.dir) {
-        Some(project) => ModuleFile::read(&project.build().await?).map(Some),
+        Some(project) => ModuleFile::read(&project.build(screen).await?).map(Some),
         // A case may have modules of its own.
         None => Ok(None),
     }

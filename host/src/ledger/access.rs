@@ -62,12 +62,6 @@ const COMMANDS: [&str; 53] = [
     "SCRIPT LOAD s",
 ];
 
-/// The names of the commands that are used.
-pub fn commands() -> BTreeSet<&'static str> {
-    let first_words = COMMANDS.iter().filter_map(|words| words.split(' ').next());
-    first_words.collect()
-}
-
 /// What Redis lets this user do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
@@ -75,6 +69,14 @@ pub struct Access {
     pub user: Option<String>,
     /// Commands that Redis would refuse, of those that are used; `None` where Redis does not say.
     pub refused: Option<Vec<String>>,
+}
+
+impl Access {
+    /// The names of the commands that are used.
+    pub fn commands() -> BTreeSet<&'static str> {
+        let first_words = COMMANDS.iter().filter_map(|words| words.split(' ').next());
+        first_words.collect()
+    }
 }
 
 impl Ledger {
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_command_of_the_scripts_is_asked_about() {
-        let known = commands();
+        let known = Access::commands();
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ledger/lua");
         let mut found = 0;
         for file in std::fs::read_dir(folder).unwrap() {

@@ -68,7 +68,7 @@ mod ticket;
 mod uploads;
 mod verify;
 
-pub use access::{Access, commands};
+pub use access::Access;
 pub use error::LedgerError;
 pub use forget::Forgotten;
 pub use generation::Generation;

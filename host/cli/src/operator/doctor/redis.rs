@@ -3,7 +3,7 @@
 use super::{Finding, bad, doubtful, good};
 use crate::runner::PROGRAM;
 use aws_config::SdkConfig;
-use redis_sync::ledger::{Access, LedgerError, Server, Start, commands};
+use redis_sync::ledger::{Access, LedgerError, Server, Start};
 use redis_sync::pipeline::Pipeline;
 use redis_sync::settings::Settings;
 use std::io::{Read as _, Write as _};
@@ -142,7 +142,7 @@ fn sign_in(user: Option<&str>, settings: &Settings) -> Finding {
 
 /// The same where a script is refused, by which Redis is asked about all other commands.
 fn without_scripts(user: Option<&str>, settings: &Settings) -> [Finding; 2] {
-    let all: Vec<&str> = commands().into_iter().collect();
+    let all: Vec<&str> = Access::commands().into_iter().collect();
     let why = format!(
         "`{}` may not use EVALSHA or SCRIPT, and Redis does not say what else: allow {} on the data keys and on redis-sync:*",
         named(user),

@@ -48,7 +48,7 @@ pub struct RedisOptions {
     pub config: Vec<String>,
     /// Whether it speaks TLS, and nothing else, on its port.
     pub tls: bool,
-    /// This program, where it hands its arguments to [`tied::run_child`](crate::tied::run_child): the
+    /// This program, where it hands its arguments to [`run_child`](crate::tied::run_child): the
     /// server then ends with it, also where it is killed. Whoever starts it does so from a thread that
     /// lasts, which counts as the program.
     pub tied_by: Option<PathBuf>,

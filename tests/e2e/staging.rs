@@ -7,6 +7,7 @@ use crate::objects::one;
 use futures::StreamExt;
 use redis_sync_local::{Environment, Redis, event};
 use serde_json::json;
+use std::time::Duration;
 
 /// An object that yields one value of a megabyte.
 fn large() -> String {
@@ -119,4 +120,35 @@ async fn what_redis_has_no_room_for_leaves_nothing_staged() {
     let why = why.unwrap_err().to_string();
     assert!(why.contains("maxmemory"), "{why}");
     assert_eq!(staged(&environment.redis).await, "");
+}
+
+/// A Redis that stops while values are staged is waited for once, not once more for each of them: the object
+/// fails by its own reason, before the time of its invocation is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_does_not_answer_is_not_asked_to_remove_what_is_staged() {
+    let environment = environment(&[]).await;
+    let value = "v".repeat(1 << 20);
+    let entries: serde_json::Map<String, serde_json::Value> = (0..4)
+        .map(|number| (number.to_string(), json!({"bytes": value})))
+        .collect();
+    let object = json!({"do": "yield", "entries": entries}).to_string();
+    environment.s3.put("flags/large", object);
+    let client = redis::Client::open(environment.redis.url()).unwrap();
+    let mut monitor = client.get_async_monitor().await.unwrap();
+    let stop = async {
+        let mut said = monitor.on_message::<String>();
+        // All of the first three, and something of the last.
+        let mut chunks = 0;
+        while chunks < 13 {
+            let line = said.next().await.unwrap();
+            chunks += usize::from(line.to_uppercase().contains("\"SETRANGE\""));
+        }
+        environment.redis.pause().unwrap();
+    };
+    let event = event::created("config", "flags/large");
+    let limit = Duration::from_secs(24);
+    let (answer, ()) = tokio::join!(environment.function.invoke_within(event, limit), stop);
+    let why = message(answer);
+    assert!(why.contains("is not available"), "{why}");
+    environment.redis.resume().unwrap();
 }

@@ -42,9 +42,10 @@ impl Ledger {
             Attempt::Overtaken(place, _) => Verdict::Stale(place),
             Attempt::Unstaged | Attempt::Unreserved => Verdict::Stale(0),
         });
-        // Where no answer came, it may be committed all the same: then these keys are others' by now.
-        if !matches!(verdict, Ok(Verdict::Committed)) {
-            self.unstage(staged).await;
+        match &verdict {
+            Ok(Verdict::Committed) => {}
+            Ok(_) => self.unstage(staged).await,
+            Err(error) => self.unstage_after(error, staged).await,
         }
         verdict
     }

@@ -150,7 +150,7 @@ async fn answers(connection: &mut Connection) -> bool {
 
 /// Whether the connection itself is in doubt. A timeout is: on a half-open socket every command
 /// would time out. So is a read-only answer: the primary has become a replica.
-fn is_doubtful(error: &RedisError) -> bool {
+pub(super) fn is_doubtful(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()

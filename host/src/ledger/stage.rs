@@ -13,6 +13,7 @@
 //! they see of any commit: staged keys are bookkeeping.
 
 use super::connection::Connection;
+use super::link::is_doubtful;
 use super::packed::{is_large, score_text};
 use super::proposal::Proposal;
 use super::{Ledger, LedgerError};
@@ -62,7 +63,9 @@ impl Ledger {
             let upload = |mut link| async move {
                 let key = self.names.stage(&entry.key, unique());
                 let uploaded = upload(&mut link, &key, &entry.value).await;
-                if uploaded.is_err() {
+                if let Err(error) = &uploaded
+                    && !is_doubtful(error)
+                {
                     // Where that fails too, Redis drops it in time.
                     let _ = redis::cmd("UNLINK").arg(&key).exec_async(&mut link).await;
                 }
@@ -71,7 +74,7 @@ impl Ledger {
             match self.link.run(upload).await {
                 Ok(value) => staged.insert(entry.key.clone(), value),
                 Err(error) => {
-                    self.unstage(staged).await;
+                    self.unstage_after(&error, staged).await;
                     return Err(error);
                 }
             };
@@ -84,8 +87,17 @@ impl Ledger {
         for Staged { key } in staged.into_values() {
             let removed: Result<u64, _> = self.ask(redis::cmd("UNLINK").arg(key)).await;
             if let Err(error) = removed {
-                tracing::debug!(error = %error, "a staged value is left to its expiry");
+                tracing::debug!(error = %error, "staged values are left to their expiry");
+                return;
             }
+        }
+    }
+
+    /// The same where that was for an error. A Redis that does not answer is not asked for that as well,
+    /// value by value and with as much patience each: it drops them in time.
+    pub(super) async fn unstage_after(&self, error: &LedgerError, staged: AllStaged) {
+        if !matches!(error, LedgerError::Unavailable { .. }) {
+            self.unstage(staged).await;
         }
     }
 }

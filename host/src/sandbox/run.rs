@@ -57,14 +57,18 @@ impl Plugin {
             plugin: input.plugin.into(),
             object: input.object.key.as_str().into(),
         };
-        let started = Instant::now();
+        let (started, waited) = (Instant::now(), input.account.waited());
         let (ran, wants_more) = self.attempt(input, first, GuestLog::new(Some(speaker)));
         if !wants_more || first >= most {
             return ran;
         }
         drop(ran);
-        // What the first attempt took is not the plugin's: it has its whole time for the second one.
-        input.account.excuse(started.elapsed());
+        // What the first attempt took is not the plugin's: it has its whole time for the second one. What
+        // it waited is excused already.
+        let waited = input.account.waited().saturating_sub(waited);
+        input
+            .account
+            .excuse(started.elapsed().saturating_sub(waited));
         // It says the same again, which need not be heard twice.
         self.attempt(input, most, GuestLog::new(None)).0
     }

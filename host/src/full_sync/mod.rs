@@ -7,6 +7,7 @@
 //! else from being done. [`summary`] is what became of all of them.
 
 mod merge;
+mod mode;
 mod objects;
 mod orphans;
 mod plugin_change;
@@ -15,7 +16,7 @@ mod summary;
 mod underway;
 mod up_to_date;
 
-pub use objects::{By, Mode};
+pub use mode::{By, Mode};
 pub(crate) use plugin_change::PluginChange;
 pub use span::Span;
 pub use summary::Summary;

@@ -1,6 +1,7 @@
 //! Going through the objects of a span: what is not up to date is synced, previewed or queued.
 
 use super::merge::{Merge, Objects};
+use super::mode::{By, Mode};
 use super::span::Span;
 use super::summary::Summary;
 use super::up_to_date::{self, Artifacts, Candidate, Compare};
@@ -31,36 +32,6 @@ const OUT_OF_TIME: &str = "the invocation's time is nearly over";
 /// Why an object that came last was not reached.
 const NOT_TRIED_AGAIN: &str =
     "its plugin failed on it before, so it comes last, and the invocation's time is nearly over";
-
-/// What is done with the objects that may not be up to date.
-#[derive(Clone, Copy)]
-pub enum Mode<'a> {
-    /// Nothing is written, no ticket taken: what would become of them is counted.
-    Preview(Rerun),
-    /// Each is brought up to date; with [`Rerun::Always`] all others as well.
-    Write(Rerun, By<'a>),
-}
-
-/// Who brings objects up to date.
-#[derive(Clone, Copy)]
-pub enum By<'a> {
-    /// The sync itself.
-    Itself,
-    /// The sync itself for half of the time that there is. After that their keys are sent to this queue, so
-    /// that it gets to its end in a few invocations, however long the objects take.
-    Half(&'a Queue),
-    /// Whoever receives their keys, which are sent to this queue.
-    Queue(&'a Queue),
-}
-
-impl Mode<'_> {
-    /// Whether plugins run again although nothing has changed.
-    fn rerun(self) -> Rerun {
-        match self {
-            Self::Preview(rerun) | Self::Write(rerun, _) => rerun,
-        }
-    }
-}
 
 /// Why a full sync ends before its end.
 pub(super) type Stop = String;

@@ -7,7 +7,8 @@
 //! A key whose owner and whose object's record were both lost between two syncs is like any that
 //! somebody else has written: it stays.
 
-use super::objects::{FullSync, Mode, Stop, before};
+use super::mode::Mode;
+use super::objects::{FullSync, Stop, before};
 use super::up_to_date;
 use crate::ledger::OrphanCandidates;
 use crate::pipeline::{ChangeError, Rerun};

@@ -69,9 +69,10 @@ pub(super) async fn answer(
     if request.strict && !is_whole {
         return Err(HandlerError::Incomplete(told(&summary, &kept, &next)));
     }
-    let changes = match request.dry_run && request.changes {
-        true => changes(pipeline, &mut summary, deadline).await,
-        false => None,
+    let changes = if request.dry_run && request.changes {
+        changes(pipeline, &mut summary, deadline).await
+    } else {
+        None
     };
     let mut answer = json!(report(summary, &request, next));
     if let Some(changes) = changes {

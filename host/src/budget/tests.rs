@@ -131,11 +131,13 @@ fn a_wait_that_blocks_ends_with_room_or_in_time() {
     assert!(other.take_blocking(1).is_none());
     let late = Instant::now() + Duration::from_mins(1);
     let (patient, _) = budget.try_open(50, 0, late).unwrap().unwrap();
-    let waiting = std::thread::spawn(move || {
-        let taken = patient.take_blocking(50).is_some();
-        taken && patient.waited() > Duration::ZERO
+    let waiting = std::thread::spawn({
+        let patient = patient.clone();
+        move || patient.take_blocking(50).is_some()
     });
-    std::thread::sleep(Duration::from_millis(5));
+    while patient.waited() == Duration::ZERO {
+        std::thread::yield_now();
+    }
     drop((one, held));
     assert!(waiting.join().unwrap());
 }

@@ -209,8 +209,9 @@ $(CARGO_DENY):
 	  --target-dir target/tools/build cargo-deny@0.20.2
 	rm -rf target/tools/build
 
-# What only tests and demonstrations use, as `cargo tree` shows it: a package and its features.
-HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|wat|trybuild|comfy-table) |^hyper(-util)? .*\bserver\b
+# What only tests and demonstrations use, as `cargo tree` shows it: a package and its features. And the tables of
+# Unicode for names of hosts, which `cargo update` brings back (see [profile.release]).
+HARNESS := ^(redis-sync-(local|tests|guest)|s3s|rcgen|tempfile|proptest|wat|trybuild|comfy-table|icu_[a-z]+) |^hyper(-util)? .*\bserver\b
 
 .PHONY: lean
 lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links nothing of the tests into it

@@ -124,10 +124,11 @@ async fn a_manifest_of_braces_fails_what_it_routes_and_ends_nothing() {
             Some(manifest.as_bytes()),
         )
         .await;
-        let started = std::time::Instant::now();
+        let before = environment.function.processor_time().unwrap();
         let why = message(environment.upload("flags/x", one("x")).await);
         assert!(why.contains("`routes.toml` is not valid"), "{why}");
-        assert!(started.elapsed() < Duration::from_secs(10), "{why}");
+        let took = environment.function.processor_time().unwrap() - before;
+        assert!(took < Duration::from_secs(10), "{took:?} for {why}");
     }
     assert_held(&environment, json!({"before": "v"})).await;
     change_plugins(&environment, "plugins/routes.toml", None).await;
@@ -291,12 +292,8 @@ async fn a_manifest_of_blank_lines_and_small_routes_is_read_in_time() {
         .collect();
     let manifest = "\n".repeat(500_000) + &routes;
     environment.s3.put("plugins/routes.toml", &manifest);
-    let started = std::time::Instant::now();
     environment.upload("x", "1").await.unwrap();
-    assert!(
-        started.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        started.elapsed()
-    );
+    let took = environment.function.processor_time().unwrap();
+    assert!(took < Duration::from_secs(20), "{took:?}");
     assert_held(&environment, json!({"x": "1"})).await;
 }

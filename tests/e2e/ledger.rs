@@ -204,6 +204,9 @@ async fn large_values_arrive_whole_and_leave_nothing_behind() {
     assert_eq!(keys, "");
 }
 
+/// When Redis begins to answer that it is busy (`busy-reply-threshold`): several times what two shared cores take.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// The largest sets, and how long Redis served nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_largest_sets_do_not_block_redis_for_long() {
@@ -221,12 +224,10 @@ async fn the_largest_sets_do_not_block_redis_for_long() {
     };
     let set = ["CONFIG", "SET", "slowlog-log-slower-than", "1000"];
     redis.command(&set).await.unwrap();
-    // Several times what two shared cores take, for a busy machine: five seconds is when Redis
-    // begins to answer that it is busy.
-    for (what, write, limit_ms) in [
-        ("100,000 fields", hash, 500),
-        ("50,000 keys instead of them", keys("1"), 5000),
-        ("50,000 keys again", keys("2"), 5000),
+    for (what, write) in [
+        ("100,000 fields", hash),
+        ("50,000 keys instead of them", keys("1")),
+        ("50,000 keys again", keys("2")),
     ] {
         redis.command(&["SLOWLOG", "RESET"]).await.unwrap();
         let ticket = ticket(&ledger).await;
@@ -237,10 +238,7 @@ async fn the_largest_sets_do_not_block_redis_for_long() {
             std::io::stderr(),
             "{what}: Redis was blocked for {blocked:?} at the most"
         );
-        assert!(
-            blocked < Duration::from_millis(limit_ms),
-            "{what}: {blocked:?}"
-        );
+        assert!(blocked < BUSY, "{what}: {blocked:?}");
     }
     assert_eq!(redis.command(&["GET", "key 49999"]).await.unwrap(), "2");
     assert_eq!(redis.command(&["EXISTS", "hash"]).await.unwrap(), "0");

@@ -56,6 +56,7 @@ mod routing;
 mod s3;
 mod staging;
 mod startup;
+mod stray_keys;
 mod sync;
 mod sync_to_the_end;
 mod unchanged;

@@ -40,7 +40,9 @@ pub async fn run(
         Err(summary) => return summary,
     };
     sync.objects().await;
-    if sync.summary.stopped.is_none() {
+    if sync.summary.stopped.is_some() {
+        orphans::put_off(&sync).await;
+    } else {
         let removed = orphans::remove(&mut sync).await;
         sync.summary.stopped = removed.err().map(|why| {
             format!("stopped while looking for stray keys, call again for the rest: {why}")

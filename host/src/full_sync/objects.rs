@@ -178,6 +178,11 @@ impl<'a> FullSync<'a> {
         Ok(())
     }
 
+    /// Whether it writes anything.
+    pub(super) fn writes(&self) -> bool {
+        matches!(self.mode, Mode::Write(..))
+    }
+
     fn artifacts(&self) -> Artifacts {
         match self.mode {
             Mode::Preview(_) => Artifacts::Leave,
@@ -250,7 +255,7 @@ impl<'a> FullSync<'a> {
     fn skip(&mut self, objects: usize) {
         let objects = u64::try_from(objects).unwrap_or(u64::MAX);
         self.summary.add_unchanged(objects);
-        if !matches!(self.mode, Mode::Preview(_)) {
+        if self.writes() {
             invocation::count(Outcome::Unchanged.metric(), objects);
         }
     }

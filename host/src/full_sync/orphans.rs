@@ -6,30 +6,89 @@
 //!
 //! A key whose owner and whose object's record were both lost between two syncs is like any that
 //! somebody else has written: it stays.
+//!
+//! Where the time does not suffice for all of them, it is noted in Redis where the search goes on: the sync
+//! that goes on behind the last object does. (A failover in between may let it miss some, which the next
+//! sync from the front finds.)
 
 use super::mode::Mode;
 use super::objects::{FullSync, Stop, before};
 use super::up_to_date;
-use crate::ledger::OrphanCandidates;
+use crate::ledger::{OrphanCandidates, OwnersScan, ScanPlace};
 use crate::pipeline::{ChangeError, Rerun};
 
-/// Goes through all keys that objects of the span own.
+/// Goes through all keys that objects under the span's prefix own, or through those that the sync before has
+/// left.
 pub(super) async fn remove(sync: &mut FullSync<'_>) -> Result<(), Stop> {
     let ledger = sync.pipeline.ledger();
-    let mut scan = ledger.scan_owners();
+    let from = kept(sync).await;
+    let mut scan = ledger.scan_owners(from.clone());
     loop {
-        let found = before(sync.deadline, ledger.next_candidates(&mut scan)).await?;
-        let Some(mut found) = found else {
-            return Ok(());
-        };
-        found.retain(|candidates| sync.span.has(&candidates.object));
-        let lost = found.iter().filter(|candidates| candidates.is_lost);
-        let lost: Vec<String> = lost.map(|candidates| candidates.object.clone()).collect();
-        sync_lost(sync, lost).await?;
-        for candidates in found.iter().filter(|candidates| candidates.has_keys()) {
-            let removed = before(sync.deadline, remove_of(sync, candidates)).await?;
-            sync.summary.orphans += removed;
+        let place = scan.place().clone();
+        match step(sync, &mut scan).await {
+            Ok(true) => sync.summary.reached_among_keys = true,
+            Ok(false) => {
+                if from.is_some() {
+                    keep(sync, None).await;
+                }
+                return Ok(());
+            }
+            Err(why) => {
+                sync.summary.reached_among_keys &= keep(sync, Some(&place)).await;
+                return Err(why);
+            }
         }
+    }
+}
+
+/// Whether there is more.
+async fn step(sync: &mut FullSync<'_>, scan: &mut OwnersScan) -> Result<bool, Stop> {
+    let ledger = sync.pipeline.ledger();
+    let found = before(sync.deadline, ledger.next_candidates(scan)).await?;
+    let Some(mut found) = found else {
+        return Ok(false);
+    };
+    found.retain(|candidates| sync.span.has(&candidates.object));
+    let lost = found.iter().filter(|candidates| candidates.is_lost);
+    let lost: Vec<String> = lost.map(|candidates| candidates.object.clone()).collect();
+    sync_lost(sync, lost).await?;
+    for candidates in found.iter().filter(|candidates| candidates.has_keys()) {
+        let removed = before(sync.deadline, remove_of(sync, candidates)).await?;
+        sync.summary.orphans += removed;
+    }
+    Ok(true)
+}
+
+/// Where it goes on; only behind where a sync before has stopped.
+async fn kept(sync: &FullSync<'_>) -> Option<ScanPlace> {
+    if sync.span.begins_after().is_none() || !sync.writes() {
+        return None;
+    }
+    let kept = sync.pipeline.ledger().kept_scan(sync.span.prefix()).await;
+    kept.unwrap_or_else(|error| {
+        tracing::warn!(error = %error, "where a search for stray keys goes on cannot be read: it begins at the front");
+        None
+    })
+}
+
+/// Notes where it goes on. Whether that was possible.
+async fn keep(sync: &FullSync<'_>, place: Option<&ScanPlace>) -> bool {
+    if !sync.writes() {
+        return false;
+    }
+    let (ledger, prefix) = (sync.pipeline.ledger(), sync.span.prefix());
+    let noted = ledger.keep_scan(prefix, place).await;
+    let noted = noted.inspect_err(|error| {
+        tracing::warn!(error = %error, "where a search for stray keys goes on cannot be noted");
+    });
+    noted.is_ok()
+}
+
+/// A sync that began at the front has stopped before it came here: whoever goes on with it begins at the front
+/// here as well.
+pub(super) async fn put_off(sync: &FullSync<'_>) {
+    if sync.span.begins_after().is_none() {
+        keep(sync, None).await;
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Summary {
     pub left_out: u64,
     /// The key up to which all objects have been gone through; none where it did not get that far.
     pub reached: Option<String>,
+    /// Whether it has gone through any of the Redis keys behind that.
+    pub(super) reached_among_keys: bool,
 }
 
 impl Summary {
@@ -58,6 +60,12 @@ impl Summary {
     /// Whether all was done and nothing failed.
     pub fn is_success(&self) -> bool {
         self.stopped.is_none() && self.late == 0 && self.count(Outcome::Failed) == 0
+    }
+
+    /// Whether one that began after that key has got anywhere.
+    pub fn has_got_on(&self, after: &str) -> bool {
+        let reached = self.reached.as_deref().unwrap_or_default();
+        self.reached_among_keys || reached > after
     }
 
     pub(super) fn add(&mut self, report: ObjectReport) {
@@ -144,6 +152,21 @@ mod tests {
             summary.to_string(),
             "1002 objects: 2 unchanged, 1000 failed"
         );
+    }
+
+    /// A sync sends itself the rest only then.
+    #[test]
+    fn one_that_went_through_objects_or_keys_has_got_on() {
+        let summary = Summary::default();
+        assert!(!summary.has_got_on("") && !summary.has_got_on("a"));
+        let reached = Some(String::from("b"));
+        let summary = Summary { reached, ..summary };
+        assert!(summary.has_got_on("a") && !summary.has_got_on("b"));
+        let summary = Summary {
+            reached_among_keys: true,
+            ..summary
+        };
+        assert!(summary.has_got_on("b"));
     }
 
     #[test]

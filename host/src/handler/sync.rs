@@ -163,9 +163,8 @@ async fn next(pipeline: &Pipeline, request: &SyncRequest, summary: &mut Summary)
     }
     let reached = summary.reached.clone();
     let reached = reached.unwrap_or_else(|| request.after.clone());
-    let has_got_on = reached > request.after;
     if let Some(queue) = pipeline.queue()
-        && has_got_on
+        && summary.has_got_on(&request.after)
         && !request.dry_run
     {
         let rest = SyncRequest {

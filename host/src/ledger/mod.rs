@@ -75,7 +75,7 @@ pub use generation::Generation;
 pub use index::Start;
 pub use key_state::{KeyState, Owned};
 pub use look_up::{Explanation, PluginTold};
-pub use orphans::{OrphanCandidates, Orphans, OwnersScan};
+pub use orphans::{OrphanCandidates, Orphans, OwnersScan, ScanPlace};
 pub use progress::{KeptSync, PluginChange, Progress};
 pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
 pub use read::Reading;

@@ -10,6 +10,7 @@ use super::record::Record;
 use super::record::fields::{FIELDS, Fields};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
 /// Hash slots of a cluster that are read at a time.
@@ -21,10 +22,56 @@ const KEYS_A_STEP: usize = 1000;
 /// The same of each of a cluster's hash slots.
 const KEYS_OF_A_SLOT: usize = 50;
 
-/// Where a scan of all owners is.
+/// A scan of all owners.
 pub struct OwnersScan {
-    /// Hashes that are not read to their end, with the place in each.
-    pending: Vec<(String, u64)>,
+    /// What it goes through, the last first.
+    hashes: Vec<String>,
+    place: ScanPlace,
+}
+
+/// Where a scan of all owners is, for whoever goes on with it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ScanPlace {
+    /// How many hashes there are: one, or one for each hash slot of a cluster.
+    hashes: usize,
+    /// How many of them are not begun with: the first ones.
+    untouched: usize,
+    /// Those that are begun with and not read to their end, with the cursor in each.
+    begun: Vec<(usize, u64)>,
+}
+
+impl ScanPlace {
+    fn front(hashes: usize) -> Self {
+        Self {
+            hashes,
+            untouched: hashes,
+            begun: Vec::new(),
+        }
+    }
+
+    /// Whether it is one of a scan of so many hashes.
+    fn is_of(&self, hashes: usize) -> bool {
+        self.hashes == hashes
+            && self.untouched <= hashes
+            && self.begun.iter().all(|(hash, _)| *hash < hashes)
+    }
+
+    /// The hashes to read next, with the cursor in each.
+    fn next(&mut self) -> Vec<(usize, u64)> {
+        let mut next = std::mem::take(&mut self.begun);
+        let left = HASHES_AT_ONCE.saturating_sub(next.len());
+        let untouched = self.untouched.saturating_sub(left);
+        next.extend((untouched..self.untouched).map(|hash| (hash, 0)));
+        self.untouched = untouched;
+        next
+    }
+}
+
+impl OwnersScan {
+    /// Where it is now: before what the next step reads.
+    pub fn place(&self) -> &ScanPlace {
+        &self.place
+    }
 }
 
 /// Redis keys of one object that may be orphans.
@@ -46,11 +93,12 @@ impl OrphanCandidates {
 }
 
 impl Ledger {
-    /// A scan of all keys that have an owner.
-    pub fn scan_owners(&self) -> OwnersScan {
-        OwnersScan {
-            pending: self.names.all_owners().map(|hash| (hash, 0)).collect(),
-        }
+    /// A scan of all keys that have an owner, from the front or from where another one was.
+    pub fn scan_owners(&self, from: Option<ScanPlace>) -> OwnersScan {
+        let hashes: Vec<String> = self.names.all_owners().collect();
+        let from = from.filter(|place| place.is_of(hashes.len()));
+        let place = from.unwrap_or_else(|| ScanPlace::front(hashes.len()));
+        OwnersScan { hashes, place }
     }
 
     /// Goes on; says which objects of this bucket have something that is not as it should be.
@@ -109,11 +157,10 @@ impl Ledger {
         &self,
         scan: &mut OwnersScan,
     ) -> Result<Option<Vec<(String, String)>>, LedgerError> {
-        if scan.pending.is_empty() {
+        let now = scan.place.next();
+        if now.is_empty() {
             return Ok(None);
         }
-        let left = scan.pending.len().saturating_sub(HASHES_AT_ONCE);
-        let now = scan.pending.split_off(left);
         let count = if self.cluster {
             KEYS_OF_A_SLOT
         } else {
@@ -121,7 +168,8 @@ impl Ledger {
         };
         let commands = now.iter().map(|(hash, cursor)| {
             let mut command = redis::cmd("HSCAN");
-            command.arg(hash).arg(cursor).arg("COUNT").arg(count);
+            command.arg(&scan.hashes[*hash]);
+            command.arg(cursor).arg("COUNT").arg(count);
             command
         });
         let read: Vec<(u64, Vec<(String, String)>)> = self.read_each(commands.collect()).await?;
@@ -129,7 +177,7 @@ impl Ledger {
         for ((hash, _), (cursor, pairs)) in now.into_iter().zip(read) {
             owned.extend(pairs);
             if cursor != 0 {
-                scan.pending.push((hash, cursor));
+                scan.place.begun.push((hash, cursor));
             }
         }
         Ok(Some(owned))
@@ -207,5 +255,35 @@ impl Orphans {
     /// How many there are.
     pub fn count(&self) -> u64 {
         u64::try_from(self.keys.len()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_that_goes_on_from_a_place_reads_what_is_left_and_no_more() {
+        let (hashes, mut read) = (600, Vec::new());
+        let mut place = ScanPlace::front(hashes);
+        loop {
+            let json = serde_json::to_string(&place).unwrap();
+            place = serde_json::from_str(&json).unwrap();
+            assert!(place.is_of(hashes) && !place.is_of(1));
+            let next = place.next();
+            if next.is_empty() {
+                break;
+            }
+            // Every third has a second part.
+            let long = |(hash, cursor): &(usize, u64)| hash % 3 == 0 && *cursor == 0;
+            let begun = next.iter().filter(|next| long(next));
+            place.begun.extend(begun.map(|(hash, _)| (*hash, 7)));
+            read.extend(next);
+        }
+        let first = (0..hashes).map(|hash| (hash, 0));
+        let second = (0..hashes).step_by(3).map(|hash| (hash, 7));
+        let all: HashSet<_> = first.chain(second).collect();
+        assert_eq!(read.len(), all.len());
+        assert_eq!(read.into_iter().collect::<HashSet<_>>(), all);
     }
 }

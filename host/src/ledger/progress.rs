@@ -4,6 +4,7 @@
 //! nobody is told that a plugin is half changed. All of a bucket are in one hash, as JSON.
 
 use super::call::{Call, NOTE};
+use super::orphans::ScanPlace;
 use super::record::milliseconds_now;
 use super::{Ledger, LedgerError};
 use redis::cmd;
@@ -14,12 +15,13 @@ use std::time::Duration;
 /// Notes that are kept, at the most.
 const MAX_NOTES: usize = 1000;
 
-/// How long a full sync may be gone on with: as long as Lambda repeats an event.
+/// How long a full sync, or its search for orphans, may be gone on with: as long as Lambda repeats an event.
 const SYNC_KEPT: Duration = Duration::from_hours(6);
 
 /// Names of notes begin so.
 const SYNC: &str = "sync:";
 const PLUGIN: &str = "plugin:";
+const ORPHANS: &str = "orphans:";
 
 /// A full sync that ended before its end.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
@@ -42,6 +44,14 @@ impl KeptSync {
             ..Self::default()
         }
     }
+}
+
+/// A search for orphans that ended before its end.
+#[derive(Deserialize, Serialize)]
+struct KeptScan {
+    place: ScanPlace,
+    /// When it ended, in milliseconds since the Unix epoch.
+    at: u64,
 }
 
 /// A change of a plugin, or of the manifest, that is not carried out for all objects yet.
@@ -100,10 +110,7 @@ impl Ledger {
 
     /// Where a full sync that was asked for in these words goes on, if it ended before its end lately.
     pub async fn kept_sync(&self, request: &str) -> Result<Option<KeptSync>, LedgerError> {
-        let mut command = cmd("HGET");
-        command.arg(self.names.progress());
-        command.arg(format!("{SYNC}{request}"));
-        let note: Option<String> = self.ask(&command).await?;
+        let note = self.noted(&format!("{SYNC}{request}")).await?;
         Ok(note.as_deref().and_then(kept))
     }
 
@@ -120,6 +127,29 @@ impl Ledger {
         self.note(&format!("{SYNC}{request}"), note).await
     }
 
+    /// Where the search for orphans among the keys of objects under a prefix goes on, if it ended before its
+    /// end lately.
+    pub async fn kept_scan(&self, prefix: &str) -> Result<Option<ScanPlace>, LedgerError> {
+        let note = self.noted(&format!("{ORPHANS}{prefix}")).await?;
+        let kept = note.and_then(|note| serde_json::from_str(&note).ok());
+        let kept = kept.filter(|kept: &KeptScan| is_fresh(kept.at));
+        Ok(kept.map(|kept| kept.place))
+    }
+
+    /// Notes where it goes on; `None` where it begins at the front.
+    pub async fn keep_scan(
+        &self,
+        prefix: &str,
+        place: Option<&ScanPlace>,
+    ) -> Result<(), LedgerError> {
+        let at = milliseconds_now();
+        let note = place.map_or_else(String::new, |place| {
+            let place = place.clone();
+            serde_json::json!(KeptScan { place, at }).to_string()
+        });
+        self.note(&format!("{ORPHANS}{prefix}"), note).await
+    }
+
     /// Notes that a plugin has changed, and how far that is.
     pub async fn note_change(&self, change: &PluginChange) -> Result<(), LedgerError> {
         let name = format!("{PLUGIN}{}", change.plugin);
@@ -130,6 +160,11 @@ impl Ledger {
     /// The change of a plugin is carried out.
     pub async fn end_change(&self, plugin: &str) -> Result<(), LedgerError> {
         self.note(&format!("{PLUGIN}{plugin}"), String::new()).await
+    }
+
+    async fn noted(&self, name: &str) -> Result<Option<String>, LedgerError> {
+        let notes = self.names.progress();
+        self.ask(cmd("HGET").arg(notes).arg(name)).await
     }
 
     async fn note(&self, name: &str, note: String) -> Result<(), LedgerError> {
@@ -161,6 +196,10 @@ impl Ledger {
 /// A note of a full sync, unless it is too old.
 fn kept(note: &str) -> Option<KeptSync> {
     let kept: KeptSync = serde_json::from_str(note).ok()?;
-    let age = milliseconds_now().saturating_sub(kept.at);
-    (Duration::from_millis(age) < SYNC_KEPT).then_some(kept)
+    is_fresh(kept.at).then_some(kept)
+}
+
+fn is_fresh(at: u64) -> bool {
+    let age = milliseconds_now().saturating_sub(at);
+    Duration::from_millis(age) < SYNC_KEPT
 }

@@ -64,7 +64,7 @@ async fn a_run_that_hangs_in_the_host_is_given_up_but_keeps_its_place() {
 async fn a_run_that_waits_for_memory_is_given_that_time_as_well() {
     let places = Arc::new(Semaphore::new(1));
     let waits = || std::thread::sleep(Duration::from_millis(50));
-    let waited = || Duration::from_millis(500);
+    let waited = || Duration::from_secs(30);
     let ran = run_bounded(&places, waits, Duration::from_millis(1), waited).await;
     assert!(ran.is_some());
 }

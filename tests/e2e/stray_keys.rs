@@ -1,0 +1,75 @@
+//! The search for Redis keys that no object yields, where there are more of them than fit into an invocation.
+
+use crate::environment::{environment, sync};
+use crate::out_of_time::{is_stuck, within};
+use redis_sync_local::Environment;
+use serde_json::json;
+
+/// How often Redis was asked for some of the keys that have owners.
+async fn scans(environment: &Environment) -> u64 {
+    let info = ["INFO", "commandstats"];
+    let info = environment.redis.command(&info).await.unwrap();
+    let calls = info.lines().find_map(|line| {
+        let (calls, _) = line.strip_prefix("cmdstat_hscan:calls=")?.split_once(',')?;
+        calls.parse().ok()
+    });
+    calls.unwrap_or(0)
+}
+
+/// The Redis key, which is an object's as well, that the last step of a scan comes to.
+async fn last_of_scan(environment: &Environment) -> String {
+    let (mut cursor, mut last) = (String::from("0"), String::new());
+    loop {
+        let scan = ["HSCAN", "redis-sync:owners", &cursor, "COUNT", "1000"];
+        let step = environment.redis.command(&scan).await.unwrap();
+        let mut lines = step.lines();
+        cursor = lines.next().unwrap().to_owned();
+        last = lines.next().map_or(last, str::to_owned);
+        if cursor == "0" {
+            return last;
+        }
+    }
+}
+
+/// What holds the search up is an object that is gone, of which nothing but its key tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_stray_keys_that_is_out_of_time_goes_on_where_it_was() {
+    let environment = environment(&[]).await;
+    for number in 0..2500 {
+        environment.s3.put(&format!("a/{number:04}"), "v");
+    }
+    sync(&environment, json!({})).await;
+    let whole = scans(&environment).await;
+    assert!(whole > 2, "{whole}");
+    for front_again in [false, true] {
+        let lost = last_of_scan(&environment).await;
+        environment.s3.delete(&lost);
+        let lose = ["ZREM", "redis-sync:index:config", &lost];
+        assert_eq!(environment.redis.command(&lose).await.unwrap(), "1");
+        is_stuck(&environment, &lost);
+        let report = within(&environment, json!({}), 5).await.unwrap();
+        let said = report["message"].as_str().unwrap();
+        assert!(said.contains("while looking for stray keys"), "{said}");
+        if front_again {
+            // One that begins at the front and does not come so far.
+            environment.s3.put("A/stuck", "v");
+            is_stuck(&environment, "A/stuck");
+            within(&environment, json!({}), 5).await.unwrap();
+        }
+        environment.s3.clear_faults();
+        let rest = json!({"after": report["next"]});
+        for expected in ["1 object: 1 deleted", "0 objects"] {
+            let before = scans(&environment).await;
+            let report = sync(&environment, rest.clone()).await;
+            assert_eq!(report["message"], expected);
+            let made = scans(&environment).await - before;
+            if expected == "0 objects" || front_again {
+                assert!(made > 1, "{made} of {whole}");
+            } else {
+                assert_eq!(made, 1);
+            }
+        }
+        let exists = ["EXISTS", &lost];
+        assert_eq!(environment.redis.command(&exists).await.unwrap(), "0");
+    }
+}

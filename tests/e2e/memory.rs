@@ -170,6 +170,37 @@ async fn documents_of_far_more_elements_than_may_be_stored_take_what_their_texts
     assert_peak(&environment, "2 documents of 8,388,000 elements");
 }
 
+/// As many bytes of Redis keys as an object may have, each time others: those that it had are read for the
+/// commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_the_longest_keys_take_turns_too() {
+    const KEYS: usize = 1000;
+    const KEY_BYTES: usize = 8300;
+    let (environment, _group) = function(&[("CONCURRENCY", "12")]).await;
+    upload_copies(&environment);
+    let keys: Vec<String> = (0..12).map(|number| format!("copies/{number}")).collect();
+    let rest = "k".repeat(KEY_BYTES - "00:1:0000:".len());
+    for version in 0..2 {
+        for (number, key) in keys.iter().enumerate() {
+            let entries = (0..KEYS).map(|place| {
+                let name = format!("{number:02}:{version}:{place:04}:{rest}");
+                json!({"key": name, "type": "bytes", "value": "v"})
+            });
+            let document = Value::Array(entries.collect()).to_string();
+            environment.s3.put(key, document);
+        }
+        let answer = deliver(&environment, &keys).await.unwrap();
+        assert_eq!(answer["status"], "success", "{answer}");
+    }
+    assert_healthy(&environment).await;
+    let size = environment
+        .redis
+        .command(&["HLEN", "redis-sync:owners"])
+        .await;
+    assert_eq!(size.unwrap(), (12 * KEYS + HEALTHY).to_string());
+    assert_peak(&environment, "12 objects of 8.3 MB of keys");
+}
+
 /// Sixteen megabytes out of 40 bytes are more than a first run is given room for.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_yields_far_more_than_its_object_has_is_run_again_and_nobody_can_tell() {

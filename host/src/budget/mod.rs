@@ -285,6 +285,19 @@ impl Account {
         Some(self.holding(bytes))
     }
 
+    /// Takes more, when there is room: what is left at the most of what it was opened for, so that nobody need
+    /// wait for more than was said.
+    pub async fn take_of_rest(&self, bytes: u64) -> Held {
+        self.take(bytes.min(self.rest())).await
+    }
+
+    /// How much more it said that it would hold.
+    fn rest(&self) -> u64 {
+        let accounts = self.0.shared.accounts.lock();
+        let claim = accounts.open.get(&self.0.number);
+        claim.map_or(u64::MAX, |claim| claim.most.saturating_sub(claim.held))
+    }
+
     fn give(&self, bytes: u64) -> bool {
         let shared = &self.0.shared;
         let mut accounts = shared.accounts.lock();

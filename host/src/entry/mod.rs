@@ -10,7 +10,8 @@ pub mod footprint;
 mod set;
 
 pub use set::{
-    EntryError, EntrySet, MAX_ELEMENTS, MAX_KEY_BYTES, MAX_KEYS, MAX_TTL_SECONDS, RESERVED_PREFIX,
+    EntryError, EntrySet, MAX_ELEMENTS, MAX_KEY_BYTES, MAX_KEYS, MAX_KEYS_BYTES, MAX_TTL_SECONDS,
+    RESERVED_PREFIX,
 };
 
 /// One Redis key to write.

@@ -15,6 +15,10 @@ pub const MAX_KEY_BYTES: usize = 16 * 1024;
 /// while it runs.
 pub const MAX_KEYS: usize = 50_000;
 
+/// The most bytes that all Redis keys of one object may have together: what it had before is read for a
+/// commit beside what it is to have.
+pub const MAX_KEYS_BYTES: usize = 8 << 20;
+
 /// The most elements that all entries of one object may have together: fields, items and members,
 /// which take memory of their own also where they are empty.
 pub const MAX_ELEMENTS: usize = 1_000_000;
@@ -47,6 +51,9 @@ pub enum EntryError {
     /// More than [`MAX_KEYS`] entries.
     #[error("{0} entries are more than {MAX_KEYS}")]
     TooMany(usize),
+    /// Longer keys than [`MAX_KEYS_BYTES`], all together.
+    #[error("the keys of all its entries have {0} bytes, more than {MAX_KEYS_BYTES}")]
+    LongKeys(usize),
     /// More elements than may be stored at once.
     #[error("{0} elements in all its entries, more than {MAX_ELEMENTS}")]
     TooManyElements(usize),
@@ -90,6 +97,11 @@ impl EntrySet {
     ) -> Result<Self, EntryError> {
         if entries.len() > MAX_KEYS {
             return Err(EntryError::TooMany(entries.len()));
+        }
+        let keys = entries.iter().map(|entry| prefix.len() + entry.key.len());
+        let keys = keys.sum();
+        if keys > MAX_KEYS_BYTES {
+            return Err(EntryError::LongKeys(keys));
         }
         let elements = entries.iter().map(|entry| entry.value.len()).sum();
         if elements > MAX_ELEMENTS {
@@ -225,6 +237,17 @@ mod tests {
             EntrySet::new(vec![nothings], "", None),
             Err(EntryError::TooManyElements(MAX_ELEMENTS + 1))
         );
+    }
+
+    #[test]
+    fn longer_keys_than_an_object_may_have_together_are_refused_with_their_prefix() {
+        let key = |number: usize| text(&format!("{number:08}"));
+        let keys = |number: usize| (0..number).map(key).collect();
+        let prefix = "p".repeat(MAX_KEYS_BYTES / 1024 - 8);
+        assert!(EntrySet::new(keys(1024), &prefix, None).is_ok());
+        let over = MAX_KEYS_BYTES + MAX_KEYS_BYTES / 1024;
+        let refused = EntrySet::new(keys(1025), &prefix, None);
+        assert_eq!(refused, Err(EntryError::LongKeys(over)));
     }
 
     #[test]

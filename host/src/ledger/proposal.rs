@@ -4,7 +4,7 @@ use super::packed::{is_large, largest_element};
 use super::record::fields::raw;
 use super::record::{Commit, Record, Source};
 use crate::entry::footprint::to_u64;
-use crate::entry::{Entry, EntrySet};
+use crate::entry::{Entry, EntrySet, MAX_KEYS_BYTES};
 
 /// The right to commit what is read from now on.
 #[derive(Clone, Debug)]
@@ -134,6 +134,16 @@ impl Proposal {
     /// The Redis keys that its commit is about: those it is to have and those it had.
     pub fn number_of_keys(&self) -> usize {
         self.entries().len() + self.recorded_keys().len()
+    }
+
+    /// The bytes of the Redis keys that it had; as many as there may be of a long list, which is not read yet.
+    pub fn recorded_bytes(&self) -> u64 {
+        let record = &self.ticket.record;
+        to_u64(match &record.keys {
+            Some(keys) => keys.iter().map(String::len).sum(),
+            None if record.committed > 0 => MAX_KEYS_BYTES,
+            None => 0,
+        })
     }
 
     /// Whether entries are to be written.

@@ -40,7 +40,7 @@ impl Extent {
     pub(super) fn add(&mut self, proposal: &Proposal) {
         self.objects += 1;
         self.keys += proposal.number_of_keys();
-        self.bytes += proposal.sent_bytes();
+        self.bytes += proposal.sent_bytes() + proposal.recorded_bytes();
     }
 
     /// An error where the owner of a key that is in the way cannot join.
@@ -247,6 +247,9 @@ mod tests {
             joined(&two[..1]).is_ok(),
             "what is alone is as large as it is"
         );
+        let mut long = with_keys(1);
+        long[1].ticket.record.keys = Some(vec!["k".repeat(33 << 20)]);
+        assert!(joined(&long).is_err());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::evaluate::{Evaluator, Foreseen};
 use super::joint_commit::{self, Conflict, Extent, InTheWay, Next};
 use super::notes::{Cause, Notes, Stage};
 use super::plugin_list::PluginLists;
-use super::room::{Conditions, Room, Turn, of_commit};
+use super::room::{Conditions, Room, Turn};
 use crate::budget::Held;
 use crate::event::Origins;
 use crate::invocation;
@@ -351,5 +351,5 @@ impl Objects {
 /// writes any.
 async fn room_to_send(rooms: &[Option<Room>], proposals: &[Proposal]) -> Option<Held> {
     let room = rooms.iter().flatten().next()?;
-    Some(room.account.take(of_commit(proposals)).await)
+    Some(room.of_commit(proposals).await)
 }

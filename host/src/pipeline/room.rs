@@ -120,7 +120,16 @@ impl Rooms {
     }
 }
 
-/// What the commit of these takes beside their entries.
-pub(super) fn of_commit(proposals: &[Proposal]) -> u64 {
-    most_of_commit(proposals.iter().map(Proposal::sent_bytes).sum())
+/// What a commit has of each Redis key that an object had: as it is recorded, in the list, and in the request.
+const COPIES_OF_KEYS: u64 = 3;
+
+impl Room {
+    /// Takes what the commit of these takes beside their entries.
+    pub(super) async fn of_commit(&self, proposals: &[Proposal]) -> Held {
+        let sent = proposals.iter().map(Proposal::sent_bytes).sum();
+        let recorded: u64 = proposals.iter().map(Proposal::recorded_bytes).sum();
+        let mut held = self.account.take(most_of_commit(sent)).await;
+        held.join(self.account.take_of_rest(COPIES_OF_KEYS * recorded).await);
+        held
+    }
 }

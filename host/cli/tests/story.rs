@@ -150,6 +150,7 @@ async fn from_an_empty_folder_to_redis() -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "what is measured is shown")]
 fn within(aim: Duration, took: Duration, what: &str) {
     println!("{what}: {took:.1?} of {aim:?}");
     assert!(took < aim * SLOWER, "{what}: {took:?}");

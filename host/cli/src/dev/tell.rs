@@ -66,12 +66,7 @@ pub(super) fn told(screen: &Screen, told: Told) -> bool {
             )]
         }
     };
-    for line in lines.iter().take(MAX_LINES) {
-        screen.say(format!("  {line}"));
-    }
-    if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
-        screen.say(format!("  … and {more} lines more"));
-    }
+    some_of(screen, &lines);
     screen.event(&json!({
         "done": told.done,
         "failed": told.failed,
@@ -81,6 +76,16 @@ pub(super) fn told(screen: &Screen, told: Told) -> bool {
         "time_ms": milliseconds,
     }));
     good
+}
+
+/// So many of these lines as a person reads.
+fn some_of(screen: &Screen, lines: &[String]) {
+    for line in lines.iter().take(MAX_LINES) {
+        screen.say(format!("  {line}"));
+    }
+    if let Some(more @ 1..) = lines.len().checked_sub(MAX_LINES) {
+        screen.say(format!("  … and {more} lines more"));
+    }
 }
 
 /// Files of the folder that are not in the bucket, and why.

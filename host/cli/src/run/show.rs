@@ -57,6 +57,22 @@ pub(super) fn show(screen: &Screen, case: &Case, ran: &Ran) {
         }
         Err(error) => screen.say(format!("{} {}", styled(RED, "✗"), short(error, 4000))),
     }
+    used(screen, case, ran);
+    if !ran.log.is_empty() {
+        screen.say("log");
+    }
+    for line in &ran.log {
+        let level = match line.level.as_str() {
+            "error" => styled(RED, "error"),
+            "warn" => styled(YELLOW, "warn "),
+            level => styled(DIM, format!("{level:<5}")),
+        };
+        screen.say(format!("  {level} {}", short(&line.message, 1000)));
+    }
+}
+
+/// What it has used of each limit.
+fn used(screen: &Screen, case: &Case, ran: &Ran) {
     let limits = &ran.limits;
     if let Some(fuel) = ran.fuel {
         let most = limits
@@ -88,17 +104,6 @@ pub(super) fn show(screen: &Screen, case: &Case, ran: &Ran) {
             size(ran.output_bytes()),
             size(limits.output_bytes)
         ));
-    }
-    if !ran.log.is_empty() {
-        screen.say("log");
-    }
-    for line in &ran.log {
-        let level = match line.level.as_str() {
-            "error" => styled(RED, "error"),
-            "warn" => styled(YELLOW, "warn "),
-            level => styled(DIM, format!("{level:<5}")),
-        };
-        screen.say(format!("  {level} {}", short(&line.message, 1000)));
     }
 }
 

@@ -91,23 +91,16 @@ impl Record {
             written,
             sums,
             version,
-            plugins @ ..,
-        ] = fields;
-        let [
-            p,
-            q,
-            r,
+            plugins_1,
+            plugins_2,
+            plugins_3,
             by,
             ip,
             error,
             error_at,
             error_basis,
-            etag,
-            version_id,
-            last_modified,
-            plugins,
-            written_at,
-        ] = plugins;
+            earlier @ ..,
+        ] = fields;
         let committed = number(ticket).unwrap_or_default();
         let tickets = Self {
             committed,
@@ -124,41 +117,42 @@ impl Record {
             keys,
             ..Self::default()
         };
-        let record = if let Some(sums) = sums {
-            let (etag, version_id) = unpack_version(&version.unwrap_or_default());
-            Self {
-                etag: Some(etag),
-                version_id,
-                plugins: unpack_plugins(
-                    &[p, q, r]
-                        .into_iter()
-                        .flatten()
-                        .flatten()
-                        .collect::<Vec<_>>(),
-                ),
-                ..tickets.with_sums(&sums)
+        let record = match sums {
+            Some(sums) => {
+                let (etag, version_id) = unpack_version(&version.unwrap_or_default());
+                let plugins = [plugins_1, plugins_2, plugins_3].into_iter().flatten();
+                Self {
+                    etag: Some(etag),
+                    version_id,
+                    plugins: unpack_plugins(&plugins.flatten().collect::<Vec<_>>()),
+                    ..tickets.with_sums(&sums)
+                }
             }
-        } else {
-            let plugins = plugins.and_then(|json| serde_json::from_slice(&json).ok());
-            Self {
-                etag: text(etag),
-                version_id: text(version_id).filter(|version| !version.is_empty()),
-                last_modified: number(last_modified).unwrap_or_default(),
-                plugins: plugins.unwrap_or_default(),
-                written_at: number(written_at),
-                ..tickets
-            }
+            None => tickets.with_earlier(earlier),
         };
         if record.is_whole() {
-            record
-        } else {
-            Self {
-                fingerprint: None,
-                basis: None,
-                digest: None,
-                keys: None,
-                ..record
-            }
+            return record;
+        }
+        Self {
+            fingerprint: None,
+            basis: None,
+            digest: None,
+            keys: None,
+            ..record
+        }
+    }
+
+    /// What an earlier version has written.
+    fn with_earlier(self, earlier: [Option<Vec<u8>>; FIELDS.len() - EARLIER]) -> Self {
+        let [etag, version_id, last_modified, plugins, written_at] = earlier;
+        let plugins = plugins.and_then(|json| serde_json::from_slice(&json).ok());
+        Self {
+            etag: text(etag),
+            version_id: text(version_id).filter(|version| !version.is_empty()),
+            last_modified: number(last_modified).unwrap_or_default(),
+            plugins: plugins.unwrap_or_default(),
+            written_at: number(written_at),
+            ..self
         }
     }
 

@@ -76,6 +76,11 @@ mod tests {
         assert!(refusal("{".repeat(20_000)).contains("20000 bytes, more than 1000"));
         let nested = format!("{}a{}", "{".repeat(5), "}".repeat(5));
         assert!(refusal(nested).contains("5 braces within one another, more than 4"));
-        assert!(compile(vec!["{a,{b,{c,{d}}}}:*".into()]).is_ok());
+        let within = [
+            "{a,{b,{c,{d}}}}:*".into(),
+            "{a}".repeat(5),
+            "a".repeat(1000),
+        ];
+        assert!(compile(within.into()).is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! One page of a listing, by the rules of `ListObjectsV2`.
 
-use super::store::Object;
+use super::store::{Bucket, Object};
 
 /// What is asked for.
 #[derive(Clone, Debug, Default)]
@@ -27,11 +27,16 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Lists what `query` asks for of `objects`, which are in the order of their keys.
-    pub(super) fn of(objects: impl Iterator<Item = (&'a str, &'a Object)>, query: &Query) -> Self {
+    /// Lists what `query` asks for.
+    pub(super) fn of(bucket: &'a Bucket, query: &Query) -> Self {
         let mut page = Self::default();
         let mut last = None;
-        for (key, object) in objects.filter(|(key, _)| query.wants(key)) {
+        let from = query.after.as_deref().unwrap_or_default();
+        let objects = bucket
+            .objects_from(from.max(&query.prefix))
+            .take_while(|(key, _)| key.starts_with(&query.prefix))
+            .filter(|(key, _)| query.wants(key));
+        for (key, object) in objects {
             let common_prefix = query.common_prefix(key);
             if common_prefix.is_some() && common_prefix == last {
                 continue;
@@ -52,9 +57,7 @@ impl<'a> Page<'a> {
 
 impl Query {
     fn wants(&self, key: &str) -> bool {
-        key.starts_with(&self.prefix)
-            && self.after.as_deref().is_none_or(|after| key > after)
-            && !self.was_listed(key)
+        self.after.as_deref().is_none_or(|after| key > after) && !self.was_listed(key)
     }
 
     /// Whether the key is one of the common prefix that ended the page before.
@@ -75,10 +78,7 @@ impl Query {
 mod tests {
     use bytes::Bytes;
 
-    use super::{
-        super::store::{Bucket, Description},
-        *,
-    };
+    use super::{super::store::Description, *};
 
     fn bucket(keys: &[&str]) -> Bucket {
         let mut bucket = Bucket::default();
@@ -93,7 +93,7 @@ mod tests {
         let bucket = bucket(keys);
         let mut pages = Vec::new();
         loop {
-            let page = Page::of(bucket.objects(), &query);
+            let page = Page::of(&bucket, &query);
             let keys = page.objects.iter().map(|(key, _)| *key);
             let items = keys.chain(page.common_prefixes.iter().copied());
             pages.push(items.map(str::to_owned).collect());

@@ -107,7 +107,7 @@ impl S3 for Service {
         let query = query(&input)?;
         let work = |_: Option<&Effect>| {
             self.state.with_existing(&input.bucket, |bucket| {
-                let page = Page::of(bucket.objects(), &query);
+                let page = Page::of(bucket, &query);
                 Ok(listing(&page, &query, &input))
             })
         };

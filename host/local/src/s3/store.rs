@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -186,8 +187,13 @@ impl Bucket {
 
     /// The current objects in the order of their keys.
     pub(super) fn objects(&self) -> impl Iterator<Item = (&str, &Object)> {
+        self.objects_from("")
+    }
+
+    /// Those from that key on.
+    pub(super) fn objects_from(&self, key: &str) -> impl Iterator<Item = (&str, &Object)> {
         self.keys
-            .iter()
+            .range::<str, _>((Bound::Included(key), Bound::Unbounded))
             .filter_map(|(key, versions)| match versions.last() {
                 Some(Version::Object(object)) => Some((key.as_str(), object)),
                 _ => None,

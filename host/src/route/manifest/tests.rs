@@ -75,7 +75,12 @@ fn more_than_a_manifest_may_have_is_refused_with_the_number() {
     };
     let routes: String = (0..=MAX_ROUTES).map(|prefix| route(prefix, "")).collect();
     let globs = |number: usize| format!("keys = [{}]", "\"a*\",".repeat(number));
-    let chain = format!("[{}]", "\"a.wasm\",".repeat(MAX_CHAIN + 1));
+    let chain = |number: usize| {
+        let plugins = "\"a.wasm\",".repeat(number);
+        format!("[[route]]\nprefix = \"\"\nplugin = [{plugins}]")
+    };
+    let long = format!("\"{}\",", "a".repeat(1000));
+    let bytes = |number: usize| format!("keys = [{}]", long.repeat(number));
     for (text, expected) in [
         (routes, "it has 10001 routes, more than 10000"),
         (
@@ -87,14 +92,22 @@ fn more_than_a_manifest_may_have_is_refused_with_the_number() {
             "line 2: route `0`: `keys`: a glob has 20000 bytes",
         ),
         (
-            format!("[[route]]\nprefix = \"\"\nplugin = {chain}"),
-            "`plugin` names 17 modules, more than 16",
+            route(0, &bytes(33)) + &route(1, &bytes(33)),
+            "it has 66000 bytes of globs in `keys`, more than 65536",
         ),
+        (chain(17), "`plugin` names 17 modules, more than 16"),
     ] {
         let error = Manifest::parse(&text).unwrap_err().to_string();
         assert!(error.contains(expected) && error.len() < 1100, "{error}");
     }
-    assert!(Manifest::parse(&route(0, &globs(MAX_GLOBS))).is_ok());
+    for text in [
+        route(0, &globs(1000)),
+        route(0, &bytes(65)),
+        chain(16),
+        (0..10_000).map(|prefix| route(prefix, "")).collect(),
+    ] {
+        assert!(Manifest::parse(&text).is_ok());
+    }
 }
 
 #[test]

@@ -99,3 +99,13 @@ pub(crate) async fn sync(environment: &Environment, request: Value) -> Value {
 pub(crate) async fn assert_held(environment: &Environment, expected: Value) {
     assert_eq!(held(&environment.redis).await, expected);
 }
+
+/// How often Redis was sent a command since its statistics were reset.
+pub(crate) async fn calls_of(redis: &Redis, command: &str) -> u64 {
+    let statistics = redis.command(&["INFO", "commandstats"]).await.unwrap();
+    let start = format!("cmdstat_{command}:calls=");
+    let calls = statistics
+        .lines()
+        .find_map(|line| line.strip_prefix(&start)?.split_once(','));
+    calls.map_or(0, |(calls, _)| calls.parse().unwrap())
+}

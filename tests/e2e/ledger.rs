@@ -224,10 +224,10 @@ async fn the_largest_sets_do_not_block_redis_for_long() {
     };
     let set = ["CONFIG", "SET", "slowlog-log-slower-than", "1000"];
     redis.command(&set).await.unwrap();
-    for (what, write) in [
-        ("100,000 fields", hash),
-        ("50,000 keys instead of them", keys("1")),
-        ("50,000 keys again", keys("2")),
+    for (what, write, most) in [
+        ("100,000 fields", hash, BUSY / 10),
+        ("50,000 keys instead of them", keys("1"), BUSY),
+        ("50,000 keys again", keys("2"), BUSY),
     ] {
         redis.command(&["SLOWLOG", "RESET"]).await.unwrap();
         let ticket = ticket(&ledger).await;
@@ -238,7 +238,7 @@ async fn the_largest_sets_do_not_block_redis_for_long() {
             std::io::stderr(),
             "{what}: Redis was blocked for {blocked:?} at the most"
         );
-        assert!(blocked < BUSY, "{what}: {blocked:?}");
+        assert!(blocked < most, "{what}: {blocked:?}");
     }
     assert_eq!(redis.command(&["GET", "key 49999"]).await.unwrap(), "2");
     assert_eq!(redis.command(&["EXISTS", "hash"]).await.unwrap(), "0");

@@ -1,7 +1,7 @@
 //! G5: no two objects write one Redis key.
 
 use crate::answers::outcome;
-use crate::environment::{assert_held, environment, sync, upload};
+use crate::environment::{assert_held, calls_of, environment, sync, upload};
 use crate::objects::{texts, yields};
 use redis_sync_local::{BUCKET, Environment, Operation, event};
 use redis_sync_tests::connection::connect;
@@ -194,13 +194,9 @@ async fn a_claimant_of_many_keys_is_refused_at_the_first_that_is_not_given_up() 
 
 /// How often scripts were called since the statistics were reset.
 async fn script_calls(environment: &Environment) -> u64 {
-    let info = ["INFO", "commandstats"];
-    let told = environment.redis.command(&info).await.unwrap();
-    let calls = told
-        .split("cmdstat_evalsha:calls=")
-        .nth(1)
-        .and_then(|rest| rest.split(',').next());
-    calls.unwrap().parse().unwrap()
+    let calls = calls_of(&environment.redis, "evalsha").await;
+    assert_ne!(calls, 0);
+    calls
 }
 
 /// The owner's keys have expired, so that it cannot be kept as it is: that must not hide the conflict.

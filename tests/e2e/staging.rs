@@ -2,7 +2,7 @@
 //! expiry, and gone where the commit is refused.
 
 use crate::answers::message;
-use crate::environment::environment;
+use crate::environment::{calls_of, environment};
 use crate::objects::one;
 use futures::StreamExt;
 use redis_sync_local::{Environment, Redis, event};
@@ -22,17 +22,8 @@ async fn staged(redis: &Redis) -> String {
 }
 
 /// How often Redis was sent a chunk of a string.
-async fn chunks(environment: &Environment) -> usize {
-    let info = environment
-        .redis
-        .command(&["INFO", "commandstats"])
-        .await
-        .unwrap();
-    let line = info
-        .lines()
-        .find(|line| line.starts_with("cmdstat_setrange:"));
-    let calls = line.and_then(|line| line.split_once("calls=")?.1.split(',').next());
-    calls.map_or(0, |calls| calls.parse().unwrap())
+async fn chunks(environment: &Environment) -> u64 {
+    calls_of(&environment.redis, "setrange").await
 }
 
 /// Five deliveries of a megabyte that another object keeps from being written send none of it.

@@ -1,19 +1,13 @@
 //! The search for Redis keys that no object yields, where there are more of them than fit into an invocation.
 
-use crate::environment::{environment, sync};
+use crate::environment::{calls_of, environment, sync};
 use crate::out_of_time::{is_stuck, within};
 use redis_sync_local::Environment;
 use serde_json::json;
 
 /// How often Redis was asked for some of the keys that have owners.
 async fn scans(environment: &Environment) -> u64 {
-    let info = ["INFO", "commandstats"];
-    let info = environment.redis.command(&info).await.unwrap();
-    let calls = info.lines().find_map(|line| {
-        let (calls, _) = line.strip_prefix("cmdstat_hscan:calls=")?.split_once(',')?;
-        calls.parse().ok()
-    });
-    calls.unwrap_or(0)
+    calls_of(&environment.redis, "hscan").await
 }
 
 /// The Redis key, which is an object's as well, that the last step of a scan comes to.

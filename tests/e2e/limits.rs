@@ -1,10 +1,10 @@
 //! What a plugin does wrong fails its object, leaves the old entries and stops nobody else.
 
 use crate::answers::message;
-use crate::confined::Confined;
 use crate::environment::{assert_held, environment, upload_all};
 use crate::objects::yields;
 use redis_sync_local::Environment;
+use redis_sync_tests::confined::Confined;
 use redis_sync_tests::{compiled, guest, program};
 use serde_json::{Value, json};
 use std::fs::Permissions;

@@ -11,7 +11,6 @@ mod cluster;
 mod commands;
 mod compiled;
 mod concurrency;
-mod confined;
 mod connections;
 mod convergence;
 mod deterministic;

@@ -2,9 +2,9 @@
 #![expect(clippy::print_stdout, reason = "what is measured is shown")]
 
 use crate::answers::message;
-use crate::confined::Confined;
 use crate::objects::texts;
 use redis_sync_local::{BUCKET, Environment, InvokeError, event};
+use redis_sync_tests::confined::Confined;
 use redis_sync_tests::held::held;
 use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};

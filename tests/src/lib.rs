@@ -3,6 +3,7 @@
 
 pub mod bookkeeping;
 pub mod compiled;
+pub mod confined;
 pub mod connection;
 pub mod figures;
 mod frame;

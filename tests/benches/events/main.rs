@@ -7,8 +7,8 @@
 //!
 //! Ratios count: the machine is shared by the function, S3 and Redis. `PEER` is the launcher of the
 //! handler in Python that does the same reads and writes (`tests/peers/handler`); without it, the figures
-//! stand alone. `EVENTS` sets how many events are timed, `SYNC_OBJECTS` how many objects the largest full
-//! sync has.
+//! stand alone. `JAVASCRIPT` is the module of the plugin in JavaScript. `EVENTS` sets how many events are
+//! timed, `SYNC_OBJECTS` how many objects the largest full sync has.
 #![expect(clippy::print_stdout, reason = "what it shows is what it is for")]
 
 mod cold;
@@ -26,6 +26,7 @@ async fn main() -> Result<()> {
     warm::events(&mut figures).await?;
     warm::plugins(&mut figures).await?;
     cold::starts(&mut figures).await?;
+    cold::throttled_starts(&mut figures).await?;
     many::batch(&mut figures).await?;
     many::full_syncs(&mut figures).await?;
     many::functions(&mut figures).await?;

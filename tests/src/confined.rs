@@ -1,5 +1,6 @@
 //! A program in control groups of its own, as a container or a function has them.
 
+use crate::guest::FOLDER;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
@@ -8,14 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A program that runs in control groups of its own, where the machine lets them be made; they are removed
 /// when this is dropped.
-pub(crate) struct Confined {
+pub struct Confined {
     program: PathBuf,
     group: Option<PathBuf>,
 }
 
 impl Confined {
     /// With so much memory.
-    pub(crate) fn new(program: &Path, mib: u64) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// The program cannot be wrapped.
+    #[must_use]
+    pub fn new(program: &Path, mib: u64) -> Self {
         let limit = (mib << 20).to_string();
         let group = group(&[
             ("memory", "memory.limit_in_bytes", &limit),
@@ -25,7 +31,12 @@ impl Confined {
     }
 
     /// With so many thousandths of a processor.
-    pub(crate) fn throttled(program: &Path, thousandths: u64) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// The program cannot be wrapped.
+    #[must_use]
+    pub fn throttled(program: &Path, thousandths: u64) -> Self {
         let (quota, both) = (thousandths * 100, format!("{} 100000", thousandths * 100));
         let group = group(&[
             ("cpu", "cpu.cfs_quota_us", &quota.to_string()),
@@ -45,15 +56,16 @@ impl Confined {
             return Self { program, group };
         };
         let name = group.file_name().unwrap_or_default();
-        let script = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let script = Path::new(FOLDER).join(name);
         let procs = group.join("cgroup.procs");
         let lines = format!(
             "#!/bin/sh\necho $$ > {}\nexec {}\n",
             procs.display(),
             program.display()
         );
-        fs::write(&script, lines).unwrap();
-        fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        fs::write(&script, lines).expect("the script can be written");
+        let executable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&script, executable).expect("it can be made a program");
         Self {
             program: script,
             group: Some(group),
@@ -61,7 +73,8 @@ impl Confined {
     }
 
     /// What is to be started in its place.
-    pub(crate) fn program(&self) -> PathBuf {
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
         self.program.clone()
     }
 }

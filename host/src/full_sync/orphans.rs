@@ -8,8 +8,7 @@
 //! somebody else has written: it stays.
 //!
 //! Where the time does not suffice for all of them, it is noted in Redis where the search goes on: the sync
-//! that goes on behind the last object does. (A failover in between may let it miss some, which the next
-//! sync from the front finds.)
+//! that goes on behind the last object does.
 
 use super::mode::Mode;
 use super::objects::{FullSync, Stop, before};
@@ -22,7 +21,7 @@ use crate::pipeline::{ChangeError, Rerun};
 pub(super) async fn remove(sync: &mut FullSync<'_>) -> Result<(), Stop> {
     let ledger = sync.pipeline.ledger();
     let from = kept(sync).await;
-    let mut scan = ledger.scan_owners(from.clone());
+    let mut scan = before(sync.deadline, ledger.scan_owners(from.clone())).await?;
     loop {
         let place = scan.place().clone();
         match step(sync, &mut scan).await {

@@ -36,7 +36,7 @@ impl Ledger {
     pub async fn forget(&self, bucket: &str, dry_run: bool) -> Result<Forgotten, LedgerError> {
         let mut spaces = self.spaces_at_least(bucket);
         let mut forgotten = Forgotten::default();
-        let mut scan = self.scan_owners(None);
+        let mut scan = self.scan_owners(None).await?;
         while let Some(owned) = self.next_owned(&mut scan).await? {
             let mut by_space: BTreeMap<String, Vec<(String, Owner)>> = BTreeMap::new();
             for (redis_key, owner) in owned {

@@ -3,6 +3,10 @@
 //!
 //! Where Redis has evicted an object's record or its place in the index, nothing leads from the
 //! object to its keys any more; but each key still leads to its object.
+//!
+//! Cursors are the server's own: another one that has taken over, or the same started again, keeps its keys in
+//! another order, and one that goes on with them passes some over. So a scan knows its servers, and begins at the
+//! front where they are others in the end, or when it goes on.
 
 use super::call::{Call, REMOVE_ORPHANS};
 use super::owner::Owner;
@@ -32,6 +36,8 @@ pub struct OwnersScan {
 /// Where a scan of all owners is, for whoever goes on with it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct ScanPlace {
+    /// The servers whose cursors these are.
+    servers: Vec<String>,
     /// How many hashes there are: one, or one for each hash slot of a cluster.
     hashes: usize,
     /// How many of them are not begun with: the first ones.
@@ -41,17 +47,19 @@ pub struct ScanPlace {
 }
 
 impl ScanPlace {
-    fn front(hashes: usize) -> Self {
+    fn front(servers: Vec<String>, hashes: usize) -> Self {
         Self {
+            servers,
             hashes,
             untouched: hashes,
             begun: Vec::new(),
         }
     }
 
-    /// Whether it is one of a scan of so many hashes.
-    fn is_of(&self, hashes: usize) -> bool {
-        self.hashes == hashes
+    /// Whether it is one of a scan of so many hashes of these servers.
+    fn is_of(&self, servers: &[String], hashes: usize) -> bool {
+        self.servers == servers
+            && self.hashes == hashes
             && self.untouched <= hashes
             && self.begun.iter().all(|(hash, _)| *hash < hashes)
     }
@@ -94,11 +102,12 @@ impl OrphanCandidates {
 
 impl Ledger {
     /// A scan of all keys that have an owner, from the front or from where another one was.
-    pub fn scan_owners(&self, from: Option<ScanPlace>) -> OwnersScan {
+    pub async fn scan_owners(&self, from: Option<ScanPlace>) -> Result<OwnersScan, LedgerError> {
         let hashes: Vec<String> = self.names.all_owners().collect();
-        let from = from.filter(|place| place.is_of(hashes.len()));
-        let place = from.unwrap_or_else(|| ScanPlace::front(hashes.len()));
-        OwnersScan { hashes, place }
+        let servers = self.servers().await?;
+        let from = from.filter(|place| place.is_of(&servers, hashes.len()));
+        let place = from.unwrap_or_else(|| ScanPlace::front(servers, hashes.len()));
+        Ok(OwnersScan { hashes, place })
     }
 
     /// Goes on; says which objects of this bucket have something that is not as it should be.
@@ -152,14 +161,19 @@ impl Ledger {
         Ok(scores.iter().map(Option::is_some).collect())
     }
 
-    /// Some more keys, with their owners; `None` at the end.
+    /// Some more keys, with their owners; `None` at the end. Some come twice, and after a failover all may.
     pub(super) async fn next_owned(
         &self,
         scan: &mut OwnersScan,
     ) -> Result<Option<Vec<(String, String)>>, LedgerError> {
-        let now = scan.place.next();
+        let mut now = scan.place.next();
         if now.is_empty() {
-            return Ok(None);
+            let servers = self.servers().await?;
+            if servers == scan.place.servers {
+                return Ok(None);
+            }
+            scan.place = ScanPlace::front(servers, scan.hashes.len());
+            now = scan.place.next();
         }
         let count = if self.cluster {
             KEYS_OF_A_SLOT
@@ -259,31 +273,4 @@ impl Orphans {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scan_that_goes_on_from_a_place_reads_what_is_left_and_no_more() {
-        let (hashes, mut read) = (600, Vec::new());
-        let mut place = ScanPlace::front(hashes);
-        loop {
-            let json = serde_json::to_string(&place).unwrap();
-            place = serde_json::from_str(&json).unwrap();
-            assert!(place.is_of(hashes) && !place.is_of(1));
-            let next = place.next();
-            if next.is_empty() {
-                break;
-            }
-            // Every third has a second part.
-            let long = |(hash, cursor): &(usize, u64)| hash % 3 == 0 && *cursor == 0;
-            let begun = next.iter().filter(|next| long(next));
-            place.begun.extend(begun.map(|(hash, _)| (*hash, 7)));
-            read.extend(next);
-        }
-        let first = (0..hashes).map(|hash| (hash, 0));
-        let second = (0..hashes).step_by(3).map(|hash| (hash, 7));
-        let all: HashSet<_> = first.chain(second).collect();
-        assert_eq!(read.len(), all.len());
-        assert_eq!(read.into_iter().collect::<HashSet<_>>(), all);
-    }
-}
+mod tests;

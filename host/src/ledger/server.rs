@@ -20,6 +20,23 @@ impl Ledger {
         self.ask::<Value>(&cmd("PING")).await.map(drop)
     }
 
+    /// Which servers there are, as they call themselves, and which of them are replicas: others after a restart or
+    /// a failover. Empty where they do not tell.
+    pub(super) async fn servers(&self) -> Result<Vec<String>, LedgerError> {
+        let info: Value = match self.ask(&cmd("INFO")).await {
+            Err(LedgerError::Refused { .. }) => return Ok(Vec::new()),
+            info => info?,
+        };
+        let id = |info: &String| {
+            let mut lines = lines(info);
+            let mut told = |name| lines.remove(name).unwrap_or_default();
+            format!("{} {}", told("run_id"), told("role"))
+        };
+        let mut ids: Vec<String> = texts(&info).iter().map(id).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
     /// Asks the server.
     pub async fn server(&self) -> Result<Server, LedgerError> {
         let info: Value = self.ask(&cmd("INFO")).await?;
@@ -33,12 +50,17 @@ impl Ledger {
 
 /// A text, or the first one of those that the nodes of a cluster answer.
 fn text(value: &Value) -> Option<String> {
+    texts(value).into_iter().next()
+}
+
+/// A text, or all that the nodes of a cluster answer.
+fn texts(value: &Value) -> Vec<String> {
     match value {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
-        Value::Map(nodes) => nodes.iter().find_map(|(_, answer)| text(answer)),
-        Value::Array(answers) => answers.iter().find_map(text),
-        _ => None,
+        Value::BulkString(bytes) => vec![String::from_utf8_lossy(bytes).into_owned()],
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => vec![text.clone()],
+        Value::Map(nodes) => nodes.iter().flat_map(|(_, answer)| texts(answer)).collect(),
+        Value::Array(answers) => answers.iter().flat_map(texts).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -78,6 +100,7 @@ mod tests {
         let node = Value::SimpleString("10.0.0.1:6379".into());
         let cluster = Value::Map(vec![(node, info.clone())]);
         for answer in [info, cluster] {
+            assert_eq!(texts(&answer).len(), 1);
             let lines = lines(&text(&answer).unwrap());
             assert_eq!(lines["redis_version"], "7.2.4");
         }

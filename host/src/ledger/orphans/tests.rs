@@ -1,0 +1,105 @@
+use super::*;
+use crate::settings::Settings;
+use redis_sync_local::{Redis, RedisCluster};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_scan_that_goes_on_from_a_place_reads_what_is_left_and_no_more() {
+    let (hashes, mut read) = (600, Vec::new());
+    let (ours, others) = (["a".to_owned()], ["b".to_owned()]);
+    let mut place = ScanPlace::front(ours.to_vec(), hashes);
+    loop {
+        let json = serde_json::to_string(&place).unwrap();
+        place = serde_json::from_str(&json).unwrap();
+        assert!(place.is_of(&ours, hashes));
+        assert!(!place.is_of(&ours, 1) && !place.is_of(&others, hashes));
+        let next = place.next();
+        if next.is_empty() {
+            break;
+        }
+        // Every third has a second part.
+        let long = |(hash, cursor): &(usize, u64)| hash % 3 == 0 && *cursor == 0;
+        let begun = next.iter().filter(|next| long(next));
+        place.begun.extend(begun.map(|(hash, _)| (*hash, 7)));
+        read.extend(next);
+    }
+    let first = (0..hashes).map(|hash| (hash, 0));
+    let second = (0..hashes).step_by(3).map(|hash| (hash, 7));
+    let all: HashSet<_> = first.chain(second).collect();
+    assert_eq!(read.len(), all.len());
+    assert_eq!(read.into_iter().collect::<HashSet<_>>(), all);
+}
+
+/// Keys that have owners.
+const OWNED: usize = 3000;
+
+async fn own(redis: &Redis) {
+    let pairs = (0..OWNED).flat_map(|number| [format!("key:{number}"), "owner".to_owned()]);
+    let command: Vec<String> = ["HSET".to_owned(), "redis-sync:owners".to_owned()]
+        .into_iter()
+        .chain(pairs)
+        .collect();
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    redis.command(&command).await.unwrap();
+}
+
+async fn rest(ledger: &Ledger, mut scan: OwnersScan) -> HashSet<String> {
+    let mut read = HashSet::new();
+    while let Some(owned) = ledger.next_owned(&mut scan).await.unwrap() {
+        read.extend(owned.into_iter().map(|(key, _)| key));
+    }
+    read
+}
+
+fn ledger(redis: &Redis, cluster: bool) -> Ledger {
+    let (port, cluster) = (redis.port().to_string(), cluster.to_string());
+    let settings = Settings::read(|name| {
+        let value = match name {
+            "CONFIG_BUCKET_NAME" => "config",
+            "REDIS_HOST" => "127.0.0.1",
+            "REDIS_PORT" => &port,
+            "REDIS_CLUSTER" => &cluster,
+            _ => return None,
+        };
+        Some(value.to_owned())
+    });
+    Ledger::new(&settings.unwrap().redis, "config").unwrap()
+}
+
+/// A server that has started again keeps its keys in another order, as one does that has taken over.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_passed_over_where_another_server_takes_over() {
+    let redis = Redis::start().await.unwrap();
+    let ledger = ledger(&redis, false);
+    own(&redis).await;
+    let mut scan = ledger.scan_owners(None).await.unwrap();
+    let first = ledger.next_owned(&mut scan).await.unwrap().unwrap();
+    let place = scan.place().clone();
+    let left = OWNED - first.len();
+    // As long as it is the same one, what is left is read and no more.
+    let again = ledger.scan_owners(Some(place.clone())).await.unwrap();
+    let read = rest(&ledger, again).await.len();
+    assert!((left..OWNED).contains(&read), "{read}");
+
+    redis.restart().await.unwrap();
+    own(&redis).await;
+    let again = ledger.scan_owners(Some(place)).await.unwrap();
+    assert_eq!(rest(&ledger, again).await.len(), OWNED);
+    assert_eq!(rest(&ledger, scan).await.len(), OWNED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_cluster_that_fails_over_another_node_is_primary() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = ledger(&cluster.primaries()[0], true);
+    let before = ledger.servers().await.unwrap();
+    let primaries = before.iter().filter(|server| server.ends_with("master"));
+    assert_eq!(primaries.count(), 3, "{before:?}");
+    let takes_over = ["CLUSTER", "FAILOVER", "FORCE"];
+    cluster.replicas()[0].command(&takes_over).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while ledger.servers().await.unwrap() == before {
+        assert!(Instant::now() < deadline, "{before:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -7,6 +7,7 @@ use super::proposal::Proposal;
 use super::stage::AllStaged;
 use crate::entry::{Entry, Value};
 use redis::Script;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
@@ -32,6 +33,46 @@ pub(super) struct Share<'a> {
     pub(super) keys: Vec<&'a str>,
     /// What is to be written to those keys; nothing where they stay as they are.
     pub(super) entries: Vec<&'a Entry>,
+}
+
+/// What the script is told as JSON; the rest is packed.
+#[derive(Serialize)]
+struct Told<'a> {
+    adopt: bool,
+    channel: &'a str,
+    /// Seconds.
+    tombstone: u64,
+    /// Places of the staged values.
+    staged: Vec<usize>,
+    commands: BTreeSet<&'static str>,
+    earlier: Option<Earlier<'a>>,
+    objects: Vec<Object<'a>>,
+}
+
+/// How objects were called by versions before, and are now, without their keys.
+#[derive(Serialize)]
+struct Earlier<'a> {
+    prefix: &'a str,
+    from: String,
+    to: String,
+}
+
+/// What the script is told of one object.
+#[derive(Serialize)]
+struct Object<'a> {
+    name: String,
+    member: &'a str,
+    /// In digits: a number of JSON has fewer of them.
+    ticket: String,
+    live: bool,
+    write: bool,
+    /// Places of its keys.
+    first: usize,
+    last: usize,
+    /// The place of the record that versions before called otherwise.
+    earlier: Option<usize>,
+    /// Packed fields of its record.
+    fields: usize,
 }
 
 /// What holds for every commit.
@@ -75,7 +116,7 @@ impl Request<'_> {
                 .iter()
                 .fold(call, |call, key| call.key(key.as_str()));
             let fields = share.fields(self.index.is_some());
-            objects.push(share.json(names, first, last, fields.len()));
+            objects.push(share.told(names, first, last, fields.len()));
             packed.parts(&share.proposal.raw_digest(), &fields);
         }
         for key in self.known_only() {
@@ -88,23 +129,23 @@ impl Request<'_> {
                 places.insert(entry.key.as_str(), call.keys());
             }
         }
-        let request = serde_json::json!({
-            "adopt": options.adopt,
-            "channel": options.channel.unwrap_or_default(),
-            "tombstone": options.tombstone.as_secs(),
-            "staged": places.values().collect::<Vec<_>>(),
-            "commands": self.commands(&places),
-            "earlier": earlier.as_ref().map(|earlier| serde_json::json!({
-                "prefix": names.prefix(),
-                "from": earlier.object(""),
-                "to": names.object(""),
-            })),
-            "objects": objects,
-        });
+        let told = Told {
+            adopt: options.adopt,
+            channel: options.channel.unwrap_or_default(),
+            tombstone: options.tombstone.as_secs(),
+            staged: places.values().copied().collect(),
+            commands: self.commands(&places),
+            earlier: earlier.as_ref().map(|earlier| Earlier {
+                prefix: names.prefix(),
+                from: earlier.object(""),
+                to: names.object(""),
+            }),
+            objects,
+        };
         for entry in self.entries() {
             packed.entry(entry, places.get(entry.key.as_str()).copied());
         }
-        call.argument(request.to_string()).argument(packed.0)
+        call.argument(json(&told)).argument(packed.0)
     }
 
     /// The commands that the script will write with, so that it can ask whether it may.
@@ -148,18 +189,18 @@ impl Request<'_> {
 
 impl Share<'_> {
     /// What the script is told of the object, whose keys are in these places.
-    fn json(&self, names: &Names, first: usize, last: usize, fields: usize) -> serde_json::Value {
-        serde_json::json!({
-            "name": names.object(&self.proposal.key),
-            "member": self.proposal.key,
-            "ticket": self.proposal.ticket.number.to_string(),
-            "live": self.proposal.is_live(),
-            "write": self.proposal.writes(),
-            "first": first,
-            "last": last,
-            "earlier": self.earlier.as_ref().map(|_| last + 1),
-            "fields": fields,
-        })
+    fn told(&self, names: &Names, first: usize, last: usize, fields: usize) -> Object<'_> {
+        Object {
+            name: names.object(&self.proposal.key),
+            member: &self.proposal.key,
+            ticket: self.proposal.ticket.number.to_string(),
+            live: self.proposal.is_live(),
+            write: self.proposal.writes(),
+            first,
+            last,
+            earlier: self.earlier.as_ref().map(|_| last + 1),
+            fields,
+        }
     }
 
     /// What is recorded, name and value in turn.
@@ -171,6 +212,11 @@ impl Share<'_> {
             commit.encode_part(&self.keys)
         }
     }
+}
+
+/// Nothing that is told has keys that are no text, which is all that could fail.
+fn json(told: &Told<'_>) -> Vec<u8> {
+    serde_json::to_vec(told).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -106,6 +106,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    // The scheduler moves a task several times, and one of these is of 12 KB.
+    let work = Box::pin(work);
     match current() {
         Some(invocation) => tokio::spawn(CURRENT.scope(invocation, work)),
         None => tokio::spawn(work),

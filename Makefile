@@ -223,15 +223,21 @@ lean: setup ## a plain `cargo build --release` makes the Lambda alone, and links
 	@tree=$$(cargo tree --quiet --edges normal,build --prefix none --format '{p} {f}' | sed 's/ (\*)$$//' | sort -u); \
 	  ! grep --extended-regexp '$(HARNESS)' <<< "$$tree" || { echo "is linked into the Lambda by a plain cargo build"; exit 1; }
 
-# The page is what a test of `preview --html` has written; looked at by a person, in a real browser.
+# The page is what a test of `preview --html` has written. The browser tells what it made of that: all parts of the
+# page, and no element out of the markup in that test's keys, fields and errors. How it looks is for a person.
+CHROMIUM := chromium --headless --no-sandbox --disable-gpu
+PAGE := file://$(CURDIR)/target/tmp/preview.html
+
 .PHONY: look
 look: setup ## the page of `redis-sync preview --html` in headless Chromium: target/look/preview.png
 	@command -v chromium >/dev/null || $(MAKE) --no-print-directory install PACKAGE=chromium
 	$(BUILD)
 	cargo test --workspace --test operator -- a_page_tells_the_same
 	@mkdir -p target/look
-	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1000,1500 \
-	  --screenshot=target/look/preview.png file://$(CURDIR)/target/tmp/preview.html
+	$(CHROMIUM) --dump-dom $(PAGE) > target/look/preview.html
+	for part in 'Would fail' 'Would change' 'Fuel left' 'Slowest'; do grep -q "<h2>$$part</h2>" target/look/preview.html; done
+	! grep -E '<(script|i|b)>' target/look/preview.html
+	$(CHROMIUM) --hide-scrollbars --window-size=1000,1500 --screenshot=target/look/preview.png $(PAGE)
 	@test -s target/look/preview.png && echo "look at target/look/preview.png"
 
 # The peer of the sandbox: its library from PyPI, and the same transform built for it.

@@ -29,14 +29,16 @@ PLOTS = {
 PAGE = """# Figures
 
 Written by `make bench`: what Redis Sync takes, and what else takes in the same run, on a machine that it shares with S3 (a stand-in)
-and Redis. Ratios count; times are of whatever machine it was. What a figure is compared with is said beside it.
+and Redis. Ratios count; times are of whatever machine it was. What a figure is compared with is said beside it; [speed.md](../speed.md) says what
+they are spent on, and what stops those that miss their aim.
 
 """
 
 
 def shown(value, unit):
-    if unit == "µs" and value >= 1000:
-        unit, value = "ms", value / 1000
+    for smaller, larger in ("µs", "ms"), ("ms", "s"):
+        if unit == smaller and value >= 1000:
+            unit, value = larger, value / 1000
     digits = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
     return f"{value:.{digits}f}{unit if unit.startswith('/') else ' ' + unit}".strip()
 

@@ -3,9 +3,10 @@
 use super::owner::Owner;
 use super::proposal::Proposal;
 use super::record::Record;
+use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use redis::cmd;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Size in bytes of the lists of keys that are held at a time.
 const KEYS_AT_ONCE: usize = 1 << 20;
@@ -38,7 +39,8 @@ struct Check {
 impl Ledger {
     /// Whether all Redis keys of each of these records are still there, as its last commit wrote
     /// them: those with a time to live may not be, others may have been evicted, or be older ones
-    /// again since a primary failed whose replica had not got them yet.
+    /// again since a primary failed whose replica had not got them yet. On a cluster, also whether each hash
+    /// slot knows which of the object's keys it has: the next commit removes no others there.
     pub async fn intact(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
         let mut intact = Vec::with_capacity(records.len());
         let mut rest = records;
@@ -51,8 +53,12 @@ impl Ledger {
     }
 
     async fn intact_together(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
-        let checks = self.checks(records).await?;
-        let mut intact = vec![true; records.len()];
+        let lists = self.key_lists(records).await?;
+        let mut intact = match self.cluster {
+            true => self.parts_intact(records, &lists).await?,
+            false => vec![true; records.len()],
+        };
+        let checks = self.checks(records, lists);
         for checks in checks.chunks(CHECKS_AT_ONCE) {
             let keys: Vec<&str> = checks.iter().map(|check| &*check.redis_key).collect();
             let exists = self.exist(&keys).await?;
@@ -95,8 +101,7 @@ impl Ledger {
         Ok(others)
     }
 
-    async fn checks(&self, records: &[(&str, &Record)]) -> Result<Vec<Check>, LedgerError> {
-        let lists = self.key_lists(records).await?;
+    fn checks(&self, records: &[(&str, &Record)], lists: Vec<Vec<String>>) -> Vec<Check> {
         let mut checks = Vec::new();
         for (place, ((key, record), list)) in records.iter().zip(lists).enumerate() {
             let owner = Owner::new(record.written, self.names.object(key)).to_string();
@@ -106,7 +111,38 @@ impl Ledger {
                 owner: owner.clone(),
             }));
         }
-        Ok(checks)
+        checks
+    }
+
+    /// Whether each of these objects, with the lists of its keys, is recorded in every hash slot where it has any,
+    /// under the ticket that wrote them.
+    async fn parts_intact(
+        &self,
+        records: &[(&str, &Record)],
+        lists: &[Vec<String>],
+    ) -> Result<Vec<bool>, LedgerError> {
+        let mut parts = Vec::new();
+        for (place, ((key, _), list)) in records.iter().zip(lists).enumerate() {
+            let slots: BTreeSet<Slot> = list.iter().map(|key| Slot::of(key)).collect();
+            parts.extend(
+                slots
+                    .into_iter()
+                    .map(|slot| (place, self.names.part(slot, key))),
+            );
+        }
+        let mut intact = vec![true; records.len()];
+        for parts in parts.chunks(CHECKS_AT_ONCE) {
+            let commands = parts.iter().map(|(_, name)| {
+                let mut command = cmd("HMGET");
+                command.arg(name).arg("written").arg("ticket");
+                command
+            });
+            let found: Vec<[Option<u64>; 2]> = self.read_each(commands.collect()).await?;
+            for ((place, _), [written, ticket]) in parts.iter().zip(found) {
+                intact[*place] &= written.or(ticket) == Some(records[*place].1.written);
+            }
+        }
+        Ok(intact)
     }
 
     /// Whether each of these Redis keys exists.

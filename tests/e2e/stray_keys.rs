@@ -3,7 +3,7 @@
 use crate::environment::{calls_of, environment, sync};
 use crate::out_of_time::{is_stuck, within};
 use redis_sync_local::Environment;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How often Redis was asked for some of the keys that have owners.
 async fn scans(environment: &Environment) -> u64 {
@@ -25,6 +25,19 @@ async fn last_of_scan(environment: &Environment) -> String {
     }
 }
 
+/// A sync that is out of time when the search comes to its last step: the object that holds it up, and its report.
+async fn held_up(environment: &Environment) -> (String, Value) {
+    let lost = last_of_scan(environment).await;
+    environment.s3.delete(&lost);
+    let lose = ["ZREM", "redis-sync:index:config", &lost];
+    assert_eq!(environment.redis.command(&lose).await.unwrap(), "1");
+    is_stuck(environment, &lost);
+    let report = within(environment, json!({}), 5).await.unwrap();
+    let said = report["message"].as_str().unwrap();
+    assert!(said.contains("while looking for stray keys"), "{said}");
+    (lost, report)
+}
+
 /// What holds the search up is an object that is gone, of which nothing but its key tells.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_search_for_stray_keys_that_is_out_of_time_goes_on_where_it_was() {
@@ -36,14 +49,7 @@ async fn a_search_for_stray_keys_that_is_out_of_time_goes_on_where_it_was() {
     let whole = scans(&environment).await;
     assert!(whole > 2, "{whole}");
     for front_again in [false, true] {
-        let lost = last_of_scan(&environment).await;
-        environment.s3.delete(&lost);
-        let lose = ["ZREM", "redis-sync:index:config", &lost];
-        assert_eq!(environment.redis.command(&lose).await.unwrap(), "1");
-        is_stuck(&environment, &lost);
-        let report = within(&environment, json!({}), 5).await.unwrap();
-        let said = report["message"].as_str().unwrap();
-        assert!(said.contains("while looking for stray keys"), "{said}");
+        let (lost, report) = held_up(&environment).await;
         if front_again {
             // One that begins at the front and does not come so far.
             environment.s3.put("A/stuck", "v");
@@ -66,4 +72,10 @@ async fn a_search_for_stray_keys_that_is_out_of_time_goes_on_where_it_was() {
         let exists = ["EXISTS", &lost];
         assert_eq!(environment.redis.command(&exists).await.unwrap(), "0");
     }
+    // One that begins at the front and comes to its end has searched all of them.
+    held_up(&environment).await;
+    environment.s3.clear_faults();
+    sync(&environment, json!({})).await;
+    let exists = ["EXISTS", "redis-sync:progress:config"];
+    assert_eq!(environment.redis.command(&exists).await.unwrap(), "0");
 }

@@ -39,10 +39,9 @@ pub async fn run(
         Ok(sync) => sync,
         Err(summary) => return summary,
     };
+    orphans::begin(&sync).await;
     sync.objects().await;
-    if sync.summary.stopped.is_some() {
-        orphans::put_off(&sync).await;
-    } else {
+    if sync.summary.stopped.is_none() {
         let removed = orphans::remove(&mut sync).await;
         sync.summary.stopped = removed.err().map(|why| {
             format!("stopped while looking for stray keys, call again for the rest: {why}")

@@ -16,18 +16,28 @@ use super::up_to_date;
 use crate::ledger::{OrphanCandidates, OwnersScan, ScanPlace};
 use crate::pipeline::{ChangeError, Rerun};
 
+/// A sync that begins at the front searches all of them, and so does whoever goes on with it where it stops: where one
+/// before has stopped is forgotten.
+pub(super) async fn begin(sync: &FullSync<'_>) {
+    if sync.span.begins_after().is_none() {
+        keep(sync, None).await;
+    }
+}
+
 /// Goes through all keys that objects under the span's prefix own, or through those that the sync before has
 /// left.
 pub(super) async fn remove(sync: &mut FullSync<'_>) -> Result<(), Stop> {
     let ledger = sync.pipeline.ledger();
     let from = kept(sync).await;
-    let mut scan = before(sync.deadline, ledger.scan_owners(from)).await?;
+    let mut scan = before(sync.deadline, ledger.scan_owners(from.clone())).await?;
     loop {
         let place = scan.place().clone();
         match step(sync, &mut scan).await {
             Ok(true) => sync.summary.reached_among_keys = true,
             Ok(false) => {
-                keep(sync, None).await;
+                if from.is_some() {
+                    keep(sync, None).await;
+                }
                 return Ok(());
             }
             Err(why) => {
@@ -79,14 +89,6 @@ async fn keep(sync: &FullSync<'_>, place: Option<&ScanPlace>) -> bool {
         tracing::warn!(error = %error, "where a search for stray keys goes on cannot be noted");
     });
     noted.is_ok()
-}
-
-/// A sync that began at the front has stopped before it came here: whoever goes on with it begins at the front
-/// here as well.
-pub(super) async fn put_off(sync: &FullSync<'_>) {
-    if sync.span.begins_after().is_none() {
-        keep(sync, None).await;
-    }
 }
 
 /// Handles objects that have fallen out of the index.

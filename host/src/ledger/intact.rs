@@ -3,6 +3,7 @@
 use super::owner::Owner;
 use super::proposal::Proposal;
 use super::record::Record;
+use super::record::fields::number;
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use redis::cmd;
@@ -137,9 +138,9 @@ impl Ledger {
                 command.arg(name).arg("written").arg("ticket");
                 command
             });
-            let found: Vec<[Option<u64>; 2]> = self.read_each(commands.collect()).await?;
+            let found: Vec<[Option<Vec<u8>>; 2]> = self.read_each(commands.collect()).await?;
             for ((place, _), [written, ticket]) in parts.iter().zip(found) {
-                intact[*place] &= written.or(ticket) == Some(records[*place].1.written);
+                intact[*place] &= number(written.or(ticket)) == Some(records[*place].1.written);
             }
         }
         Ok(intact)

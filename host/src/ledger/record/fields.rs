@@ -348,6 +348,7 @@ fn text(bytes: Option<Vec<u8>>) -> Option<String> {
     bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn number(digits: Option<Vec<u8>>) -> Option<u64> {
+/// A number as a record has it; none where it is something else.
+pub(in super::super) fn number(digits: Option<Vec<u8>>) -> Option<u64> {
     str::from_utf8(&digits?).ok()?.parse().ok()
 }

@@ -6,6 +6,7 @@ mod capture;
 mod dev;
 mod doctor;
 mod endings;
+mod page;
 mod publishing;
 mod redrive;
 mod terminal;

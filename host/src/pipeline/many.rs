@@ -131,7 +131,7 @@ fn late(key: &str, why: &str) -> ObjectReport {
 #[cfg(test)]
 mod tests {
     use crate::pipeline::{Cause, Pipeline, Rerun};
-    use crate::settings::Settings;
+    use crate::settings;
     use aws_config::{BehaviorVersion, SdkConfig};
     use redis_sync_local::Redis;
     use std::path::Path;
@@ -142,15 +142,11 @@ mod tests {
     async fn no_ticket_is_taken_after_the_deadline() {
         let redis = Redis::start().await.unwrap();
         let port = redis.port().to_string();
-        let settings = Settings::read(|name| {
-            let value = match name {
-                "CONFIG_BUCKET_NAME" => "config",
-                "REDIS_HOST" => "127.0.0.1",
-                "REDIS_PORT" => &port,
-                _ => return None,
-            };
-            Some(value.to_owned())
-        });
+        let settings = settings::tests::read(&[
+            ("CONFIG_BUCKET_NAME", "config"),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &port),
+        ]);
         let nowhere = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .build();

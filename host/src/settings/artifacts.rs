@@ -45,18 +45,14 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ArtifactSettings {
 
 #[cfg(test)]
 mod tests {
-    use crate::settings::{Settings, SettingsError};
+    use crate::settings::{Settings, SettingsError, tests};
 
     fn read(name: &str, value: &str) -> Result<Settings, SettingsError> {
-        let pairs = [
+        tests::read(&[
             ("CONFIG_BUCKET_NAME", "b"),
             ("REDIS_HOST", "h"),
             (name, value),
-        ];
-        Settings::read(|name| {
-            let pair = pairs.iter().find(|(key, _)| *key == name);
-            pair.map(|(_, value)| (*value).to_owned())
-        })
+        ])
     }
 
     #[test]

@@ -112,15 +112,11 @@ fn budget_bytes(reader: &mut Reader<'_>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Settings, SettingsError};
+    use crate::settings::{Settings, SettingsError, tests};
 
     fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
         let required = [("CONFIG_BUCKET_NAME", "b"), ("REDIS_HOST", "h")];
-        Settings::read(|name| {
-            let mut all = required.iter().chain(pairs);
-            let pair = all.find(|(key, _)| *key == name);
-            pair.map(|(_, value)| (*value).to_owned())
-        })
+        tests::read(&[&required, pairs].concat())
     }
 
     #[test]

@@ -218,4 +218,4 @@ fn check_prefixes(reader: &mut Reader<'_>, settings: &Settings) {
 #[cfg(test)]
 mod template_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -30,11 +30,7 @@ fn with_memory(mib: &'static str) -> Settings {
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", mib),
     ];
     let all: Vec<(&str, &str)> = required.into_iter().chain(variables()).collect();
-    let settings = Settings::read(|name| {
-        let pair = all.iter().find(|(key, _)| *key == name);
-        pair.map(|(_, value)| (*value).to_owned())
-    });
-    settings.unwrap()
+    tests::read(&all).unwrap()
 }
 
 #[test]

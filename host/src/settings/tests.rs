@@ -2,7 +2,8 @@
 
 use super::*;
 
-fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+/// Settings of these variables and no others.
+pub(crate) fn read(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
     Settings::read(|name| {
         pairs
             .iter()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::settings::Settings;
+use crate::settings;
 use redis_sync_local::{Redis, RedisCluster};
 use std::time::{Duration, Instant};
 
@@ -53,16 +53,12 @@ async fn rest(ledger: &Ledger, mut scan: OwnersScan) -> HashSet<String> {
 
 fn ledger(redis: &Redis, cluster: bool) -> Ledger {
     let (port, cluster) = (redis.port().to_string(), cluster.to_string());
-    let settings = Settings::read(|name| {
-        let value = match name {
-            "CONFIG_BUCKET_NAME" => "config",
-            "REDIS_HOST" => "127.0.0.1",
-            "REDIS_PORT" => &port,
-            "REDIS_CLUSTER" => &cluster,
-            _ => return None,
-        };
-        Some(value.to_owned())
-    });
+    let settings = settings::tests::read(&[
+        ("CONFIG_BUCKET_NAME", "config"),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+        ("REDIS_CLUSTER", &cluster),
+    ]);
     Ledger::new(&settings.unwrap().redis, "config").unwrap()
 }
 

@@ -186,7 +186,7 @@ pub struct Recorded<'a> {
 }
 
 impl<'a> Recorded<'a> {
-    /// Reads a digest; `None` where it is one of before there were digests of contents.
+    /// Reads a digest; `None` where it is none.
     pub fn read(recorded: &'a str) -> Option<Self> {
         let (content, ttls) = recorded.split_at_checked(CONTENT_DIGITS)?;
         (ttls.len() == TTL_DIGITS).then_some(Self {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_digest_says_whether_keys_expire_and_one_of_old_says_nothing() {
+    fn a_recorded_digest_says_whether_keys_expire() {
         let recorded = of(Value::Bytes(b"v".to_vec()));
         let kept = &recorded[..CONTENT_DIGITS];
         assert_eq!(
@@ -288,8 +288,8 @@ mod tests {
         }]);
         let recorded = Recorded::read(&expiring).unwrap();
         assert!(recorded.expires && recorded.content != kept);
-        for old in ["", "abc", &"0".repeat(64)] {
-            assert_eq!(Recorded::read(old), None);
+        for other in ["", "abc", &"0".repeat(64)] {
+            assert_eq!(Recorded::read(other), None);
         }
     }
 }

@@ -88,12 +88,6 @@ impl Summary {
         self.add(report);
     }
 
-    /// Leaves what was not reached to a full sync that goes on from there.
-    pub fn leave_the_rest(&mut self) {
-        (self.stopped, self.late) = (None, 0);
-        self.failures.retain(|failure| !failure.late);
-    }
-
     pub(super) fn add_unchanged(&mut self, objects: u64) {
         *self.counts.entry(Outcome::Unchanged).or_default() += objects;
     }

@@ -15,7 +15,7 @@
 //! content and other metadata is seen by its own event, not here.
 
 use crate::entry::content::Recorded;
-use crate::ledger::{Held, Record};
+use crate::ledger::Record;
 use crate::pipeline::{ChangeError, Pipeline};
 use crate::route::PluginList;
 use crate::store::Listed;
@@ -61,9 +61,9 @@ impl Candidate {
     /// Redis does not hold what is recorded of it. Keys that are to expire go by themselves.
     fn differs(&mut self, is_missing: bool) {
         let recorded = self.record.digest.as_deref().and_then(Recorded::read);
-        let goes_by_itself = recorded.is_none_or(|recorded| is_missing && recorded.expires);
+        let goes_by_itself = recorded.is_some_and(|recorded| recorded.expires);
         (self.is_up_to_date, self.rewrite) = (false, true);
-        self.has_drifted = !goes_by_itself;
+        self.has_drifted = !(is_missing && goes_by_itself);
     }
 }
 
@@ -189,14 +189,10 @@ async fn find_overwritten(
         .iter_mut()
         .filter(|one| one.has_entries() && !one.rewrite)
         .collect();
-    let held = pipeline.ledger().held(&records(&compared)).await?;
-    for (candidate, held) in compared.iter_mut().zip(held) {
-        match held {
-            Held::AsWritten => {}
-            Held::Otherwise => candidate.differs(false),
-            // Written again, it has a digest that can be compared.
-            Held::Unknown if candidate.is_up_to_date => candidate.differs(false),
-            Held::Unknown => {}
+    let holds = pipeline.ledger().holds(&records(&compared)).await?;
+    for (candidate, holds) in compared.iter_mut().zip(holds) {
+        if !holds {
+            candidate.differs(false);
         }
     }
     Ok(())

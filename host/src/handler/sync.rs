@@ -173,7 +173,7 @@ async fn next(pipeline: &Pipeline, request: &SyncRequest, summary: &mut Summary)
         };
         match queue.send_sync(&rest).await {
             Ok(()) => {
-                summary.leave_the_rest();
+                summary.stopped = None;
                 return Next::Continued;
             }
             Err(error) => {

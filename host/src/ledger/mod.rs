@@ -83,7 +83,6 @@ pub use record::{PluginUsed, Record, Source};
 pub use server::Server;
 pub use ticket::Taken;
 pub use uploads::Upload;
-pub use verify::Held;
 
 use crate::settings::RedisSettings;
 use call::Call;

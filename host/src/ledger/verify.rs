@@ -21,17 +21,6 @@ const SLOTS_AT_ONCE: usize = 64;
 /// How often a key is gone through again whose table was resized meanwhile.
 const AGAIN: u32 = 3;
 
-/// What Redis holds of what an object has written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
-    /// Just that.
-    AsWritten,
-    /// Something else.
-    Otherwise,
-    /// That cannot be said: it was written before there were digests of contents.
-    Unknown,
-}
-
 /// What the script says of a key: its type, whether it expires, its length, how many elements were
 /// gone through, and the three sums of their hashes.
 type Piece = (String, u64, u64, u64, u64, u64, u64);
@@ -61,37 +50,31 @@ impl Counted {
 }
 
 impl Ledger {
-    /// What Redis holds of what each of these objects has written, as their records say.
-    pub async fn held(&self, records: &[(&str, &Record)]) -> Result<Vec<Held>, LedgerError> {
-        let mut held = Vec::with_capacity(records.len());
+    /// Whether Redis holds what each of these objects has written, as their records say.
+    pub async fn holds(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
+        let mut holds = Vec::with_capacity(records.len());
         let mut rest = records;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(fitting(rest));
-            held.extend(self.held_together(now).await?);
+            holds.extend(self.hold_together(now).await?);
             rest = later;
         }
-        Ok(held)
+        Ok(holds)
     }
 
-    async fn held_together(&self, records: &[(&str, &Record)]) -> Result<Vec<Held>, LedgerError> {
+    async fn hold_together(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
         let lists = self.key_lists(records).await?;
         let contents = self.contents(lists.concat()).await?;
-        let held = records.iter().zip(&lists).map(|((_, record), keys)| {
-            let recorded = record.digest.as_deref().and_then(Recorded::read);
-            let Some(recorded) = recorded else {
-                return Held::Unknown;
-            };
+        let holds = records.iter().zip(&lists).map(|((_, record), keys)| {
             let of_keys = keys.iter().map(|key| {
                 let content = contents.get(key.as_str()).cloned();
                 (key.as_str(), content.unwrap_or_default())
             });
-            if content::digest(&of_keys.collect()) == recorded.content {
-                Held::AsWritten
-            } else {
-                Held::Otherwise
-            }
+            let digest = content::digest(&of_keys.collect());
+            let recorded = record.digest.as_deref().and_then(Recorded::read);
+            recorded.is_some_and(|recorded| recorded.content == digest)
         });
-        Ok(held.collect())
+        Ok(holds.collect())
     }
 
     /// What these Redis keys hold.

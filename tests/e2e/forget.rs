@@ -9,7 +9,7 @@ use redis_sync_tests::held::held_by_cluster;
 use redis_sync_tests::host::Host;
 use serde_json::{Value, json};
 
-/// The host of another bucket, which has put and delivered these objects.
+/// The host of another bucket, which has put and delivered a plugin and these objects.
 async fn old_bucket(
     redis: &Redis,
     more: &[(&str, &str)],
@@ -23,6 +23,7 @@ async fn old_bucket(
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
     );
     let host = Host::start(&s3, &variables);
+    host.deliver_one("plugins/flags.wasm").await.unwrap();
     for (key, body) in objects {
         s3.put(key, body);
         host.deliver_one(key).await.unwrap();
@@ -103,6 +104,33 @@ async fn keys_of_a_bucket_that_is_forgotten_are_free() {
         .await
         .unwrap();
     assert_eq!(status["objects"], 2, "{status}");
+}
+
+/// What another deployment of the same bucket owns may be forgotten; without a prefix, the bucket's name means all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_with_a_prefix_does_not_forget_what_it_owns() {
+    let environment = environment(&[("REDIS_KEY_PREFIX", "green")]).await;
+    environment
+        .upload("flags/a", texts(&[("k", "1")]))
+        .await
+        .unwrap();
+    let forget = async |bucket: &str| {
+        let request = json!({"forget": {"bucket": bucket}});
+        environment.function.invoke(request).await
+    };
+    for own in ["config", "config@green"] {
+        let refused = message(forget(own).await);
+        assert!(
+            refused.contains("is not another bucket"),
+            "{own}: {refused}"
+        );
+    }
+    for other in ["config@", "config@blue"] {
+        assert_eq!(forget(other).await.unwrap()["objects"], 0);
+    }
+    let status = json!({"status": {}});
+    let status = environment.function.invoke(status).await.unwrap();
+    assert_eq!(status["objects"], 1, "{status}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

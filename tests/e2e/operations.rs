@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 async fn read_gives_a_value_of_every_type() {
     let environment = environment(&[]).await;
     let entries = json!({
-        "bytes": {"bytes": "text"}, "hash": {"hash": {"f": "v"}}, "list": {"list": ["b", "a"]},
-        "set": {"set": ["a"]}, "scores": {"sorted_set": [["m", 1.5]]},
+        "bytes": {"bytes": "text"}, "hash": {"hash": {"f": "v"}}, "list": {"list": ["b", "a", "b"]},
+        "set": {"set": ["a"]}, "scores": {"sorted_set": [["m", 1.5], ["n", 2.0], ["o", 3.0]]},
     });
     environment
         .upload("flags/a.json", yields(&entries))
@@ -21,9 +21,9 @@ async fn read_gives_a_value_of_every_type() {
     for (key, expected) in [
         ("bytes", json!("text")),
         ("hash", json!({"f": "v"})),
-        ("list", json!(["b", "a"])),
+        ("list", json!(["b", "a", "b"])),
         ("set", json!(["a"])),
-        ("scores", json!([["m", 1.5]])),
+        ("scores", json!([["m", 1.5], ["n", 2.0], ["o", 3.0]])),
         ("absent", json!(null)),
     ] {
         let value = environment

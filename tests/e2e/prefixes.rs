@@ -125,4 +125,12 @@ async fn a_bucket_is_forgotten_with_all_prefixes_or_with_one() {
         held(&redis).await,
         json!({"k": "1", "p:k": "2", "q/k": "1"})
     );
+
+    // With the prefix of whoever forgets, also objects that own nothing.
+    deployment(&old, &redis, "p:")
+        .deliver_one("flags/none")
+        .await
+        .unwrap();
+    assert_eq!(host.forget("old", true).await.unwrap(), (0, 1));
+    assert_eq!(host.forget("old", false).await.unwrap(), (0, 1));
 }

@@ -2,10 +2,13 @@
 //! expiry, and gone where the commit is refused.
 
 use crate::answers::message;
-use crate::environment::{calls_of, environment};
-use crate::objects::one;
+use crate::environment::{calls_of, environment, variables};
+use crate::objects::{one, yields};
 use futures::StreamExt;
-use redis_sync_local::{Environment, Redis, event};
+use redis_sync_local::{BUCKET, Environment, Redis, S3, event};
+use redis_sync_tests::guest;
+use redis_sync_tests::host::Host;
+use redis_sync_tests::turnstile::Turnstile;
 use serde_json::json;
 use std::time::Duration;
 
@@ -89,10 +92,62 @@ async fn the_first_chunk_and_its_expiry_are_one_transaction() {
     );
 }
 
+/// Another object takes the key when the values are staged, and before they are committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_conflict_comes_in_between_of_leaves_nothing_staged() {
+    let (s3, redis) = (
+        S3::start(BUCKET).await.unwrap(),
+        Redis::start().await.unwrap(),
+    );
+    guest::upload(&s3);
+    let turnstile = Turnstile::before_each(std::slice::from_ref(&redis))
+        .await
+        .unwrap();
+    let mut variables = variables(&s3, &redis);
+    let other = Host::start(&s3, &variables);
+    variables.push(("REDIS_PORT".into(), turnstile.port().to_string()));
+    let host = Host::start(&s3, &variables);
+    s3.put("flags/large", large());
+    let mut calls = 1;
+    loop {
+        turnstile.let_through(calls);
+        let delivered = host.deliver_one("flags/large");
+        tokio::pin!(delivered);
+        tokio::select! {
+            delivered = &mut delivered => panic!("nothing was staged before it was committed: {delivered:?}"),
+            () = turnstile.holds_one() => {}
+        }
+        let is_staged = !staged(&redis).await.is_empty();
+        if is_staged {
+            s3.put("flags/owner", one("flood"));
+            other.deliver_one("flags/owner").await.unwrap();
+        }
+        turnstile.open();
+        let delivered = delivered.await;
+        assert_eq!(staged(&redis).await, "");
+        if is_staged {
+            let why = delivered.unwrap_err();
+            assert!(
+                why.contains("the Redis key `flood` belongs to the object `flags/owner`"),
+                "{why}"
+            );
+            return;
+        }
+        redis.command(&["FLUSHALL"]).await.unwrap();
+        calls += 1;
+    }
+}
+
 /// A value that Redis has no room for is delivered again and again: each time it would leave what came to
-/// lie there until then.
+/// lie there until then, be it of this value or of one before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_redis_has_no_room_for_leaves_nothing_staged() {
+    for smaller in [0, 300 << 10] {
+        no_room_leaves_nothing_staged(smaller).await;
+    }
+}
+
+async fn no_room_leaves_nothing_staged(smaller: usize) {
     let environment = environment(&[]).await;
     environment.upload("flags/small", one("k")).await.unwrap();
     let info = environment
@@ -107,7 +162,8 @@ async fn what_redis_has_no_room_for_leaves_nothing_staged() {
     let room = (used + (600 << 10)).to_string();
     let limit = ["CONFIG", "SET", "maxmemory", &room];
     environment.redis.command(&limit).await.unwrap();
-    let why = environment.upload("flags/large", large()).await;
+    let entries = json!({"a": {"bytes": "v".repeat(smaller)}, "b": {"bytes": "v".repeat(1 << 20)}});
+    let why = environment.upload("flags/large", yields(&entries)).await;
     let why = why.unwrap_err().to_string();
     assert!(why.contains("maxmemory"), "{why}");
     assert_eq!(staged(&environment.redis).await, "");

@@ -121,18 +121,46 @@ mod tests {
     use super::*;
     use std::time::UNIX_EPOCH;
 
-    fn sign_for(cache: &str, serverless: bool, session: Option<&str>) -> String {
-        let iam = IamSettings {
+    fn settings(cache: &str, serverless: bool) -> IamSettings {
+        IamSettings {
             cache_name: cache.into(),
             serverless,
             region: "us-east-1".into(),
-        };
+        }
+    }
+
+    fn credentials(session: Option<&str>) -> Credentials {
         let session = session.map(str::to_owned);
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-        let credentials = Credentials::new("AKIDEXAMPLE", secret, session, None, "test");
+        Credentials::new("AKIDEXAMPLE", secret, session, None, "test")
+    }
+
+    fn sign_for(cache: &str, serverless: bool, session: Option<&str>) -> String {
         // 2015-08-30T12:36:00Z, as in AWS's own examples.
         let now = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
-        token(&iam, "iam-user-01", credentials, now).unwrap()
+        let iam = settings(cache, serverless);
+        token(&iam, "iam-user-01", credentials(session), now).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_token_is_signed_now_with_the_credentials_there_are() {
+        let mut provider = TokenProvider::new(settings("cache", false), "app".into());
+        let signer = SharedCredentialsProvider::new(credentials(None));
+        provider.signer = Arc::new(OnceCell::new_with(Some(signer)));
+        let signed = provider.token().await.unwrap();
+        let like = sign_for("cache", false, None).replace("iam-user-01", "app");
+        let names = |token: &str| {
+            let pairs = token
+                .split('&')
+                .map(|pair| pair.split('=').next().map(str::to_owned));
+            pairs.collect::<Vec<_>>()
+        };
+        assert_eq!(names(&signed), names(&like));
+        assert!(
+            signed.starts_with("cache/?Action=connect&User=app&"),
+            "{signed}"
+        );
+        assert!(!signed.contains("20150830"), "{signed}");
     }
 
     /// The signatures were computed by the steps of AWS's documentation, with another program.

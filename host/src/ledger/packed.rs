@@ -92,6 +92,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_largest_element_is_what_one_command_carries() {
+        let (short, long) = (vec![0; 3], vec![0; 50]);
+        for (value, largest) in [
+            (Value::Bytes(long.clone()), 0),
+            (
+                Value::Hash(vec![
+                    ("field".into(), long.clone()),
+                    ("f".into(), short.clone()),
+                ]),
+                55,
+            ),
+            (Value::List(vec![short.clone(), long.clone()]), 50),
+            (Value::Set(vec![long.clone(), short.clone()]), 50),
+            (Value::SortedSet(vec![(short, 1e300), (long, 1.0)]), 50),
+            (Value::List(Vec::new()), 0),
+        ] {
+            assert_eq!(largest_element(&value), largest, "{value:?}");
+        }
+    }
+
+    #[test]
     fn a_score_is_short_and_reads_back_the_same() {
         for score in [5e-324, f64::MAX, 0.1, -1.5, 0.0, f64::INFINITY, 1e21] {
             let text = score_text(score);

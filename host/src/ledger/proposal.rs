@@ -164,3 +164,64 @@ impl Proposal {
         matches!(self.source, Source::Object { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Value;
+
+    fn proposal(record: Record, values: Vec<(&str, Value)>) -> Proposal {
+        let entry = |(key, value): (&str, Value)| Entry {
+            key: key.to_owned(),
+            value,
+            ttl_seconds: None,
+        };
+        let entries = values.into_iter().map(entry).collect();
+        Proposal {
+            key: "o".into(),
+            ticket: Ticket { number: 2, record },
+            source: Source::Gone,
+            write: Write::Entries(EntrySet::new(entries, "", None).unwrap()),
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_all_small_values_together_or_the_largest_element() {
+        let bytes = |length| Value::Bytes(vec![0; length]);
+        let list = |length| Value::List(vec![vec![0; length], vec![0; 300 << 10]]);
+        for (values, sent) in [
+            (vec![("a", bytes(10)), ("bcd", bytes(100))], 114),
+            (vec![("a", bytes(10)), ("b", bytes(1 << 20))], 11),
+            (
+                vec![("a", bytes(10)), ("b", list(400 << 10)), ("c", list(1))],
+                400 << 10,
+            ),
+            (
+                vec![
+                    ("a", bytes(200 << 10)),
+                    ("b", bytes(200 << 10)),
+                    ("c", list(1)),
+                ],
+                (400 << 10) + 2,
+            ),
+        ] {
+            assert_eq!(proposal(Record::default(), values).sent_bytes(), sent);
+        }
+    }
+
+    #[test]
+    fn a_list_of_keys_that_is_not_read_is_as_long_as_it_may_be() {
+        let recorded = |committed, keys: Option<&[&str]>| {
+            let keys = keys.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect());
+            let record = Record {
+                committed,
+                keys,
+                ..Record::default()
+            };
+            proposal(record, Vec::new()).recorded_bytes()
+        };
+        assert_eq!(recorded(0, None), 0);
+        assert_eq!(recorded(1, None), to_u64(MAX_KEYS_BYTES));
+        assert_eq!(recorded(1, Some(&["ab", "cde"])), 5);
+    }
+}

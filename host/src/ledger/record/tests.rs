@@ -228,3 +228,42 @@ fn a_commit_that_was_announced_and_has_not_finished_leaves_nothing_to_go_by() {
     } = decode(&pairs);
     assert_eq!((fingerprint, basis, digest, keys), (None, None, None, None));
 }
+
+/// An event without a principal, and a sync, keep who is recorded, of the same state alone.
+#[test]
+fn who_has_put_an_object_is_who_is_told_or_was_recorded_of_that_state() {
+    let author = |name: &str| Author {
+        principal: name.to_owned(),
+        source_ip: None,
+    };
+    let (told, recorded) = (author("told"), author("recorded"));
+    let record = Record {
+        etag: Some("e".into()),
+        version_id: Some("v".into()),
+        last_modified: 7,
+        author: Some(recorded.clone()),
+        ..Record::default()
+    };
+    let by = |etag: &str, version: Option<&str>, last_modified, told: Option<&Author>| {
+        let mut source = Source::Object {
+            etag: etag.to_owned(),
+            version_id: version.map(str::to_owned),
+            last_modified,
+            fingerprint: String::new(),
+            basis: String::new(),
+            plugins: Vec::new(),
+            author: None,
+        };
+        source.is_by(|_, _| told, &record);
+        match source {
+            Source::Object { author, .. } => author,
+            Source::Gone => None,
+        }
+    };
+    assert_eq!(by("e", Some("v"), 7, None), Some(recorded));
+    assert_eq!(by("e", Some("v"), 7, Some(&told)), Some(told.clone()));
+    assert_eq!(by("e", Some("v"), 8, None), None);
+    assert_eq!(by("e", Some("w"), 7, None), None);
+    assert_eq!(by("f", Some("v"), 7, None), None);
+    assert_eq!(by("f", None, 8, Some(&told)), Some(told));
+}

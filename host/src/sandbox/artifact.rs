@@ -197,6 +197,17 @@ impl Hasher for Collector {
 mod tests {
     use super::*;
 
+    /// It is a part of the name and the seal of machine code.
+    #[test]
+    fn an_engine_is_told_from_one_that_compiles_otherwise_and_is_itself_each_time() {
+        let of = |architecture| portable_engine_hash(architecture).unwrap();
+        assert_ne!(of("x86_64"), of("aarch64"));
+        assert_eq!(of("x86_64"), of("x86_64"));
+        let [one, same] = [1, 2].map(|runs| Sandbox::new(runs).unwrap().engine_hash());
+        assert_eq!(one, same);
+        assert_ne!(one, engine_hash(&Engine::default()));
+    }
+
     #[test]
     fn machine_code_of_another_engine_is_refused_also_under_a_good_seal() {
         let component = wat::parse_str("(component)").unwrap();

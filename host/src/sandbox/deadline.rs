@@ -131,15 +131,20 @@ mod tests {
         deadlines.0.0.watched.lock().wakes
     }
 
+    fn wakes_at(deadlines: &Deadlines, deadline: Instant) {
+        while wakes(deadlines) != Some(deadline) {
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn nobody_wakes_while_nothing_runs_and_an_earlier_deadline_comes_first() {
         let deadlines = Deadlines::watch(&Engine::default()).unwrap();
         assert_eq!(wakes(&deadlines), None);
         let late = deadlines.add(Instant::now() + Duration::from_hours(2));
+        wakes_at(&deadlines, late.at());
         let early = deadlines.add(Instant::now() + Duration::from_hours(1));
-        while wakes(&deadlines) != Some(early.at()) {
-            std::thread::yield_now();
-        }
+        wakes_at(&deadlines, early.at());
         drop((late, early));
         assert!(deadlines.0.0.watched.lock().deadlines.is_empty());
     }

@@ -227,3 +227,52 @@ fn slice(memory: &mut [u8], at: u32, length: u32) -> Option<&mut [u8]> {
     let (at, length) = (usize::try_from(at).ok()?, usize::try_from(length).ok()?);
     memory.get_mut(at..at.checked_add(length)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the preview 1 witx lays it out.
+    fn bytes(kind: u8, first: u32, nanoseconds: u64, flags: u16) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        bytes[..8].copy_from_slice(b"userdata");
+        bytes[8] = kind;
+        bytes[16..20].copy_from_slice(&first.to_le_bytes());
+        bytes[24..32].copy_from_slice(&nanoseconds.to_le_bytes());
+        bytes[40..42].copy_from_slice(&flags.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_clock_is_due_by_its_kind_and_flags() {
+        let due = |clock, nanoseconds, flags| {
+            let wait = subscription(&bytes(CLOCK, clock, nanoseconds, flags)).unwrap();
+            wait.clock.due(1000)
+        };
+        assert_eq!(due(1, 500, 0), 1500);
+        assert_eq!(due(0, 500, 0), 1500);
+        assert_eq!(due(1, 500, 2), 1500);
+        assert_eq!(due(1, 5000, 1), 5000);
+        assert_eq!(due(1, 5000, 3), 5000);
+        assert_eq!(due(0, 5000, 1), 1000);
+        assert_eq!(due(1, u64::MAX, 0), u64::MAX);
+        assert!(subscription(&[0; 40]).is_none());
+    }
+
+    #[test]
+    fn an_event_tells_of_one_byte_of_a_stream_that_is_there() {
+        let told = |kind, stream| {
+            let mut event = [9; 32];
+            subscription(&bytes(kind, stream, 0, 0))
+                .unwrap()
+                .tell(&mut event);
+            assert_eq!((&event[..8], event[10]), (&b"userdata"[..], kind));
+            let error = u16::from_le_bytes([event[8], event[9]]);
+            (error, event[16])
+        };
+        assert_eq!(told(CLOCK, 7), (0, 0));
+        assert_eq!(told(1, 0), (0, 1));
+        assert_eq!(told(WRITE, 2), (0, 1));
+        assert_eq!(told(WRITE, 3), (errno::BADF, 1));
+    }
+}

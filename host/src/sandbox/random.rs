@@ -74,3 +74,45 @@ impl insecure_seed::Host for Seeded {
         Ok(self.hash_seed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::insecure::Host as _;
+    use super::insecure_seed::Host as _;
+    use super::random::Host as _;
+    use super::*;
+
+    #[test]
+    fn every_interface_draws_from_one_sequence_that_the_seed_decides() {
+        let (mut one, mut same) = (Seeded::new([1; 32]), Seeded::new([1; 32]));
+        let mut drawn = one.get_random_bytes(5).unwrap();
+        drawn.extend(one.get_insecure_random_bytes(3).unwrap());
+        assert_eq!(drawn.len(), 8);
+        let mut filled = [0; 5];
+        same.fill(&mut filled);
+        assert_eq!(filled, drawn[..5]);
+        assert_eq!(same.get_random_bytes(3).unwrap(), drawn[5..]);
+        let numbers = [one.get_random_u64(), one.get_insecure_random_u64()].map(Result::unwrap);
+        assert_eq!(same.get_insecure_random_u64().unwrap(), numbers[0]);
+        assert_eq!(same.get_random_u64().unwrap(), numbers[1]);
+        assert_ne!(numbers[0], numbers[1]);
+        let other = Seeded::new([2; 32]).get_random_bytes(8).unwrap();
+        assert_ne!(other[..5], drawn[..5]);
+    }
+
+    #[test]
+    fn hash_maps_start_from_the_seed() {
+        let seed = std::array::from_fn(|byte| u8::try_from(byte).unwrap());
+        let words = (0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908);
+        assert_eq!(Seeded::new(seed).insecure_seed().unwrap(), words);
+    }
+
+    #[test]
+    fn as_many_random_bytes_as_a_guest_likes_are_refused() {
+        let mut numbers = Seeded::new([1; 32]);
+        let most = numbers.get_random_bytes(MAX_RANDOM_BYTES).unwrap();
+        assert_eq!(u64::try_from(most.len()).unwrap(), MAX_RANDOM_BYTES);
+        let refused = numbers.get_random_bytes(MAX_RANDOM_BYTES + 1).unwrap_err();
+        assert!(refused.is::<RandomLimit>());
+    }
+}

@@ -210,6 +210,12 @@ mod tests {
     }
 
     #[test]
+    fn a_proposal_claims_the_keys_that_it_yields() {
+        let of_a = proposal(Record::default(), vec![("a", Value::Bytes(Vec::new()))]);
+        assert!(of_a.claims("a") && !of_a.claims("b"));
+    }
+
+    #[test]
     fn a_list_of_keys_that_is_not_read_is_as_long_as_it_may_be() {
         let recorded = |committed, keys: Option<&[&str]>| {
             let keys = keys.map(|keys| keys.iter().map(|key| (*key).to_owned()).collect());

@@ -203,9 +203,9 @@ mod tests {
         let of = |architecture| portable_engine_hash(architecture).unwrap();
         assert_ne!(of("x86_64"), of("aarch64"));
         assert_eq!(of("x86_64"), of("x86_64"));
-        let [one, same] = [1, 2].map(|runs| Sandbox::new(runs).unwrap().engine_hash());
-        assert_eq!(one, same);
-        assert_ne!(one, engine_hash(&Engine::default()));
+        let [one, same] = [1, 2].map(|runs| Sandbox::new(runs).unwrap());
+        assert_eq!(one.engine_hash(), engine_hash(&same.engine));
+        assert_ne!(one.engine_hash(), engine_hash(&Engine::default()));
     }
 
     #[test]

@@ -159,13 +159,15 @@ async fn no_room_leaves_nothing_staged(smaller: usize) {
         .lines()
         .find_map(|line| line.strip_prefix("used_memory:"));
     let used: u64 = used.unwrap().trim().parse().unwrap();
-    let room = (used + (600 << 10)).to_string();
+    let room = (used + (900 << 10) + 2 * u64::try_from(smaller).unwrap()).to_string();
     let limit = ["CONFIG", "SET", "maxmemory", &room];
     environment.redis.command(&limit).await.unwrap();
     let entries = json!({"a": {"bytes": "v".repeat(smaller)}, "b": {"bytes": "v".repeat(1 << 20)}});
     let why = environment.upload("flags/large", yields(&entries)).await;
     let why = why.unwrap_err().to_string();
     assert!(why.contains("maxmemory"), "{why}");
+    // Some of it came to lie there.
+    assert!(chunks(&environment).await > 0);
     assert_eq!(staged(&environment.redis).await, "");
 }
 

@@ -1,10 +1,11 @@
 //! A child process whose output is collected and that is killed when its handle is dropped.
 
 use std::{
+    io,
     os::fd::OwnedFd,
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,10 @@ use crate::output::Output;
 /// How long to read on for output once the process has ended: its own children may hold the pipe open.
 const DRAIN: Duration = Duration::from_millis(500);
 
+/// How long a program that is open for writing is waited for, and how often it is tried.
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// What `/proc` counts the time of processors in: `USER_HZ` of Linux on x86-64 and arm64.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -35,6 +40,23 @@ pub(crate) struct Process {
     ended: watch::Receiver<Option<ExitStatus>>,
 }
 
+/// Starts a program that may just have been written: until a child that another thread has forked meanwhile becomes
+/// another program, it has that file open for writing too, and nobody can start it.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let started = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy
+                    && started.elapsed() < PATIENCE =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
 impl Process {
     /// Starts `command`, with no input and with its output collected.
     pub(crate) fn spawn(command: Command) -> Result<Self> {
@@ -45,11 +67,11 @@ impl Process {
     pub(crate) fn spawn_with_secrets(mut command: Command, secrets: Vec<String>) -> Result<Self> {
         // Before the process, so that its end is not missed.
         let mut children = signal(SignalKind::child())?;
-        let mut child = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::piped());
+        let mut child = spawn(&mut command)
             .with_context(|| format!("cannot start {:?}", command.get_program()))?;
         let pipes = [
             child.stdout.take().map(OwnedFd::from),
@@ -169,6 +191,9 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{File, Permissions};
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
 
     fn shell(script: &str) -> Result<Process> {
         let mut command = Command::new("sh");
@@ -194,6 +219,23 @@ mod tests {
         drop(process);
         let ended = ended.wait_for(Option::is_some);
         tokio::time::timeout(Duration::from_secs(10), ended).await??;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_being_written_is_waited_for() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let program = folder.path().join("program");
+        let mut file = File::create(&program)?;
+        file.write_all(b"#!/bin/sh\necho up\n")?;
+        file.set_permissions(Permissions::from_mode(0o755))?;
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(file);
+        });
+        let process = Process::spawn(Command::new(&program))?;
+        process.output().wait_for("up").await;
+        writer.join().expect("it closes the file");
         Ok(())
     }
 

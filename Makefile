@@ -69,8 +69,8 @@ large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four func
 
 HISTORIES ?= 100000
 
-# Optimised, a history is a third of the work. Each waits most of its time, for a host that pauses: all kinds at once
-# keep four processors busy, and more of them play as many times the histories.
+# Optimised, a history is a third of the work. Each waits most of its time, for a host that pauses: all kinds are
+# played at once.
 .PHONY: soak
 soak: setup ## what tests shorten, in full: 200 kills, then HISTORIES=100000 random histories of each kind
 	cargo build $(LARGE) --bin bootstrap

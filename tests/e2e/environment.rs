@@ -3,9 +3,10 @@
 
 use crate::objects::texts;
 use redis_sync_local::{
-    self as local, Environment, Function, InvokeError, Queue, Redis, S3, event,
+    self as local, BUCKET, Environment, Function, InvokeError, Queue, Redis, S3, event,
 };
 use redis_sync_tests::held::held;
+use redis_sync_tests::turnstile::Turnstile;
 use redis_sync_tests::{compiled, guest, program};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -51,6 +52,15 @@ pub(crate) fn variables(s3: &S3, redis: &Redis) -> Vec<(String, String)> {
     let mut variables = local::variables(s3, redis);
     variables.push(compiled::variable());
     variables
+}
+
+/// A bucket and a Redis without a function, and a turnstile before that Redis; and the variables that lead past it.
+pub(crate) async fn with_turnstile() -> (S3, Redis, Turnstile, Vec<(String, String)>) {
+    let (s3, redis) = tokio::try_join!(S3::start(BUCKET), Redis::start()).unwrap();
+    guest::upload(&s3);
+    let turnstile = Turnstile::before_each(std::slice::from_ref(&redis)).await;
+    let variables = variables(&s3, &redis);
+    (s3, redis, turnstile.unwrap(), variables)
 }
 
 /// Puts an object that yields `bytes` entries, and delivers its event; the report.

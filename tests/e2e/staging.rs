@@ -2,13 +2,11 @@
 //! expiry, and gone where the commit is refused.
 
 use crate::answers::message;
-use crate::environment::{calls_of, environment, variables};
+use crate::environment::{calls_of, environment, with_turnstile};
 use crate::objects::{one, yields};
 use futures::StreamExt;
-use redis_sync_local::{BUCKET, Environment, Redis, S3, event};
-use redis_sync_tests::guest;
+use redis_sync_local::{Environment, Redis, event};
 use redis_sync_tests::host::Host;
-use redis_sync_tests::turnstile::Turnstile;
 use serde_json::json;
 use std::time::Duration;
 
@@ -95,15 +93,7 @@ async fn the_first_chunk_and_its_expiry_are_one_transaction() {
 /// Another object takes the key when the values are staged, and before they are committed.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_conflict_comes_in_between_of_leaves_nothing_staged() {
-    let (s3, redis) = (
-        S3::start(BUCKET).await.unwrap(),
-        Redis::start().await.unwrap(),
-    );
-    guest::upload(&s3);
-    let turnstile = Turnstile::before_each(std::slice::from_ref(&redis))
-        .await
-        .unwrap();
-    let mut variables = variables(&s3, &redis);
+    let (s3, redis, turnstile, mut variables) = with_turnstile().await;
     let other = Host::start(&s3, &variables);
     variables.push(("REDIS_PORT".into(), turnstile.port().to_string()));
     let host = Host::start(&s3, &variables);

@@ -1,13 +1,12 @@
 //! Verifying: what somebody else has changed in Redis is found by what the keys hold, and mended.
 
 use crate::answers::outcome;
-use crate::environment::{assert_held, environment, sync, variables};
+use crate::environment::{assert_held, environment, sync, variables, with_turnstile};
 use crate::objects::{one, texts, yields};
-use redis_sync_local::{BUCKET, Environment, Function, Redis, RedisCluster, S3, event};
+use redis_sync_local::{BUCKET, Environment, Function, RedisCluster, S3, event};
 use redis_sync_tests::guest;
 use redis_sync_tests::held::{held, held_by_cluster};
 use redis_sync_tests::program::bootstrap;
-use redis_sync_tests::turnstile::Turnstile;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -190,15 +189,7 @@ async fn what_is_changed_of_an_object_whose_key_is_claimed_is_found() {
 /// What grows while it is gone through, and shrinks again, is gone through again: at whichever step that happens.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_changes_while_it_is_compared_and_is_the_same_again_has_not_drifted() {
-    let (s3, redis) = (
-        S3::start(BUCKET).await.unwrap(),
-        Redis::start().await.unwrap(),
-    );
-    guest::upload(&s3);
-    let turnstile = Turnstile::before_each(std::slice::from_ref(&redis))
-        .await
-        .unwrap();
-    let mut variables = variables(&s3, &redis);
+    let (s3, redis, turnstile, mut variables) = with_turnstile().await;
     variables.push(("REDIS_PORT".into(), turnstile.port().to_string()));
     let function = Function::start(bootstrap(), variables).await.unwrap();
     let fields: Map<String, Value> = (0..5000).map(|n| (format!("f{n}"), json!("v"))).collect();
@@ -211,33 +202,20 @@ async fn a_value_that_changes_while_it_is_compared_and_is_the_same_again_has_not
     };
     assert_eq!(verify().await["message"], "1 object: 1 synced");
     let more: Vec<String> = (0..5000).map(|n| format!("g{n}")).collect();
+    let change = async |command: &str, words: Vec<&str>| {
+        let words = [&[command, "many"], &*words].concat();
+        redis.command(&words).await.unwrap()
+    };
     let mut held_up = 0;
     for calls in 0..20 {
         turnstile.let_through(calls);
         let meddle = async {
             turnstile.holds_one().await;
             let pairs = more.iter().flat_map(|field| [field.as_str(), "w"]);
-            redis
-                .command(
-                    &["HSET", "many"]
-                        .into_iter()
-                        .chain(pairs)
-                        .collect::<Vec<_>>(),
-                )
-                .await
-                .unwrap();
+            change("HSET", pairs.collect()).await;
             turnstile.let_through(1);
             turnstile.holds_one().await;
-            let fields = more.iter().map(String::as_str);
-            redis
-                .command(
-                    &["HDEL", "many"]
-                        .into_iter()
-                        .chain(fields)
-                        .collect::<Vec<_>>(),
-                )
-                .await
-                .unwrap();
+            change("HDEL", more.iter().map(String::as_str).collect()).await;
             held_up += 1;
             turnstile.open();
             std::future::pending::<()>().await;

@@ -29,13 +29,14 @@ pub(super) async fn begin(sync: &FullSync<'_>) {
 pub(super) async fn remove(sync: &mut FullSync<'_>) -> Result<(), Stop> {
     let ledger = sync.pipeline.ledger();
     let from = kept(sync).await;
-    let mut scan = before(sync.deadline, ledger.scan_owners(from.clone())).await?;
+    let goes_on = from.is_some();
+    let mut scan = before(sync.deadline, ledger.scan_owners(from)).await?;
     loop {
         let place = scan.place().clone();
         match step(sync, &mut scan).await {
             Ok(true) => sync.summary.reached_among_keys = true,
             Ok(false) => {
-                if from.is_some() {
+                if goes_on {
                     keep(sync, None).await;
                 }
                 return Ok(());

@@ -15,8 +15,20 @@ const KEYS_AT_ONCE: usize = 1 << 20;
 /// Redis keys that are checked in one round trip.
 const CHECKS_AT_ONCE: usize = 2000;
 
-/// How many of these records have so few keys together that they can be held at a time.
-pub(super) fn fitting(records: &[(&str, &Record)]) -> usize {
+/// These records in turns: of each, the lists of keys can be held at a time, or it is one record.
+pub(super) fn turns<'a, 'b>(
+    records: &'a [(&'b str, &'b Record)],
+) -> impl Iterator<Item = &'a [(&'b str, &'b Record)]> {
+    let mut rest = records;
+    std::iter::from_fn(move || {
+        let (now, later) = rest.split_at(fitting(rest));
+        rest = later;
+        (!now.is_empty()).then_some(now)
+    })
+}
+
+/// How many of these records, from the first, are one turn.
+fn fitting(records: &[(&str, &Record)]) -> usize {
     let (mut bytes, mut count) = (0, 0);
     for (_, record) in records {
         bytes += record.keys_bytes;
@@ -44,11 +56,8 @@ impl Ledger {
     /// slot knows which of the object's keys it has: the next commit removes no others there.
     pub async fn intact(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
         let mut intact = Vec::with_capacity(records.len());
-        let mut rest = records;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(fitting(rest));
+        for now in turns(records) {
             intact.extend(self.intact_together(now).await?);
-            rest = later;
         }
         Ok(intact)
     }
@@ -174,5 +183,30 @@ impl Ledger {
             command
         });
         self.read_each(commands.collect()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lengths(sizes: &[usize]) -> Vec<usize> {
+        let record = |keys_bytes: &usize| Record {
+            keys_bytes: *keys_bytes,
+            ..Record::default()
+        };
+        let records: Vec<Record> = sizes.iter().map(record).collect();
+        let records: Vec<(&str, &Record)> = records.iter().map(|record| ("o", record)).collect();
+        turns(&records).map(<[_]>::len).collect()
+    }
+
+    /// The one that passes the bound is the last of its turn.
+    #[test]
+    fn a_turn_ends_where_its_keys_take_more_than_is_held_at_a_time() {
+        assert_eq!(lengths(&[]), [0; 0]);
+        assert_eq!(lengths(&[0, 0, 0]), [3]);
+        assert_eq!(lengths(&[KEYS_AT_ONCE, 1, 1]), [2, 1]);
+        assert_eq!(lengths(&[KEYS_AT_ONCE + 1, 1, KEYS_AT_ONCE, 1]), [1, 2, 1]);
+        assert_eq!(lengths(&[8 * KEYS_AT_ONCE, 8 * KEYS_AT_ONCE]), [1, 1]);
     }
 }

@@ -1,7 +1,7 @@
 //! Whether Redis holds what was written, by digests that a script computes: no value travels.
 
 use super::call::{Call, DIGEST};
-use super::intact::fitting;
+use super::intact::turns;
 use super::record::Record;
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
@@ -53,11 +53,8 @@ impl Ledger {
     /// Whether Redis holds what each of these objects has written, as their records say.
     pub async fn holds(&self, records: &[(&str, &Record)]) -> Result<Vec<bool>, LedgerError> {
         let mut holds = Vec::with_capacity(records.len());
-        let mut rest = records;
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(fitting(rest));
+        for now in turns(records) {
             holds.extend(self.hold_together(now).await?);
-            rest = later;
         }
         Ok(holds)
     }

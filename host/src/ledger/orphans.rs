@@ -254,7 +254,10 @@ impl Ledger {
         for (key, owner) in keys {
             call = call.key(key.as_str()).argument(owner.to_string());
         }
-        call
+        match (slot, self.names.earlier()) {
+            (Some(slot), Some(earlier)) => call.key(earlier.part(slot, &orphans.object)),
+            _ => call,
+        }
     }
 }
 

@@ -1,19 +1,21 @@
 -- Removes keys that their object does not yield any more, where nobody has written them since that
 -- was found out.
 --
--- KEYS     the owners, the object's record (on a cluster, its part in this hash slot), the data keys
+-- KEYS     the owners, the object's record (on a cluster, its part in this hash slot), the data keys; on a cluster
+--          with a prefix, what earlier versions called that part
 -- ARGV     seconds that the record of an object without keys is kept, where changed keys are
 --          published or '', the owners that the keys had
 --
 -- Answers  how many there were
 local owners, record = KEYS[1], KEYS[2]
 local tombstone, channel = ARGV[1], ARGV[2]
+local earlier = KEYS[#ARGV + 1]
 
 if channel ~= '' and redis.acl_check_cmd and not redis.acl_check_cmd('PUBLISH', channel, 'k') then
   return redis.error_reply('NOPERM the user may not publish on the channel of CHANGES_CHANNEL')
 end
 local orphans, is_orphan = {}, {}
-in_chunks(3, #KEYS, function(from, to)
+in_chunks(3, #ARGV, function(from, to)
   local found = redis.call('HMGET', owners, unpack(KEYS, from, to))
   for place = from, to do
     local owner = found[place - from + 1]
@@ -30,14 +32,18 @@ end)
 call_with(orphans, 'UNLINK')
 call_with(orphans, 'HDEL', owners)
 
-local before = keys_in(record)
-if #before > 0 then
+local function without_orphans(keys)
   local left = {}
-  for _, key in ipairs(before) do
+  for _, key in ipairs(keys) do
     if not is_orphan[key] then
       left[#left + 1] = key
     end
   end
+  return left
+end
+local before = keys_in(record)
+if #before > 0 then
+  local left = without_orphans(before)
   if #left < #before then
     local packed = pack_keys(left)
     -- In one piece: the next commit of the object writes it in several.
@@ -46,6 +52,16 @@ if #before > 0 then
     if #left == 0 then
       redis.call('EXPIRE', record, tombstone)
     end
+  end
+end
+-- What led to the part of an earlier version is lost: nobody else comes by.
+local noted = earlier and keys_before(earlier)
+if noted then
+  local left = without_orphans(noted)
+  if #left == 0 then
+    redis.call('UNLINK', earlier)
+  elseif #left < #noted then
+    redis.call('HSET', earlier, 'keys', json_list(left))
   end
 end
 if channel ~= '' then

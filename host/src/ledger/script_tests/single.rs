@@ -132,6 +132,37 @@ async fn an_orphan_goes_unless_somebody_has_written_it_meanwhile() {
     assert_eq!(server.state().await, left);
 }
 
+/// Kills: a part of an earlier version that stays where nothing leads to it any more, or goes with keys that are no
+/// orphans; one that has been written since and is changed.
+#[tokio::test]
+async fn an_orphan_leaves_what_an_earlier_version_has_noted_of_it() {
+    let mut server = Server::start().await;
+    let call = Call::new(&REMOVE_ORPHANS)
+        .key("owners")
+        .key("part")
+        .arguments(["100", ""])
+        .key("k")
+        .argument("5 b/o")
+        .key("part:earlier");
+    for (noted, left) in [
+        (r#"keys ["k"]"#, json!({})),
+        (
+            r#"keys ["k","l"]"#,
+            json!({"part:earlier": {"keys": r#"["l"]"#}}),
+        ),
+        (
+            r#"keys ["l"]"#,
+            json!({"part:earlier": {"keys": r#"["l"]"#}}),
+        ),
+        ("k ^k", json!({"part:earlier": {"keys": ["k"]}})),
+    ] {
+        let before = format!("HSET owners k 5~b/o\n SET k v\n HSET part:earlier {noted}");
+        server.set(&before).await;
+        assert_eq!(server.answer(&call).await, "1");
+        assert_eq!(server.state().await, left, "{noted}");
+    }
+}
+
 /// Kills: a key released that somebody has written meanwhile, or one that stays.
 #[tokio::test]
 async fn a_key_is_released_unless_somebody_has_written_it_meanwhile() {

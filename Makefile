@@ -69,13 +69,12 @@ large: setup ## a sync of 100,000 objects and a fan-out of 10,000 over four func
 
 HISTORIES ?= 100000
 
-# Optimised, a history is a third of the work. Each waits most of its time, for a host that pauses: all kinds are
-# played at once.
+# Optimised, a history is a third of the work.
 .PHONY: soak
 soak: setup ## what tests shorten, in full: 200 kills, then HISTORIES=100000 random histories of each kind
 	cargo build $(LARGE) --bin bootstrap
 	cargo test $(LARGE) -- --ignored --nocapture killed_200_times
-	HISTORIES=$(HISTORIES) cargo test $(LARGE) -- --nocapture --test-threads 64 convergence::
+	HISTORIES=$(HISTORIES) RUST_TEST_THREADS=$(TEST_THREADS) cargo test $(LARGE) -- --nocapture convergence::
 
 .PHONY: mutants
 mutants: setup ## careless variants of the ledger's rules, one at a time, and the test that notices each; MUTANTS=NAME... are some

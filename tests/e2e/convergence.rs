@@ -7,16 +7,15 @@
 
 use crate::history::{Kind, Place, Player, histories};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use redis_sync_tests::gate::Quiet;
 use redis_sync_tests::target::Target;
 use std::cell::RefCell;
 
 /// Plays random histories.
 fn play(cases: u32, kind: Kind, place: Place, target: impl Future<Output = Target>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let player = runtime.block_on(async { Player::new(kind, place, target.await).await });
+    let (runtime, quiet) = Quiet::runtime();
+    let player = async { Player::new(kind, place, target.await, quiet).await };
+    let player = runtime.block_on(player);
     let player = RefCell::new(player);
     let config = Config {
         cases: number("HISTORIES").unwrap_or(cases),

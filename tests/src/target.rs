@@ -40,6 +40,14 @@ impl Target {
         }
     }
 
+    /// All servers that a client may come to know of.
+    pub fn servers(&self) -> &[Redis] {
+        match self {
+            Self::Server(redis) => std::slice::from_ref(redis),
+            Self::Cluster(cluster) => cluster.nodes(),
+        }
+    }
+
     /// The variables that lead a function to a bucket and to this.
     ///
     /// # Panics
@@ -52,6 +60,42 @@ impl Target {
             variables.push(("REDIS_CLUSTER".to_owned(), "true".to_owned()));
         }
         variables
+    }
+
+    /// How many scripts its servers were asked to call.
+    ///
+    /// # Panics
+    ///
+    /// Where Redis does not answer.
+    pub async fn calls(&self) -> usize {
+        let mut calls = 0;
+        for server in self.servers() {
+            let counts = server.command(&["INFO", "commandstats"]).await;
+            let counts = counts.expect("Redis counts");
+            let scripts = counts
+                .lines()
+                .filter(|line| line.starts_with("cmdstat_eval"));
+            let counts = scripts.flat_map(|line| line.split([':', ',']));
+            // A call that needs another node, or another user, is not made, and counted as rejected.
+            let counts = counts.filter_map(|count| match count.split_once('=')? {
+                ("calls" | "rejected_calls", count) => count.parse::<usize>().ok(),
+                _ => None,
+            });
+            calls += counts.sum::<usize>();
+        }
+        calls
+    }
+
+    /// Counts them from here on.
+    ///
+    /// # Panics
+    ///
+    /// Where Redis does not answer.
+    pub async fn forget_calls(&self) {
+        for server in self.servers() {
+            let reset = server.command(&["CONFIG", "RESETSTAT"]).await;
+            reset.expect("Redis counts afresh");
+        }
     }
 
     /// What it holds; see [`held()`].

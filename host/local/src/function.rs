@@ -209,6 +209,12 @@ impl Function {
         self.process.switches()
     }
 
+    /// Whether none of the function's threads has anything to do.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        self.process.is_asleep()
+    }
+
     /// Repeats the function's output on standard error, from its start on.
     pub fn echo(&self) {
         self.process.output().echo();

@@ -45,6 +45,7 @@ pub use self::{
     environment::{BUCKET, Environment, variables},
     function::{Ended, Function, INVOCATION_LIMIT},
     mutant::Mutant,
+    process::Thread,
     queue::{Batch, Queue},
     redis::{Redis, RedisCluster, RedisOptions},
     runtime_api::{InvokeError, RuntimeApi},

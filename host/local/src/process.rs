@@ -1,8 +1,10 @@
 //! A child process whose output is collected and that is killed when its handle is dropped.
 
 use std::{
+    fs::File,
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::FileExt},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -54,6 +56,36 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
             }
             other => return other,
         }
+    }
+}
+
+/// A thread of this process or of a child, by its state in `/proc`.
+#[derive(Debug)]
+pub struct Thread(File);
+
+impl Thread {
+    /// The one that calls.
+    ///
+    /// # Errors
+    ///
+    /// This is not Linux.
+    pub fn current() -> io::Result<Self> {
+        Self::at(Path::new("/proc/thread-self"))
+    }
+
+    fn at(folder: &Path) -> io::Result<Self> {
+        File::open(folder.join("stat")).map(Self)
+    }
+
+    /// Whether it has nothing to do but to wait, or has ended.
+    #[must_use]
+    pub fn is_asleep(&self) -> bool {
+        let mut stat = [0; 64];
+        let read = self.0.read_at(&mut stat, 0).unwrap_or_default();
+        // The name, in brackets, may have spaces; Linux keeps 15 bytes of it.
+        let after = stat.split_at(read).0.rsplit(|byte| *byte == b')').next();
+        let state = after.and_then(|after| after.trim_ascii_start().first());
+        !matches!(state, Some(b'R' | b'D'))
     }
 }
 
@@ -141,6 +173,16 @@ impl Process {
             }
         }
         Ok(switches)
+    }
+
+    /// Whether none of its threads has anything to do; so it is when it has ended.
+    pub(crate) fn is_asleep(&self) -> bool {
+        let id = self.child.lock().id();
+        let threads = std::fs::read_dir(format!("/proc/{id}/task"));
+        let threads = threads.into_iter().flatten().flatten();
+        threads
+            .filter_map(|thread| Thread::at(&thread.path()).ok())
+            .all(|thread| thread.is_asleep())
     }
 
     /// Sends it a signal, unless it has ended.

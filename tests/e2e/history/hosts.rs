@@ -56,7 +56,7 @@ impl Hosts {
         let mut hosts = Vec::new();
         for (host, prefix) in prefixes.iter().enumerate() {
             let endpoint = gate.http(host, s3.endpoint()).await.unwrap();
-            let port = gate.redis(host, target.nodes()).await.unwrap();
+            let port = gate.redis(host, target.servers()).await.unwrap();
             let mut variables = target.variables(s3);
             variables.extend_from_slice(more);
             variables.push(("REDIS_KEY_PREFIX".to_owned(), (*prefix).to_owned()));
@@ -83,6 +83,14 @@ impl Hosts {
     pub(super) fn at_work(&self) -> usize {
         let at_work = |worker: &&Worker| !worker.task.is_finished();
         self.workers.iter().filter(at_work).count()
+    }
+
+    /// Whether none computes that is in a process of its own.
+    pub(super) fn are_asleep(&self) -> bool {
+        self.hosts.iter().all(|one| match &one.runs {
+            Runs::Here(_) => true,
+            Runs::AsFunction(function) => function.is_asleep(),
+        })
     }
 
     /// Has one of them handle an event of these objects; `done` is called when it has.

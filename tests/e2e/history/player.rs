@@ -7,7 +7,7 @@ use crate::permissions::{Rights, WRITES};
 use proptest::sample::Index;
 use redis_sync_local::{BUCKET, Redis, S3};
 use redis_sync_tests::bookkeeping::make_earlier;
-use redis_sync_tests::gate::{Fate, Gate, Waiting};
+use redis_sync_tests::gate::{Fate, Gate, Quiet, Waiting};
 use redis_sync_tests::host::Failure;
 use redis_sync_tests::snapshot::Snapshot;
 use redis_sync_tests::target::Target;
@@ -43,10 +43,10 @@ pub(crate) struct Player {
 
 impl Player {
     /// Hosts in a place, before a Redis, for histories of a kind.
-    pub(crate) async fn new(kind: Kind, place: Place, target: Target) -> Self {
+    pub(crate) async fn new(kind: Kind, place: Place, target: Target, quiet: Quiet) -> Self {
         let prefixes = kind.prefixes();
         let s3 = S3::start(BUCKET).await.unwrap();
-        let mut gate = Gate::new();
+        let mut gate = Gate::new(quiet);
         gate.open(true);
         let mut more = vec![compiled::variable()];
         let rights = match &target {
@@ -240,7 +240,7 @@ impl Player {
 
     /// Waits until each host waits at the gate.
     async fn settled(&self) {
-        self.gate.settled(|| self.hosts.at_work()).await;
+        self.gate.settled(|| self.hosts.are_asleep()).await;
     }
 
     /// Decides on one of the requests that wait.
@@ -287,8 +287,10 @@ impl Player {
     async fn work_ends(&self) {
         while self.hosts.at_work() > 0 {
             self.settled().await;
-            if let Some(first) = self.gate.waiting().first() {
-                self.gate.decide(first, Fate::Pass);
+            match self.gate.waiting().first() {
+                Some(first) => self.gate.pass_all(first),
+                None if self.hosts.at_work() > 0 => self.gate.changed().await,
+                None => {}
             }
         }
     }
@@ -312,6 +314,7 @@ impl Player {
     /// Compares what Redis holds, and what is kept there besides, with what the bucket means. Tickets
     /// may be outstanding: some workers have died.
     async fn compare(&self, progress: &Progress) -> Result<(), String> {
+        self.settled().await;
         let (held, expected) = (self.target.held().await, progress.expected(self.prefixes));
         let mut found = Vec::new();
         if held != expected {
@@ -327,6 +330,12 @@ impl Player {
                 kept = kept.without_notes();
             }
             found.extend(kept.differences(&progress.meaning(&self.s3, prefix)));
+        }
+        let (calls, known) = (self.target.calls().await, self.gate.calls());
+        if calls > known {
+            found.push(format!(
+                "Redis was asked for {calls} scripts, and only {known} passed the gate"
+            ));
         }
         found.is_empty().then_some(()).ok_or(found.join("\n"))
     }
@@ -373,6 +382,7 @@ impl Player {
         self.hosts.failed().await;
         self.give_rights().await;
         self.gate.forget();
+        self.target.forget_calls().await;
         self.flush().await;
         for key in self.s3.keys() {
             self.s3.delete(&key);

@@ -5,31 +5,34 @@
 //! order in which they are let through, whatever the machine is doing besides; and between two of them
 //! anything may happen: a host dies, a server loses what it has, a request of long ago arrives again.
 
+mod quiet;
 mod request;
 mod way;
+
+pub use quiet::Quiet;
 
 use anyhow::Result;
 use parking_lot::Mutex;
 use redis_sync_local::Redis;
-use request::Scripts;
-use std::collections::{BTreeMap, VecDeque};
+use request::{Request, Scripts};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 
-/// How long a host may take from an answer to its next request; one that takes longer is pausing
-/// before it tries again, and is not waited for.
-const PATIENCE: Duration = Duration::from_millis(40);
+/// How long a host whose connection broke may pause before it tries again, and be waited for.
+const PATIENCE: Duration = Duration::from_millis(60);
 
-/// How often everything else that is ready on the runtime is let run before all hosts are taken to
-/// wait.
-const YIELDS: usize = 12;
+/// How often in a row everything must have been quiet before all hosts are taken to wait: until a
+/// connection that a host makes is seen here, two of them may pass.
+const TURNS: usize = 4;
 
 /// Doors to servers, one for each host and server.
 pub struct Gate {
+    quiet: Quiet,
     shared: Arc<Shared>,
     doors: Vec<JoinHandle<()>>,
 }
@@ -59,12 +62,20 @@ struct State {
     ways: BTreeMap<u64, Way>,
     /// How many connections there were.
     connections: u64,
-    /// Requests that were let through and are not answered.
+    /// Requests that were sent on and are not answered.
     in_flight: usize,
+    /// How often something has come or gone.
+    changes: u64,
+    /// Until when hosts may pause before they send once more what has had no answer.
+    pausing: Option<Instant>,
+    /// How many scripts Redis was to call.
+    calls: usize,
     /// The scripts that Redis was given.
     scripts: Scripts,
-    /// Requests that reached Redis, or were on their way there.
+    /// Requests to change something that reached Redis, or were on their way there.
     past: Vec<(u16, Vec<u8>)>,
+    /// What these name.
+    named: HashSet<Vec<u8>>,
     /// The ports of the doors to Redis, by host and the port beyond.
     ports: BTreeMap<(usize, u16), u16>,
     /// By how many seconds the clock of a Redis is ahead, by its port.
@@ -76,7 +87,7 @@ struct Way {
     host: usize,
     server: Server,
     /// Requests that wait, in order.
-    requests: VecDeque<Vec<u8>>,
+    requests: VecDeque<Request>,
     /// What to do with the first of them.
     orders: mpsc::UnboundedSender<Fate>,
 }
@@ -104,17 +115,12 @@ pub struct Waiting {
     pub text: String,
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Gate {
-    /// A gate without doors.
+    /// A gate without doors, for hosts on this runtime.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(quiet: Quiet) -> Self {
         Self {
+            quiet,
             shared: Arc::default(),
             doors: Vec::new(),
         }
@@ -166,51 +172,62 @@ impl Gate {
         let mut state = self.shared.state.lock();
         state.is_open = is_open;
         if is_open {
-            for way in state.ways.values() {
-                for _ in &way.requests {
-                    // An error: the connection has ended.
-                    let _ = way.orders.send(Fate::Pass);
-                }
-            }
+            state.ways.values().for_each(Way::pass_all);
         }
     }
 
     /// Forgets what was sent before, and sets all clocks right.
     pub fn forget(&self) {
         let mut state = self.shared.state.lock();
+        state.calls = 0;
         state.past.clear();
+        state.named.clear();
         state.clocks.clear();
     }
 
     /// Says that a host has done something that no request shows.
     pub fn nudge(&self) -> impl Fn() + Send + use<> {
         let shared = Arc::clone(&self.shared);
-        move || shared.changed.notify_waiters()
+        move || shared.change(|_| ())
     }
 
-    /// Waits until all hosts wait, of which so many are at work.
-    pub async fn settled(&self, at_work: impl Fn() -> usize) {
+    /// Waits until all hosts wait: for what is at the gate, for each other, or for a long pause to end.
+    /// `others_are_quiet` says so of what computes elsewhere.
+    pub async fn settled(&self, others_are_quiet: impl Fn() -> bool) {
+        let (mut turns, mut threads_were_quiet, mut seen) = (0, false, None);
         loop {
             let changed = self.shared.changed.notified();
-            if self.all_wait(at_work()) {
-                let before = self.shared.state.lock().waiting();
-                for _ in 0..YIELDS {
-                    tokio::task::yield_now().await;
+            let (in_flight, changes, pausing) = {
+                let state = self.shared.state.lock();
+                (state.in_flight, state.changes, state.pausing)
+            };
+            if seen.replace(changes) != Some(changes) {
+                (turns, threads_were_quiet) = (0, false);
+            }
+            if in_flight > 0 {
+                changed.await;
+            } else if turns < TURNS {
+                turns += 1;
+                self.quiet.turn().await;
+            } else if !self.quiet.is_quiet() || !others_are_quiet() {
+                (turns, threads_were_quiet) = (0, false);
+                std::thread::yield_now();
+            } else if !threads_were_quiet {
+                // What they had ready may have been seen by none of the turns.
+                (turns, threads_were_quiet) = (0, true);
+            } else if let Some(end) = pausing {
+                if tokio::time::timeout_at(end.into(), changed).await.is_err() {
+                    self.shared.state.lock().pausing = None;
                 }
-                if self.all_wait(at_work()) && self.shared.state.lock().waiting() == before {
-                    return;
-                }
-            } else if tokio::time::timeout(PATIENCE, changed).await.is_err()
-                && self.shared.state.lock().in_flight == 0
-            {
+            } else {
                 return;
             }
         }
     }
 
-    fn all_wait(&self, at_work: usize) -> bool {
-        let state = self.shared.state.lock();
-        state.in_flight == 0 && state.waiting() >= at_work
+    /// Waits until something comes or goes.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
     }
 
     /// The first request of each connection, the oldest connection first.
@@ -223,7 +240,7 @@ impl Gate {
                 connection: *number,
                 host: way.host,
                 to_redis: matches!(way.server, Server::Redis(_)),
-                text: request::text(request),
+                text: request::text(&request.bytes),
             })
         };
         state.ways.iter().filter_map(first).collect()
@@ -238,6 +255,14 @@ impl Gate {
         }
     }
 
+    /// Lets all through that waits on a connection.
+    pub fn pass_all(&self, first: &Waiting) {
+        let state = self.shared.state.lock();
+        if let Some(way) = state.ways.get(&first.connection) {
+            way.pass_all();
+        }
+    }
+
     /// Breaks all connections of a host. What it has sent may still arrive, by [`again`](Self::again).
     pub fn cut(&self, host: usize) {
         self.shared.state.lock().cut(|way| way.host == host);
@@ -246,7 +271,9 @@ impl Gate {
     /// Breaks all connections to a Redis.
     pub fn cut_to(&self, redis: &Redis) {
         let server = Server::Redis(redis.port());
-        self.shared.state.lock().cut(|way| way.server == server);
+        let mut state = self.shared.state.lock();
+        state.cut(|way| way.server == server);
+        state.may_pause();
     }
 
     /// How many requests to Redis there were.
@@ -263,9 +290,17 @@ impl Gate {
     pub async fn again(&self, place: usize) -> Result<()> {
         let past = self.shared.state.lock().past.get(place).cloned();
         if let Some((port, request)) = past {
+            self.shared.state.lock().calls += usize::from(request::is_call(&request));
             way::send_alone(port, &request).await?;
         }
         Ok(())
+    }
+
+    /// How many scripts Redis was to call, before all doors together. That many it was asked to, unless a
+    /// host knows another way.
+    #[must_use]
+    pub fn calls(&self) -> usize {
+        self.shared.state.lock().calls
     }
 
     /// Sets the clock of a Redis so many seconds ahead, as far as scripts ask for it.
@@ -283,20 +318,108 @@ impl Drop for Gate {
     }
 }
 
+impl Shared {
+    /// Changes what there is, and says so.
+    fn change<T>(&self, how: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        state.changes += 1;
+        let changed = how(&mut state);
+        drop(state);
+        self.changed.notify_waiters();
+        changed
+    }
+}
+
 impl State {
-    /// How many requests wait.
-    fn waiting(&self) -> usize {
-        self.ways.values().map(|way| way.requests.len()).sum()
+    /// Hosts have lost a connection.
+    fn may_pause(&mut self) {
+        self.pausing = Some(Instant::now() + PATIENCE);
     }
 
     fn cut(&mut self, which: impl Fn(&Way) -> bool) {
-        let past = &mut self.past;
-        self.ways.retain(|_, way| {
-            let is_cut = which(way);
-            if let (true, Server::Redis(port)) = (is_cut, way.server) {
-                past.extend(way.requests.drain(..).map(|request| (port, request)));
-            }
-            !is_cut
+        let which: Vec<u64> = self
+            .ways
+            .iter()
+            .filter_map(|(number, way)| which(way).then_some(*number))
+            .collect();
+        for number in which {
+            self.cut_one(number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    const GET: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+    const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+    /// Plays with a host's connection to a Redis, and the gate between.
+    fn play<F: Future<Output = ()>>(how: impl FnOnce(Gate, TcpStream) -> F) {
+        let (runtime, quiet) = Quiet::runtime();
+        runtime.block_on(async {
+            let redis = Redis::start().await.unwrap();
+            let mut gate = Gate::new(quiet);
+            let port = gate.redis(0, std::slice::from_ref(&redis)).await.unwrap();
+            how(gate, TcpStream::connect(("127.0.0.1", port)).await.unwrap()).await;
+        });
+    }
+
+    #[test]
+    fn a_host_that_computes_is_waited_for() {
+        play(async |gate, mut host| {
+            tokio::spawn(async move {
+                let compute = || {
+                    let end = Instant::now() + Duration::from_millis(50);
+                    while Instant::now() < end {}
+                };
+                tokio::task::spawn_blocking(compute).await.unwrap();
+                host.write_all(GET).await.unwrap();
+                host.read_u8().await.unwrap();
+            });
+            gate.settled(|| true).await;
+            let waiting = gate.waiting();
+            assert_eq!(waiting[0].text, "GET k");
+            gate.decide(&waiting[0], Fate::Pass);
+            gate.settled(|| true).await;
+            assert!(gate.waiting().is_empty());
+        });
+    }
+
+    #[test]
+    fn a_host_that_lost_its_connection_is_waited_for() {
+        play(async |gate, mut host| {
+            host.write_all(GET).await.unwrap();
+            gate.settled(|| true).await;
+            gate.decide(&gate.waiting()[0], Fate::AnswerLost);
+            let nudge = gate.nudge();
+            tokio::spawn(async move {
+                assert!(host.read_u8().await.is_err());
+                tokio::time::sleep(PATIENCE / 2).await;
+                nudge();
+            });
+            let before = Instant::now();
+            gate.settled(|| true).await;
+            assert!(before.elapsed() >= PATIENCE / 2);
+        });
+    }
+
+    /// Redis answers in the order of requests, and so does the gate.
+    #[test]
+    fn what_sets_up_a_connection_waits_for_what_was_sent_before() {
+        play(async |gate, mut host| {
+            host.write_all(PING).await.unwrap();
+            let mut pong = [0; 7];
+            host.read_exact(&mut pong).await.unwrap();
+            host.write_all(&[GET, PING].concat()).await.unwrap();
+            gate.settled(|| true).await;
+            gate.decide(&gate.waiting()[0], Fate::Pass);
+            let mut answers = [0; 12];
+            host.read_exact(&mut answers).await.unwrap();
+            assert_eq!(String::from_utf8_lossy(&answers), "$-1\r\n+PONG\r\n");
         });
     }
 }

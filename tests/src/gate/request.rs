@@ -1,11 +1,27 @@
 //! What is in a request.
 
 use redis_sync_local::Mutant;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Commands that set up a connection, or look at the cluster: they are no steps of a history.
 const SETTING_UP: [&str; 9] = [
     "ASKING", "AUTH", "CLIENT", "CLUSTER", "COMMAND", "HELLO", "PING", "SCRIPT", "SELECT",
+];
+
+/// Commands of hosts that change nothing.
+const READS: [&str; 12] = [
+    "EXISTS",
+    "GET",
+    "HGET",
+    "HGETALL",
+    "HMGET",
+    "HSCAN",
+    "HSTRLEN",
+    "INFO",
+    "SCAN",
+    "ZLEXCOUNT",
+    "ZRANGEBYLEX",
+    "ZSCORE",
 ];
 
 /// How a script asks for the time.
@@ -13,6 +29,13 @@ const CLOCK: &str = "redis.call('TIME')";
 
 /// Bytes that a message shows of a request.
 const SHOWN: usize = 160;
+
+/// A request that waits.
+pub(super) struct Request {
+    pub(super) bytes: Vec<u8>,
+    /// Whether it is a step of a history.
+    pub(super) is_step: bool,
+}
 
 /// The scripts that servers were given.
 pub(super) struct Scripts {
@@ -83,9 +106,28 @@ impl Scripts {
     }
 }
 
-/// Whether a request to Redis is none of a history's steps.
-pub(super) fn sets_up(request: &[u8]) -> bool {
-    SETTING_UP.iter().any(|name| is(request, name))
+/// Whether a request to Redis is a step of a history. Those are not that set up a connection; nor are a sync's
+/// looks at the owners of each hash slot, 16,384 of them, where nothing has changed them that names them.
+pub(super) fn is_step(request: &[u8], named: &HashSet<Vec<u8>>) -> bool {
+    let sets_up = SETTING_UP.iter().any(|name| is(request, name));
+    let is_vain = is(request, "HSCAN") && names(request).all(|name| !named.contains(name));
+    !sets_up && !is_vain
+}
+
+/// Whether a request to Redis changes nothing, whenever it arrives.
+pub(super) fn reads(request: &[u8]) -> bool {
+    READS.iter().any(|name| is(request, name))
+}
+
+/// What a request to Redis names of the bookkeeping.
+pub(super) fn names(request: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let arguments = arguments(request).into_iter();
+    arguments.filter(|argument| argument.starts_with(b"redis-sync:"))
+}
+
+/// Whether a request to Redis calls a script.
+pub(super) fn is_call(request: &[u8]) -> bool {
+    is(request, "EVALSHA") || is(request, "EVAL")
 }
 
 /// Whether a request to Redis is this command.
@@ -147,7 +189,23 @@ mod tests {
         let parts = arguments(&other);
         assert_eq!((parts[0], parts[2]), (&b"EVAL"[..], &b"0"[..]));
         assert!(String::from_utf8_lossy(parts[1]).contains("t[1] + -3"));
-        assert!(sets_up(b"*1\r\n$4\r\nping\r\n"));
-        assert!(!sets_up(call));
+    }
+
+    #[test]
+    fn steps_are_what_may_change_or_show_something() {
+        let changed = HashSet::from([b"redis-sync:{7}:owners".to_vec()]);
+        let is_step = |request: &[&str]| {
+            let length = |part: &&str| format!("${}\r\n{part}\r\n", part.len());
+            let parts: String = request.iter().map(length).collect();
+            is_step(
+                format!("*{}\r\n{parts}", request.len()).as_bytes(),
+                &changed,
+            )
+        };
+        assert!(is_step(&["EVALSHA", "abc", "1", "redis-sync:{8}:owners"]));
+        assert!(is_step(&["HSCAN", "redis-sync:{7}:owners", "0"]));
+        assert!(is_step(&["HGETALL", "redis-sync:{8}:owners"]));
+        assert!(!is_step(&["HSCAN", "redis-sync:{8}:owners", "0"]));
+        assert!(!is_step(&["ping"]));
     }
 }

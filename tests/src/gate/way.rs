@@ -1,11 +1,10 @@
 //! One connection.
 
-use super::request::{is, sets_up};
+use super::request::{Request, is, is_call, is_step, names, reads};
 use super::{Fate, Server, Shared, State, Way};
 use crate::frame::{Frames, Protocol};
 use anyhow::Result;
 use std::collections::VecDeque;
-use std::mem;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -18,27 +17,26 @@ enum Sent {
     /// Its answer is to be lost.
     AnswerLost,
     /// It is none of a history's steps.
-    SettingUp(Vec<u8>),
+    Aside(Vec<u8>),
 }
 
 /// Carries one connection until it ends, or is cut.
 pub(super) async fn carry(client: TcpStream, host: usize, server: Server, shared: &Arc<Shared>) {
     let (orders, received) = mpsc::unbounded_channel();
-    let number = shared.state.lock().add(Way {
+    let way = Way {
         host,
         server,
         requests: VecDeque::new(),
         orders,
-    });
+    };
+    let number = shared.change(|state| state.add(way));
     let mut sent = VecDeque::new();
     // An error: one side has gone, as connections do.
     let _ = exchange(client, number, host, server, shared, received, &mut sent).await;
-    let mut state = shared.state.lock();
-    let passed = |sent: &&Sent| !matches!(sent, Sent::SettingUp(_));
-    state.in_flight -= sent.iter().filter(passed).count();
-    state.cut_one(number);
-    drop(state);
-    shared.changed.notify_waiters();
+    shared.change(|state| {
+        state.in_flight -= sent.len();
+        state.cut_one(number);
+    });
 }
 
 async fn exchange(
@@ -68,26 +66,23 @@ async fn exchange(
             biased;
             answer = answers.next() => {
                 let answer = answer?;
-                match sent.pop_front() {
-                    Some(Sent::AnswerLost) => {
-                        sent.push_front(Sent::AnswerLost);
-                        return Ok(());
-                    }
+                match sent.front() {
+                    Some(Sent::AnswerLost) => return Ok(()),
                     Some(Sent::Passed) => {
                         to_client.write_all(&shared.with_doors(&answer, host, false)).await?;
-                        shared.state.lock().in_flight -= 1;
-                        shared.changed.notify_waiters();
                     }
-                    Some(Sent::SettingUp(request)) => {
-                        if is(&request, "SCRIPT") {
-                            shared.state.lock().scripts.loaded(&request, &answer);
+                    Some(Sent::Aside(request)) => {
+                        if is(request, "SCRIPT") {
+                            shared.state.lock().scripts.loaded(request, &answer);
                         }
-                        let told = is(&request, "CLUSTER");
+                        let told = is(request, "CLUSTER");
                         to_client.write_all(&shared.with_doors(&answer, host, told)).await?;
                     }
                     // More of an answer over HTTP.
                     None => to_client.write_all(&answer).await?,
                 }
+                let answered = usize::from(sent.pop_front().is_some());
+                shared.change(|state| state.in_flight -= answered);
             }
             order = orders.recv() => {
                 let Some(fate) = order else { return Ok(()) };
@@ -100,14 +95,15 @@ async fn exchange(
             }
             request = requests.next() => {
                 let request = request?;
-                if protocol == Protocol::Redis && sets_up(&request) {
-                    to_server.write_all(&request).await?;
-                    sent.push_back(Sent::SettingUp(request));
-                } else {
-                    shared.state.lock().wait(number, request);
-                    shared.changed.notify_waiters();
-                }
+                shared.change(|state| state.wait(number, request));
             }
+        }
+        // Bound here: the lock must not be held while waiting.
+        let mut next = shared.state.lock().take_aside(number);
+        while let Some(request) = next {
+            sent.push_back(Sent::Aside(request.clone()));
+            to_server.write_all(&request).await?;
+            next = shared.state.lock().take_aside(number);
         }
     }
 }
@@ -141,6 +137,16 @@ impl Shared {
     }
 }
 
+impl Way {
+    /// Lets all through that waits.
+    pub(super) fn pass_all(&self) {
+        for _ in self.requests.iter().filter(|request| request.is_step) {
+            // An error: the connection has ended.
+            let _ = self.orders.send(Fate::Pass);
+        }
+    }
+}
+
 impl State {
     fn add(&mut self, way: Way) -> u64 {
         self.connections += 1;
@@ -149,11 +155,15 @@ impl State {
     }
 
     /// Notes that a request waits.
-    fn wait(&mut self, number: u64, request: Vec<u8>) {
+    fn wait(&mut self, number: u64, bytes: Vec<u8>) {
         let is_open = self.is_open;
         if let Some(way) = self.ways.get_mut(&number) {
-            way.requests.push_back(request);
-            if is_open {
+            let is_step = match way.server {
+                Server::Redis(_) => is_step(&bytes, &self.named),
+                Server::Http(_) => true,
+            };
+            way.requests.push_back(Request { bytes, is_step });
+            if is_open && is_step {
                 // An error: the connection has ended.
                 let _ = way.orders.send(Fate::Pass);
             }
@@ -163,25 +173,51 @@ impl State {
     /// Takes the first request of a connection, as it is to be sent.
     fn take(&mut self, number: u64, fate: Fate) -> Option<Vec<u8>> {
         let way = self.ways.get_mut(&number)?;
-        let mut request = way.requests.pop_front()?;
+        let mut request = way.requests.pop_front()?.bytes;
         if let Server::Redis(port) = way.server {
             let ahead = self.clocks.get(&port).copied().unwrap_or_default();
             if let Some(other) = self.scripts.as_played(&request, ahead) {
                 request = other;
             }
-            self.past.push((port, request.clone()));
+            self.calls += usize::from(fate != Fate::Lost && is_call(&request));
+            self.note(port, request.clone());
         }
-        self.in_flight += usize::from(fate != Fate::Lost);
+        match fate {
+            Fate::Pass => self.in_flight += 1,
+            Fate::AnswerLost => {
+                self.in_flight += 1;
+                self.may_pause();
+            }
+            Fate::Lost => self.may_pause(),
+        }
         Some(request)
     }
 
-    fn cut_one(&mut self, number: u64) {
-        if let Some(mut way) = self.ways.remove(&number)
+    /// Takes the first request of a connection where it is none of a history's steps: it does not wait,
+    /// except for those before it.
+    fn take_aside(&mut self, number: u64) -> Option<Vec<u8>> {
+        let requests = &mut self.ways.get_mut(&number)?.requests;
+        let request = requests.pop_front_if(|request| !request.is_step)?;
+        self.in_flight += 1;
+        Some(request.bytes)
+    }
+
+    /// Notes what may arrive once more, or at last.
+    fn note(&mut self, port: u16, request: Vec<u8>) {
+        if !reads(&request) {
+            self.named.extend(names(&request).map(<[u8]>::to_vec));
+            self.past.push((port, request));
+        }
+    }
+
+    /// A connection has ended, or is to.
+    pub(super) fn cut_one(&mut self, number: u64) {
+        if let Some(way) = self.ways.remove(&number)
             && let Server::Redis(port) = way.server
         {
-            let late = mem::take(&mut way.requests);
-            self.past
-                .extend(late.into_iter().map(|request| (port, request)));
+            for request in way.requests.into_iter().filter(|request| request.is_step) {
+                self.note(port, request.bytes);
+            }
         }
     }
 }

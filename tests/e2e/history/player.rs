@@ -381,6 +381,7 @@ impl Player {
         }
         self.hosts.failed().await;
         self.give_rights().await;
+        self.settled().await;
         self.gate.forget();
         self.target.forget_calls().await;
         self.flush().await;

@@ -296,8 +296,8 @@ impl Gate {
         Ok(())
     }
 
-    /// How many scripts Redis was to call, before all doors together. That many it was asked to, unless a
-    /// host knows another way.
+    /// How many calls of scripts were let through, or sent again. Redis has had no more of them, unless a host
+    /// knows a way around the gate.
     #[must_use]
     pub fn calls(&self) -> usize {
         self.shared.state.lock().calls

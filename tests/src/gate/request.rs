@@ -109,14 +109,13 @@ impl Scripts {
 /// Whether a request to Redis is a step of a history. Those are not that set up a connection; nor are a sync's
 /// looks at the owners of each hash slot, 16,384 of them, where nothing has changed them that names them.
 pub(super) fn is_step(request: &[u8], named: &HashSet<Vec<u8>>) -> bool {
-    let sets_up = SETTING_UP.iter().any(|name| is(request, name));
     let is_vain = is(request, "HSCAN") && names(request).all(|name| !named.contains(name));
-    !sets_up && !is_vain
+    !is_one_of(request, &SETTING_UP) && !is_vain
 }
 
 /// Whether a request to Redis changes nothing, whenever it arrives.
 pub(super) fn reads(request: &[u8]) -> bool {
-    READS.iter().any(|name| is(request, name))
+    is_one_of(request, &READS)
 }
 
 /// What a request to Redis names of the bookkeeping.
@@ -132,9 +131,15 @@ pub(super) fn is_call(request: &[u8]) -> bool {
 
 /// Whether a request to Redis is this command.
 pub(super) fn is(request: &[u8], name: &str) -> bool {
-    arguments(request)
-        .first()
-        .is_some_and(|first| first.eq_ignore_ascii_case(name.as_bytes()))
+    is_one_of(request, &[name])
+}
+
+fn is_one_of(request: &[u8], names: &[&str]) -> bool {
+    // After how many parts there are, and how long the first one is.
+    let rest = after_line(after_line(request).1).1;
+    let command = rest.split(|byte| *byte == b'\r').next();
+    let is = |name: &&str| command.is_some_and(|is| is.eq_ignore_ascii_case(name.as_bytes()));
+    names.iter().any(is)
 }
 
 /// The parts of a request to Redis, which is whole.

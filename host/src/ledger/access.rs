@@ -123,7 +123,8 @@ mod tests {
         let calls = script.split("call").skip(1);
         let arguments = calls.filter_map(|call| call.split_once(')').map(|(inner, _)| inner));
         let quoted = arguments.filter_map(|inner| inner.split('\'').nth(1));
-        quoted.filter(|word| word.chars().all(|letter| letter.is_ascii_uppercase()))
+        let is_command = |word: &&str| word.bytes().all(|letter| letter.is_ascii_uppercase());
+        quoted.filter(|word| !word.is_empty()).filter(is_command)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Requests and answers, cut out of what comes on a connection.
 
 use anyhow::{Result, ensure};
+use bytes::BytesMut;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 
@@ -20,7 +21,7 @@ pub(crate) enum Protocol {
 pub(crate) struct Frames {
     stream: OwnedReadHalf,
     /// What was read and is no whole frame.
-    buffer: Vec<u8>,
+    buffer: BytesMut,
     length: fn(&[u8]) -> Option<usize>,
 }
 
@@ -46,7 +47,7 @@ impl Frames {
     fn new(stream: OwnedReadHalf, length: fn(&[u8]) -> Option<usize>) -> Self {
         Self {
             stream,
-            buffer: Vec::new(),
+            buffer: BytesMut::new(),
             length,
         }
     }
@@ -54,9 +55,8 @@ impl Frames {
     /// The next one. What was read is kept where this is dropped before its end.
     pub(crate) async fn next(&mut self) -> Result<Vec<u8>> {
         loop {
-            if let Some(length) = (self.length)(&self.buffer) {
-                let rest = self.buffer.split_off(length);
-                return Ok(std::mem::replace(&mut self.buffer, rest));
+            if let Some(frame) = self.ready() {
+                return Ok(frame);
             }
             self.buffer.reserve(CHUNK);
             let length = self.stream.read_buf(&mut self.buffer).await?;
@@ -64,8 +64,14 @@ impl Frames {
         }
     }
 
+    /// The next one, where it has been read with one before.
+    pub(crate) fn ready(&mut self) -> Option<Vec<u8>> {
+        let length = (self.length)(&self.buffer)?;
+        Some(self.buffer.split_to(length).into())
+    }
+
     /// What has come after the last one, and the connection.
-    pub(crate) fn into_parts(self) -> (Vec<u8>, OwnedReadHalf) {
+    pub(crate) fn into_parts(self) -> (BytesMut, OwnedReadHalf) {
         (self.buffer, self.stream)
     }
 }

@@ -4,7 +4,9 @@ use super::request::{Request, is, is_call, is_step, names, reads};
 use super::{Fate, Server, Shared, State, Way};
 use crate::frame::{Frames, Protocol};
 use anyhow::Result;
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::iter;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -65,23 +67,14 @@ async fn exchange(
         tokio::select! {
             biased;
             answer = answers.next() => {
-                let answer = answer?;
-                match sent.front() {
-                    Some(Sent::AnswerLost) => return Ok(()),
-                    Some(Sent::Passed) => {
-                        to_client.write_all(&shared.with_doors(&answer, host, false)).await?;
-                    }
-                    Some(Sent::Aside(request)) => {
-                        if is(request, "SCRIPT") {
-                            shared.state.lock().scripts.loaded(request, &answer);
-                        }
-                        let told = is(request, "CLUSTER");
-                        to_client.write_all(&shared.with_doors(&answer, host, told)).await?;
-                    }
-                    // More of an answer over HTTP.
-                    None => to_client.write_all(&answer).await?,
+                let mut all = vec![answer?];
+                all.extend(iter::from_fn(|| answers.ready()));
+                to_client.write_all(&shared.as_heard(&all, sent, host)).await?;
+                let answered = all.len().min(sent.len());
+                if sent.range(..answered).any(|sent| matches!(sent, Sent::AnswerLost)) {
+                    return Ok(());
                 }
-                let answered = usize::from(sent.pop_front().is_some());
+                sent.drain(..answered);
                 shared.change(|state| state.in_flight -= answered);
             }
             order = orders.recv() => {
@@ -94,16 +87,17 @@ async fn exchange(
                 to_server.write_all(&request).await?;
             }
             request = requests.next() => {
-                let request = request?;
-                shared.change(|state| state.wait(number, request));
+                let mut all = vec![request?];
+                all.extend(iter::from_fn(|| requests.ready()));
+                shared.change(|state| all.into_iter().for_each(|one| state.wait(number, one)));
             }
         }
         // Bound here: the lock must not be held while waiting.
-        let mut next = shared.state.lock().take_aside(number);
-        while let Some(request) = next {
-            sent.push_back(Sent::Aside(request.clone()));
-            to_server.write_all(&request).await?;
-            next = shared.state.lock().take_aside(number);
+        let aside = shared.state.lock().take_aside(number);
+        if !aside.is_empty() {
+            let requests = aside.concat();
+            sent.extend(aside.into_iter().map(Sent::Aside));
+            to_server.write_all(&requests).await?;
         }
     }
 }
@@ -120,12 +114,34 @@ pub(super) async fn send_alone(port: u16, request: &[u8]) -> Result<()> {
 }
 
 impl Shared {
+    /// Answers to the first of these requests, as a host is to hear them: up to the first that is to be lost.
+    fn as_heard(&self, answers: &[Vec<u8>], sent: &VecDeque<Sent>, host: usize) -> Vec<u8> {
+        let mut heard = Vec::new();
+        let mut requests = sent.iter();
+        for answer in answers {
+            let mut told = false;
+            match requests.next() {
+                Some(Sent::AnswerLost) => break,
+                Some(Sent::Aside(request)) => {
+                    if is(request, "SCRIPT") {
+                        self.state.lock().scripts.loaded(request, answer);
+                    }
+                    told = is(request, "CLUSTER");
+                }
+                // None: more of an answer over HTTP.
+                Some(Sent::Passed) | None => {}
+            }
+            heard.extend_from_slice(&self.with_doors(answer, host, told));
+        }
+        heard
+    }
+
     /// An answer of Redis in which the doors stand for the servers: where it tells of the cluster, or
     /// sends a client elsewhere.
-    fn with_doors(&self, answer: &[u8], host: usize, told: bool) -> Vec<u8> {
+    fn with_doors<'a>(&self, answer: &'a [u8], host: usize, told: bool) -> Cow<'a, [u8]> {
         let moved = answer.starts_with(b"-MOVED ") || answer.starts_with(b"-ASK ");
         if !told && !moved {
-            return answer.to_vec();
+            return answer.into();
         }
         let mut text = String::from_utf8_lossy(answer).into_owned();
         for ((of, port), door) in &self.state.lock().ports {
@@ -133,7 +149,7 @@ impl Shared {
                 text = text.replace(&format!(":{port}\r\n"), &format!(":{door}\r\n"));
             }
         }
-        text.into_bytes()
+        text.into_bytes().into()
     }
 }
 
@@ -193,13 +209,16 @@ impl State {
         Some(request)
     }
 
-    /// Takes the first request of a connection where it is none of a history's steps: it does not wait,
-    /// except for those before it.
-    fn take_aside(&mut self, number: u64) -> Option<Vec<u8>> {
-        let requests = &mut self.ways.get_mut(&number)?.requests;
-        let request = requests.pop_front_if(|request| !request.is_step)?;
-        self.in_flight += 1;
-        Some(request.bytes)
+    /// Takes the first requests of a connection that are none of a history's steps: they do not wait,
+    /// except for those before them.
+    fn take_aside(&mut self, number: u64) -> Vec<Vec<u8>> {
+        let Some(way) = self.ways.get_mut(&number) else {
+            return Vec::new();
+        };
+        let next = || way.requests.pop_front_if(|request| !request.is_step);
+        let aside: Vec<_> = iter::from_fn(next).map(|request| request.bytes).collect();
+        self.in_flight += aside.len();
+        aside
     }
 
     /// Notes what may arrive once more, or at last.

@@ -3,7 +3,10 @@
 
 use crate::answers::{counted, counts};
 use crate::mirror::Mirror;
-use redis_sync_local::Operation;
+use crate::objects::texts;
+use redis_sync_local::{BUCKET, Operation, S3};
+use redis_sync_tests::guest;
+use redis_sync_tests::host::Host;
 use redis_sync_tests::target::Target;
 use serde_json::json;
 
@@ -167,4 +170,26 @@ async fn a_full_sync_does_not_skip_an_object_that_a_worker_is_at() {
         mirror.function.invoke(json!({"sync": {}})).await.unwrap();
         assert_eq!(mirror.s3.count(Operation::GetObject), 0, "{what}");
     }
+}
+
+/// Fails where a task of its own goes on with the object when nobody waits for that any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_nobody_waits_for_any_more_ends() {
+    let (s3, target) = (S3::start(BUCKET).await.unwrap(), Target::server().await);
+    guest::upload(&s3);
+    let host = Host::start(&s3, &target.variables(&s3));
+    s3.put("flags/given-up", texts(&[("k", "1")]));
+    let read = s3.park(Operation::GetObject, "flags/given-up");
+    let given_up = tokio::spawn({
+        let host = host.clone();
+        async move { host.deliver_one("flags/given-up").await }
+    });
+    read.reached().await;
+    given_up.abort();
+    given_up.await.unwrap_err();
+    read.release();
+    // Beside this one it would have come to its end.
+    s3.put("flags/other", texts(&[("other", "1")]));
+    host.deliver_one("flags/other").await.unwrap();
+    assert_eq!(target.held().await, json!({"other": "1"}));
 }

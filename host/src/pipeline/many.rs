@@ -8,6 +8,7 @@ use crate::route::Resolution;
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use tokio::task::AbortHandle;
 
 const NOT_STARTED: &str = "not started: the invocation's time is nearly over";
 const NOT_FINISHED: &str = "not finished: the invocation's time is nearly over";
@@ -109,14 +110,20 @@ async fn sync_isolated(objects: Objects, key: String, begun: Begun, task: Task) 
     }
     let name = key.clone();
     let syncing = invocation::spawn(async move { objects.sync(&key, begun, task).await });
-    let abort = syncing.abort_handle();
+    let _waited_for = AbortOnDrop(syncing.abort_handle());
     match tokio::time::timeout_at(deadline.into(), syncing).await {
         Ok(Ok(report)) => report,
         Ok(Err(_panic)) => ObjectReport::failed(name, "the host panicked on it"),
-        Err(_) => {
-            abort.abort();
-            late(&name, NOT_FINISHED)
-        }
+        Err(_) => late(&name, NOT_FINISHED),
+    }
+}
+
+/// Ends a task when nobody waits for it any more.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -36,83 +36,83 @@ fn number(variable: &str) -> Option<u32> {
 
 #[test]
 fn any_history_converges() {
-    play(50, Kind::Plain, Place::Here, Target::server());
+    play(100, Kind::Plain, Place::Here, Target::server());
 }
 
 #[test]
 fn any_history_of_many_objects_converges() {
-    play(10, Kind::Crowded, Place::Here, Target::server());
+    play(20, Kind::Crowded, Place::Here, Target::server());
 }
 
 #[test]
 fn any_history_on_several_processes_converges() {
-    play(4, Kind::Plain, Place::Functions, Target::server());
+    play(8, Kind::Plain, Place::Functions, Target::server());
 }
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(15, Kind::Plain, Place::Here, Target::cluster());
+    play(30, Kind::Plain, Place::Here, Target::cluster());
 }
 
 /// Fails where a conflict on a cluster is met when some hash slots have been written to.
 #[test]
 fn objects_that_claim_one_key_are_whole() {
-    play(15, Kind::Clashes, Place::Here, Target::server());
+    play(30, Kind::Clashes, Place::Here, Target::server());
 }
 
 #[test]
 fn objects_that_claim_one_key_are_whole_on_a_cluster() {
-    play(15, Kind::Clashes, Place::Here, Target::cluster());
+    play(30, Kind::Clashes, Place::Here, Target::cluster());
 }
 
 #[test]
 fn deployments_with_different_prefixes_converge() {
-    play(12, Kind::Prefixes, Place::Here, Target::server());
+    play(24, Kind::Prefixes, Place::Here, Target::server());
 }
 
 #[test]
 fn deployments_with_different_prefixes_converge_on_a_cluster() {
-    play(6, Kind::Prefixes, Place::Here, Target::cluster());
+    play(12, Kind::Prefixes, Place::Here, Target::cluster());
 }
 
 #[test]
 fn what_an_earlier_version_has_left_is_taken_over_by_the_next_sync() {
-    play(12, Kind::Upgrades, Place::Here, Target::server());
+    play(24, Kind::Upgrades, Place::Here, Target::server());
 }
 
 #[test]
 fn what_an_earlier_version_has_left_on_a_cluster_is_taken_over_by_the_next_sync() {
-    play(6, Kind::Upgrades, Place::Here, Target::cluster());
+    play(12, Kind::Upgrades, Place::Here, Target::cluster());
 }
 
 #[test]
 fn whatever_redis_loses_the_next_sync_brings_back() {
-    play(30, Kind::Losses, Place::Here, Target::server());
+    play(60, Kind::Losses, Place::Here, Target::server());
 }
 
 #[test]
 fn whatever_a_cluster_loses_the_next_sync_brings_back() {
-    play(10, Kind::Losses, Place::Here, Target::cluster());
+    play(20, Kind::Losses, Place::Here, Target::cluster());
 }
 
 #[test]
 fn whatever_a_failover_undoes_the_next_sync_does_again() {
-    play(30, Kind::Failovers, Place::Here, Target::server());
+    play(60, Kind::Failovers, Place::Here, Target::server());
 }
 
 #[test]
 fn whatever_a_failover_of_a_shard_undoes_the_next_sync_does_again() {
-    play(12, Kind::Failovers, Place::Here, Target::cluster());
+    play(24, Kind::Failovers, Place::Here, Target::cluster());
 }
 
 /// Fails where a commit begins though the user may not do all that it takes, or does what the template's user may
 /// not.
 #[test]
 fn whatever_the_user_of_the_template_is_refused_is_done_when_it_may_again() {
-    play(8, Kind::Rights, Place::Here, Target::server());
+    play(16, Kind::Rights, Place::Here, Target::server());
 }
 
 #[test]
 fn whatever_the_user_is_refused_on_a_cluster_is_done_when_it_may_again() {
-    play(4, Kind::Rights, Place::Here, Target::cluster());
+    play(8, Kind::Rights, Place::Here, Target::cluster());
 }

@@ -4,6 +4,7 @@ mod hosts;
 mod player;
 mod progress;
 mod steps;
+mod verdict;
 
 pub(crate) use hosts::Place;
 pub(crate) use player::Player;

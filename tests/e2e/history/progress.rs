@@ -1,7 +1,8 @@
 //! How far a history has been played, and what the bucket means by then.
 
 use super::player::PLUGIN;
-use super::steps::{Content, letter, object};
+use super::steps::{Content, History, letter, object};
+use proptest::sample::Index;
 use redis_sync_local::S3;
 use redis_sync_tests::bookkeeping::Meaning;
 use redis_sync_tests::snapshot::Snapshot;
@@ -27,9 +28,32 @@ pub(super) struct Progress {
     pub(super) replicas: BTreeMap<usize, Snapshot>,
     /// Whether something was lost that only a sync brings back.
     pub(super) needs_sync: bool,
+    /// Whether that may be what objects yield, and not only what is kept besides.
+    pub(super) has_lost_data: bool,
+    /// Which requests go on in the end.
+    last: Vec<Index>,
+    /// How many have gone on.
+    gone_on: usize,
 }
 
 impl Progress {
+    pub(super) fn of(history: &History) -> Self {
+        Self {
+            last: history.last.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Which of so many requests that wait in the end goes on.
+    pub(super) fn next_of(&mut self, waiting: usize) -> usize {
+        let place = self.last.get(self.gone_on % self.last.len());
+        self.gone_on += 1;
+        match place {
+            Some(place) if waiting > 0 => place.index(waiting),
+            _ => 0,
+        }
+    }
+
     /// Objects to delete so that no two claim one key.
     pub(super) fn clashing(&self) -> Vec<usize> {
         let mut claimed: BTreeSet<u8> = BTreeSet::new();

@@ -1,9 +1,15 @@
 //! What may happen, and random histories of it.
 
+use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
+use std::iter;
+use std::ops::RangeInclusive;
+
+/// How many requests go on in the end before their order repeats itself.
+const LAST: usize = 40;
 
 /// What happens, in order.
 #[derive(Clone, Debug)]
@@ -11,6 +17,9 @@ pub(crate) struct History {
     /// Whether objects may go on claiming one key.
     pub(super) clashes: bool,
     pub(super) steps: Vec<Step>,
+    /// Which of the requests that wait goes on, again and again, when nothing else happens any more: what goes wrong
+    /// then, nothing mends.
+    pub(super) last: Vec<Index>,
 }
 
 /// What an object yields.
@@ -29,6 +38,8 @@ pub(super) struct Content {
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Put(usize, Content),
+    /// An object becomes what it was a while ago: now and then before its last change.
+    Revert(usize, Index),
     Delete(usize),
     /// Another plugin is uploaded, or it is removed.
     Plugin(Option<u8>),
@@ -37,6 +48,8 @@ pub(super) enum Step {
         change: Index,
         host: Index,
     },
+    /// A host gets an event of the last change.
+    DeliverLast(Index),
     /// An operator has a host bring everything up to date.
     Sync(Index),
     /// A request that waits is let through.
@@ -61,6 +74,16 @@ pub(super) enum Step {
     Clock(Index, i8),
     /// The user of Redis may not call this command any more, or may call all again that it might at the start.
     Refuse(Option<Index>),
+}
+
+impl Step {
+    /// Whether it changes the bucket.
+    fn is_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Put(..) | Self::Revert(..) | Self::Delete(_) | Self::Plugin(_)
+        )
+    }
 }
 
 /// What Redis loses, be it by eviction.
@@ -124,46 +147,90 @@ pub(super) fn object(number: usize) -> String {
     format!("flags/{number:02}")
 }
 
+/// How much of what happens in one history: in some nothing dies, in others hardly anything else happens. What only
+/// a few kinds of steps bring about together, the same share of each in all histories would hardly ever show.
+#[derive(Clone, Debug)]
+struct Shares {
+    objects: usize,
+    /// Whether an object yields the same keys whatever it holds.
+    has_steady_keys: bool,
+    /// Whether each change has its event at once. Where some have theirs in the end, that event mends what went wrong
+    /// before.
+    is_prompt: bool,
+    /// Of events that come late or again.
+    events: u32,
+    /// Of requests that go on: the more of them, the more is done between two changes.
+    requests: u32,
+    /// Of each other kind of step besides puts.
+    each: [u32; 8],
+}
+
+/// Shares in a history of so many objects.
+fn shares(objects: RangeInclusive<usize>) -> impl Strategy<Value = Shares> {
+    let each = prop::array::uniform8(prop::sample::select(&[0, 1, 1, 3][..]));
+    let events = prop_oneof![Just((true, 0)), Just((true, 1)), Just((false, 1))];
+    let requests = prop::sample::select(&[1, 2, 4][..]);
+    let shares = (objects, any::<bool>(), events, requests, each);
+    shares.prop_map(
+        |(objects, has_steady_keys, (is_prompt, events), requests, each)| Shares {
+            objects,
+            has_steady_keys,
+            is_prompt,
+            events,
+            requests,
+            each,
+        },
+    )
+}
+
+/// Steps that histories of a kind have besides, of so many objects, with their weight.
+type More = (u32, fn(usize) -> BoxedStrategy<Step>);
+
 /// Random histories.
 pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
-    let of = |objects: usize, more: BoxedStrategy<Step>, weight: u32| {
-        let step = prop_oneof![
-            30 - weight => step(objects),
-            weight => more,
-        ];
-        let steps = prop::collection::vec(step, 4..90);
-        steps
-            .prop_map(move |steps| History {
+    let of = |objects: RangeInclusive<usize>, more: Option<More>| {
+        let steps = shares(objects).no_shrink().prop_flat_map(move |shares| {
+            let more = more.map(|(weight, more)| (weight, more(shares.objects)));
+            let step = (step(&shares, more), any::<Index>());
+            let event = move |(step, host): (Step, Index)| {
+                let event = shares.is_prompt && step.is_change();
+                iter::once(step).chain(event.then_some(Step::DeliverLast(host)))
+            };
+            let steps = prop_oneof![2 => vec(step.clone(), 4..40), 1 => vec(step, 40..90)];
+            steps.prop_map(move |steps| steps.into_iter().flat_map(event).collect::<Vec<_>>())
+        });
+        let last = vec(any::<Index>(), LAST);
+        (steps, last)
+            .prop_map(move |(steps, last)| History {
                 clashes: kind == Kind::Clashes,
                 steps: steps.into_iter().filter(|step| kind.has(step)).collect(),
+                last,
             })
             .boxed()
     };
     match kind {
-        Kind::Plain => of(4, step(4), 1),
-        Kind::Clashes => of(5, step(5), 1),
-        Kind::Prefixes => of(3, step(3), 1),
-        Kind::Upgrades => of(3, Just(Step::Earlier).boxed(), 1),
-        Kind::Crowded => of(24, step(24), 1),
+        Kind::Plain => of(1..=4, None),
+        Kind::Clashes => of(1..=5, None),
+        Kind::Prefixes => of(1..=3, None),
+        Kind::Upgrades => of(1..=3, Some((12, |_| Just(Step::Earlier).boxed()))),
+        Kind::Crowded => of(16..=24, None),
         Kind::Losses => {
-            let lose = |loss: BoxedStrategy<Loss>| of(4, loss.prop_map(Step::Lose).boxed(), 2);
-            prop_oneof![1 => lose(lost_owners()), 3 => lose(lost_records(4))].boxed()
+            let owners = of(1..=4, Some((24, |_| lost_owners())));
+            prop_oneof![1 => owners, 3 => of(1..=4, Some((24, lost_records)))].boxed()
         }
-        Kind::Failovers => of(3, failures(), 5),
-        Kind::Rights => of(3, rights(), 2),
+        Kind::Failovers => of(1..=3, Some((70, |_| failures()))),
+        Kind::Rights => of(1..=3, Some((24, |_| rights()))),
     }
 }
 
-fn lost_owners() -> BoxedStrategy<Loss> {
-    prop_oneof![
-        4 => Just(Loss::Owners),
-        2 => Just(Loss::Generation),
-        1 => Just(Loss::Everything),
-    ]
-    .boxed()
+/// Not everything: a commit that is under way loses its record with that, and what it writes then to a hash slot its
+/// owner.
+fn lost_owners() -> BoxedStrategy<Step> {
+    let loss = prop_oneof![2 => Just(Loss::Owners), 1 => Just(Loss::Generation)];
+    loss.prop_map(Step::Lose).boxed()
 }
 
-fn lost_records(objects: usize) -> BoxedStrategy<Loss> {
+fn lost_records(objects: usize) -> BoxedStrategy<Step> {
     prop_oneof![
         2 => Just(Loss::Index),
         2 => Just(Loss::Generation),
@@ -171,6 +238,7 @@ fn lost_records(objects: usize) -> BoxedStrategy<Loss> {
         2 => (0..objects).prop_map(Loss::Parts),
         1 => Just(Loss::Everything),
     ]
+    .prop_map(Step::Lose)
     .boxed()
 }
 
@@ -188,28 +256,47 @@ fn rights() -> BoxedStrategy<Step> {
     refused.prop_map(Step::Refuse).boxed()
 }
 
-fn step(objects: usize) -> BoxedStrategy<Step> {
+fn content(objects: usize, has_steady_keys: bool) -> impl Strategy<Value = Content> {
     let shared = 1 + u8::try_from(objects / 2).unwrap_or(u8::MAX);
-    let content = (
-        0..3_u8,
-        0..3_u8,
-        prop::collection::btree_set(0..shared, 0..3),
-    )
-        .prop_map(|(value, own, shared)| Content { value, own, shared });
+    let shared = prop::collection::btree_set(0..shared, 0..3);
+    (0..3_u8, 0..3_u8, shared).prop_map(move |(value, own, shared)| Content {
+        value,
+        own: if has_steady_keys { 1 } else { own },
+        shared: if has_steady_keys {
+            BTreeSet::new()
+        } else {
+            shared
+        },
+    })
+}
+
+fn step(shares: &Shares, more: Option<(u32, BoxedStrategy<Step>)>) -> BoxedStrategy<Step> {
+    let objects = shares.objects;
+    let content = content(objects, shares.has_steady_keys);
     let place = any::<Index>;
-    prop_oneof![
-        40 => (0..objects, content).prop_map(|(object, content)| Step::Put(object, content)),
-        20 => (0..objects).prop_map(Step::Delete),
-        6 => prop::option::weighted(0.8, 0..3_u8).prop_map(Step::Plugin),
-        60 => (place(), place()).prop_map(|(change, host)| Step::Deliver { change, host }),
-        6 => place().prop_map(Step::Sync),
-        200 => place().prop_map(Step::Go),
-        3 => place().prop_map(Step::LoseAnswer),
-        1 => place().prop_map(Step::LoseRequest),
-        8 => place().prop_map(Step::Die),
-        12 => place().prop_map(Step::Again),
-    ]
-    .boxed()
+    let put = (0..objects, content).prop_map(|(object, content)| Step::Put(object, content));
+    let revert = (0..objects, place()).prop_map(|(object, version)| Step::Revert(object, version));
+    let deliver = (place(), place()).prop_map(|(change, host)| Step::Deliver { change, host });
+    let plugin = prop::option::weighted(0.8, 0..3_u8).prop_map(Step::Plugin);
+    let always = [
+        (40, put.boxed()),
+        (60 * shares.events, deliver.boxed()),
+        (200 * shares.requests, place().prop_map(Step::Go).boxed()),
+    ];
+    let at_times = [
+        (15, revert.boxed()),
+        (20, (0..objects).prop_map(Step::Delete).boxed()),
+        (6, plugin.boxed()),
+        (6, place().prop_map(Step::Sync).boxed()),
+        (3, place().prop_map(Step::LoseAnswer).boxed()),
+        (1, place().prop_map(Step::LoseRequest).boxed()),
+        (8, place().prop_map(Step::Die).boxed()),
+        (12, place().prop_map(Step::Again).boxed()),
+    ];
+    let at_times = at_times.into_iter().zip(shares.each);
+    let at_times = at_times.map(|((weight, step), share)| (weight * share, step));
+    let steps = always.into_iter().chain(more).chain(at_times);
+    prop::strategy::Union::new_weighted(steps.filter(|(weight, _)| *weight > 0).collect()).boxed()
 }
 
 impl Content {

@@ -255,14 +255,6 @@ impl Gate {
         }
     }
 
-    /// Lets all through that waits on a connection.
-    pub fn pass_all(&self, first: &Waiting) {
-        let state = self.shared.state.lock();
-        if let Some(way) = state.ways.get(&first.connection) {
-            way.pass_all();
-        }
-    }
-
     /// Breaks all connections of a host. What it has sent may still arrive, by [`again`](Self::again).
     pub fn cut(&self, host: usize) {
         self.shared.state.lock().cut(|way| way.host == host);

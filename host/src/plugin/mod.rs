@@ -18,6 +18,8 @@ mod module_cache;
 mod program_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod time_tests;
 
 pub use artifact_store::{ArtifactStore, precompile, precompile_for};
 pub use compiler::Compiler;

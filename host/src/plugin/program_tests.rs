@@ -85,6 +85,33 @@ fn what_lies_outside_its_memory_is_a_fault_and_nothing_to_wait_for_is_invalid() 
     assert_eq!(faults[..6], [21, 21, 21, 21, 21, 28]);
 }
 
+/// An event for each, and as many as are gone through without fuel; streams are at 65536, zeros but for their kind.
+#[test]
+fn each_of_many_streams_has_its_event_and_more_of_them_are_invalid() {
+    let told = words(
+        "(local i32) (drop (memory.grow (i32.const 32)))
+        (loop
+          (i32.store8 offset=65544 (i32.mul (local.get 0) (i32.const 48)) (i32.const 1))
+          (i32.store offset=65536 (i32.mul (local.get 0) (i32.const 48)) (local.get 0))
+          (br_if 0 (i32.le_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 10000))))
+        (call $told (i32.const 0) (call $poll (i32.const 65536) (i32.const 786432) (i32.const 10000) (i32.const 600)))
+        (call $told (i32.const 4) (i32.load (i32.const 600)))
+        (call $told (i32.const 8) (i32.load (i32.add (i32.const 786432) (i32.mul (i32.const 9999) (i32.const 32)))))
+        (call $told (i32.const 12) (call $poll (i32.const 65536) (i32.const 786432) (i32.const 10001) (i32.const 600)))",
+    );
+    assert_eq!(told[..4], [0, 10_000, 9999, 28]);
+}
+
+#[test]
+fn a_subscription_may_end_with_the_memory_and_one_of_no_kind_is_invalid() {
+    let told = words(
+        "(call $told (i32.const 0) (call $poll (i32.const 65488) (i32.const 512) (i32.const 1) (i32.const 600)))
+        (i32.store8 (i32.const 65496) (i32.const 3))
+        (call $told (i32.const 4) (call $poll (i32.const 65488) (i32.const 512) (i32.const 1) (i32.const 600)))",
+    );
+    assert_eq!(told[..2], [0, 28]);
+}
+
 #[test]
 fn no_directory_no_file_and_no_socket_is_there() {
     let denied = words(
@@ -102,8 +129,14 @@ fn random_numbers_are_bounded_as_for_any_plugin_and_are_the_same_each_time() {
     let bytes = "(drop (call $random (i32.const 1024) (i32.const 64)))";
     assert_eq!(outcome(bytes).unwrap(), outcome(bytes).unwrap());
     assert_ne!(outcome(bytes).unwrap(), vec![0; 64]);
-    let many = "(drop (call $random (i32.const 0) (i32.const 0x100001)))";
-    assert_eq!(outcome(many), Err(Failure::TooRandom));
+    let many = |bytes: &str| {
+        let drawn = format!("(call $random (i32.const 65536) (i32.const {bytes}))");
+        outcome(&format!(
+            "(drop (memory.grow (i32.const 16))) (call $told (i32.const 0) {drawn})"
+        ))
+    };
+    assert_eq!(many("0x100000").unwrap(), vec![0; 64]);
+    assert_eq!(many("0x100001"), Err(Failure::TooRandom));
 }
 
 #[test]

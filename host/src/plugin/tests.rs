@@ -5,7 +5,7 @@ use crate::budget::Account;
 use crate::entry::{Entry, Value};
 use crate::object::Object;
 use crate::route::Output;
-use crate::sandbox::{Identity, Input, Plugin, Ran, Sandbox, Unusable};
+use crate::sandbox::{Failure, Identity, Input, Plugin, Ran, Sandbox, Unusable};
 use crate::settings::{Limits, Secret};
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -65,6 +65,18 @@ pub(super) fn compiler_within(mib: u64) -> Compiler {
 }
 
 pub(super) fn run(plugin: &Plugin, key: &str) -> Ran {
+    run_within(plugin, key, LIMITS, &Account::unbounded())
+}
+
+/// What a run may use.
+pub(super) const LIMITS: Limits = Limits {
+    fuel: 1_000_000,
+    time: Duration::from_secs(10),
+    memory_bytes: 64 << 20,
+    output_bytes: 1 << 20,
+};
+
+pub(super) fn run_within(plugin: &Plugin, key: &str, limits: Limits, account: &Account) -> Ran {
     let object = Object {
         bucket: "b".into(),
         key: key.into(),
@@ -81,13 +93,8 @@ pub(super) fn run(plugin: &Plugin, key: &str) -> Ran {
         object: &object,
         settings: &Arc::new(BTreeMap::new()),
         output: Output::Value,
-        limits: Limits {
-            fuel: 1_000_000,
-            time: Duration::from_secs(10),
-            memory_bytes: 64 << 20,
-            output_bytes: 1 << 20,
-        },
-        account: &Account::unbounded(),
+        limits,
+        account,
     })
 }
 
@@ -183,6 +190,30 @@ fn an_artifact_is_taken_only_as_it_was_sealed() {
         refused(&artifact, &key("k"), older),
         Some(Unusable::Seal)
     ));
+}
+
+/// Its key and the 32 bytes that it writes.
+#[test]
+fn an_output_may_be_as_large_as_its_limit_and_not_a_byte_larger() {
+    let plugin = compile(&sandbox(), &module(PROGRAM));
+    for (key, output_bytes, is_stored) in [("", 32, true), ("o", 33, true), ("o", 32, false)] {
+        let limits = Limits {
+            output_bytes,
+            ..LIMITS
+        };
+        let ran = run_within(&plugin, key, limits, &Account::unbounded());
+        let expected = (!is_stored).then_some(Failure::OutputTooLarge(output_bytes));
+        assert_eq!(ran.result.err(), expected, "{key} {output_bytes}");
+    }
+}
+
+/// What is kept of plugins is bounded by that.
+#[test]
+fn a_plugin_is_as_large_as_its_machine_code() {
+    let sandbox = sandbox();
+    let plugin = compile(&sandbox, &module(PROGRAM));
+    let artifact = sandbox.seal(&plugin, &key("k"), IDENTITY).unwrap();
+    assert!((artifact.len() / 2..artifact.len() * 2).contains(&plugin.size()));
 }
 
 #[test]

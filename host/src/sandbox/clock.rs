@@ -109,3 +109,32 @@ struct Over;
 impl Pollable for Over {
     async fn ready(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A guest that waits until its clock has moved by that much comes to an end.
+    #[test]
+    fn a_look_at_the_clock_moves_it_by_the_resolution_that_is_told() {
+        let counter = Counter::default();
+        let (mut table, told) = (
+            ResourceTable::new(),
+            HostMonotonicClock::resolution(&counter),
+        );
+        let first = HostMonotonicClock::now(&counter);
+        let mut view = ClockView {
+            counter: &counter,
+            table: &mut table,
+        };
+        assert_eq!(monotonic_clock::Host::now(&mut view).unwrap() - first, told);
+        assert_eq!(monotonic_clock::Host::resolution(&mut view).unwrap(), told);
+    }
+
+    #[test]
+    fn the_wall_clock_stands_and_is_as_fine_as_last_modified_times() {
+        let clock = StandingClock(Duration::from_millis(1_700_000_000_123));
+        assert_eq!(clock.now(), clock.now());
+        assert_eq!(clock.resolution(), Duration::from_millis(1));
+    }
+}

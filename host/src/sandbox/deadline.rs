@@ -150,6 +150,16 @@ mod tests {
     }
 
     #[test]
+    fn who_ends_leaves_another_one_its_deadline_at_the_same_time() {
+        let deadlines = Deadlines::watch(&Engine::default()).unwrap();
+        let at = Instant::now() + Duration::from_hours(1);
+        let [ended, other] = [at, at].map(|at| deadlines.add(at));
+        drop(ended);
+        let watched = deadlines.0.0.watched.lock();
+        assert!(watched.deadlines.contains(&other.place));
+    }
+
+    #[test]
     fn a_deadline_that_is_put_off_is_watched_at_its_new_time_alone() {
         let deadlines = Deadlines::watch(&Engine::default()).unwrap();
         let mut deadline = deadlines.add(Instant::now() + Duration::from_hours(1));

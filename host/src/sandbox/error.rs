@@ -94,3 +94,19 @@ impl Failure {
         format!("plugin `{plugin}` {self} on `{object}` (raise {limit}, or `{key}` of its route)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_host_lacked_may_end_otherwise_the_next_time() {
+        assert!(Failure::Host("no memory".to_owned()).is_temporary());
+        let own = [
+            Failure::OutOfTime(Duration::from_secs(1)),
+            Failure::Trapped("unreachable".to_owned()),
+            Failure::Returned("broken".to_owned()),
+        ];
+        assert!(!own.iter().any(Failure::is_temporary));
+    }
+}

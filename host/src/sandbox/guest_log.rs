@@ -129,6 +129,8 @@ mod tests {
             log.write(Level::INFO, "line");
         }
         assert_eq!((log.lines, log.dropped), (MAX_LINES, 5));
+        log.finish();
+        assert_eq!(log.dropped, 0, "it is told once");
     }
 
     #[test]
@@ -141,5 +143,8 @@ mod tests {
         buffer.finish(|line| lines.push(line.to_owned()));
         assert_eq!(lines[..3], ["a", "bc", ""]);
         assert_eq!(lines.len(), 4);
+        let longest = "x".repeat(MAX_LINE_BYTES);
+        buffer.push(longest.as_bytes(), |_| ());
+        buffer.push(b"\n", |line| assert_eq!(line, longest));
     }
 }

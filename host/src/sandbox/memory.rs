@@ -175,7 +175,14 @@ mod tests {
 
     #[test]
     fn a_growth_past_the_declared_maximum_is_the_guests_own_affair() {
-        assert!(!free(1000).memory_growing(0, 600, Some(500)).unwrap());
+        let (mut memory, elements) = (free(10_000), 600);
+        for (maximum, may_grow) in [(elements - 1, false), (elements, true)] {
+            let grown = memory.memory_growing(0, elements, Some(maximum));
+            assert_eq!(grown.unwrap(), may_grow);
+            let grown = memory.table_growing(0, elements, Some(maximum));
+            assert_eq!(grown.unwrap(), may_grow);
+        }
+        assert_eq!(memory.taken(), elements + elements * TABLE_ELEMENT_BYTES);
         let beyond = Error::msg(BEYOND_ADDRESSES);
         assert!(free(1000).memory_grow_failed(beyond).is_ok());
     }

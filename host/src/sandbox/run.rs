@@ -338,3 +338,17 @@ impl From<types::Entry> for Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_host_lacks_is_told_from_what_a_guest_does() {
+        let out_of_memory = std::io::Error::from(std::io::ErrorKind::OutOfMemory);
+        let of_host: [wasmtime::Error; 2] = [NoRoom.into(), out_of_memory.into()];
+        assert!(of_host.iter().all(is_of_host));
+        let of_guest: [wasmtime::Error; 2] = [MemoryLimit.into(), Trap::OutOfFuel.into()];
+        assert!(!of_guest.iter().any(is_of_host));
+    }
+}

@@ -167,3 +167,29 @@ impl StdoutStream for Stream {
         Box::new(self.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use std::collections::BTreeSet;
+    use std::time::Instant;
+
+    #[test]
+    fn room_is_taken_before_an_output_has_it_and_in_few_steps() {
+        let budget = Budget::new(64 << 20);
+        let (account, _) = budget.try_open(0, 0, Instant::now()).unwrap().unwrap();
+        let mut stream = Stream::to_output(8 << 20, &Room::new(&account));
+        let (piece, mut written, mut steps) = (Bytes::from(vec![0; 1000]), 0, BTreeSet::new());
+        while written < 4_000_000 {
+            stream.write(piece.clone()).unwrap();
+            written += piece.len();
+            let most = written + 2 * CHUNK.max(written / 4);
+            assert!((to_u64(written)..=to_u64(most)).contains(&budget.held()));
+            steps.insert(budget.held());
+        }
+        assert!(steps.len() < 30, "{}", steps.len());
+        let (bytes, held) = stream.finish();
+        assert!(to_u64(bytes.capacity()) <= held.unwrap().bytes());
+    }
+}

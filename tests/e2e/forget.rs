@@ -2,12 +2,13 @@
 
 use crate::answers::message;
 use crate::environment::{assert_held, environment, variables};
-use crate::objects::{many, texts};
-use redis_sync_local::{Redis, RedisCluster, S3};
-use redis_sync_tests::guest;
+use crate::objects::{failing, many, texts};
+use redis_sync_local::{Effect, Fault, Operation, Redis, RedisCluster, S3, event};
 use redis_sync_tests::held::held_by_cluster;
 use redis_sync_tests::host::Host;
+use redis_sync_tests::{compiled, guest};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// The host of another bucket, which has put and delivered a plugin and these objects.
 async fn old_bucket(
@@ -104,6 +105,39 @@ async fn keys_of_a_bucket_that_is_forgotten_are_free() {
         .await
         .unwrap();
     assert_eq!(status["objects"], 2, "{status}");
+}
+
+/// Who has uploaded its plugin, and that objects have not followed it yet: one is late, and another one has failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_noted_of_a_bucket_goes_with_it_and_not_before() {
+    let redis = Redis::start().await.unwrap();
+    let objects = [("flags/a", texts(&[("k", "old")])), ("flags/b", texts(&[]))];
+    let (s3, host) = old_bucket(&redis, &[], &objects).await;
+    s3.put("flags/b", failing());
+    s3.inject(Fault {
+        operation: Operation::GetObject,
+        key: Some("flags/a".to_owned()),
+        times: None,
+        effect: Effect::Delay(Duration::from_secs(120)),
+    });
+    let etag = s3.put("plugins/flags.wasm", compiled::variant("A"));
+    let mut event = event::created("old", "plugins/flags.wasm");
+    event["Records"][0]["s3"]["object"]["eTag"] = json!(etag);
+    event["Records"][0]["userIdentity"]["principalId"] = json!("AWS:BOB");
+    let late = host.invoke(&event, Duration::from_secs(5)).await;
+    assert!(late.unwrap_err().contains("2 are left"));
+    let noted = async || {
+        let notes = [
+            "EXISTS",
+            "redis-sync:progress:old",
+            "redis-sync:uploads:old",
+        ];
+        redis.command(&notes).await.unwrap()
+    };
+    for (dry_run, left) in [(true, "2"), (false, "0")] {
+        assert_eq!(host.forget("old", dry_run).await.unwrap(), (1, 2));
+        assert_eq!(noted().await, left);
+    }
 }
 
 /// What another deployment of the same bucket owns may be forgotten; without a prefix, the bucket's name means all of them.

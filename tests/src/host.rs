@@ -9,6 +9,7 @@ use redis_sync::handler;
 use redis_sync::pipeline::Pipeline;
 use redis_sync::settings::Settings;
 use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -85,13 +86,23 @@ impl Host {
     ///
     /// What failed.
     pub async fn full_sync(&self) -> Result<(), String> {
-        let deadline = Instant::now() + SYNC_LIMIT;
-        let answer = Box::pin(handler::answer(&self.0, r#"{"sync": {}}"#, deadline)).await;
+        let answer = self.invoke(&json!({"sync": {}}), SYNC_LIMIT).await;
         let answer = answer.map_err(|error| format!("the sync: {error}"))?;
         let is_success = answer["status"] == "success";
         is_success
             .then_some(())
             .ok_or(format!("the sync: {answer}"))
+    }
+
+    /// Answers whatever a function can be invoked with, within a time.
+    ///
+    /// # Errors
+    ///
+    /// Why the invocation fails.
+    pub async fn invoke(&self, request: &Value, limit: Duration) -> Result<Value, String> {
+        let (request, deadline) = (request.to_string(), Instant::now() + limit);
+        let answer = Box::pin(handler::answer(&self.0, &request, deadline)).await;
+        answer.map_err(|error| error.to_string())
     }
 }
 

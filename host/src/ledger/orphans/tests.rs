@@ -30,6 +30,20 @@ fn a_scan_that_goes_on_from_a_place_reads_what_is_left_and_no_more() {
     assert_eq!(read.into_iter().collect::<HashSet<_>>(), all);
 }
 
+/// Whatever is kept in Redis may be somebody else's.
+#[test]
+fn a_place_in_hashes_that_are_not_there_is_of_no_scan() {
+    let servers = ["a".to_owned()];
+    let place = |untouched, hash| ScanPlace {
+        untouched,
+        begun: vec![(hash, 7)],
+        ..ScanPlace::front(servers.to_vec(), 600)
+    };
+    assert!(place(600, 599).is_of(&servers, 600));
+    assert!(!place(600, 600).is_of(&servers, 600));
+    assert!(!place(601, 0).is_of(&servers, 600));
+}
+
 /// Keys that have owners.
 const OWNED: usize = 3000;
 

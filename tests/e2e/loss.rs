@@ -1,8 +1,9 @@
 //! Redis evicts what it likes, the bookkeeping too: the next sync heals it, and nothing is left over.
 
-use crate::environment::{self, environment, upload};
+use crate::environment::{self, environment, upload, with_queue, work_off};
 use crate::objects::texts;
-use redis_sync_local::Environment;
+use crate::out_of_time::{is_stuck, within};
+use redis_sync_local::{Effect, Environment, Fault, Operation};
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
 
@@ -147,6 +148,42 @@ async fn an_object_that_yields_nothing_comes_back_into_the_index() {
         assert_eq!(report["message"], "2 objects: 2 unchanged");
         assert_eq!(environment.redis.command(&index).await.unwrap(), indexed);
     }
+}
+
+/// For half of its time a sync that has a queue does that itself, and what it has no time for it hands over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_lacks_comes_back_by_the_queue_where_a_sync_has_no_time_for_it() {
+    let (queue, environment) = with_queue().await;
+    // Objects without entries: others are missed also by their keys.
+    for key in ["flags/a", "flags/b"] {
+        upload(&environment, key, &[]).await;
+    }
+    let remove = ["ZREM", "redis-sync:index:config", "flags/a", "flags/b"];
+    let index = ["ZRANGE", "redis-sync:index:config", "0", "-1"];
+
+    lose(&environment, &remove).await;
+    environment.s3.put("z/stuck", "slow");
+    is_stuck(&environment, "z/stuck");
+    let report = within(&environment, json!({}), 12).await.unwrap();
+    assert_eq!(report["message"], "3 objects: 2 unchanged, 1 queued");
+    // The object that takes long, and those that are not in the index, which is no work of its own.
+    assert_eq!(queue.sent(), 2);
+    environment.s3.clear_faults();
+    work_off(&environment.function, &queue).await;
+    let indexed = environment.redis.command(&index).await.unwrap();
+    assert_eq!(indexed, "flags/a\nflags/b\nz/stuck");
+
+    lose(&environment, &remove).await;
+    environment.s3.inject(Fault {
+        operation: Operation::GetObject,
+        key: Some("flags/b".to_owned()),
+        times: None,
+        effect: Effect::Fail(403),
+    });
+    let report = environment::sync(&environment, json!({})).await;
+    assert_eq!(report["message"], "4 objects: 3 unchanged, 1 failed");
+    assert_eq!(queue.sent(), 2, "there was time");
+    assert_eq!(environment.redis.command(&index).await.unwrap(), indexed);
 }
 
 /// A record lists its keys in one piece, in several, or in one that is long.

@@ -3,7 +3,7 @@
 use crate::answers::{message, outcome};
 use crate::environment::{assert_held, change_plugins, environment, with_queue, work_off};
 use crate::objects::one;
-use redis_sync_local::{Environment, Operation, event};
+use redis_sync_local::{Effect, Environment, Fault, Operation, event};
 use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
@@ -166,6 +166,29 @@ async fn what_does_not_fit_fails_the_event_and_the_retry_goes_on() {
     );
 }
 
+/// Not even which objects there are is known in time: then none of them has followed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_gets_to_no_object_in_time_leaves_all_of_them() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/a.json", one("a")).await.unwrap();
+    environment.s3.inject(Fault {
+        operation: Operation::ListObjectsV2,
+        key: Some("flags/".to_owned()),
+        times: None,
+        effect: Effect::Delay(Duration::from_secs(120)),
+    });
+    let (changed, limit) = (
+        event::created("config", "plugins/flags.wasm"),
+        Duration::from_secs(3),
+    );
+    let why = message(environment.function.invoke_within(&changed, limit).await);
+    assert!(why.contains("about 1 are left"), "{why}");
+    environment.s3.clear_faults();
+    environment.function.invoke(&changed).await.unwrap();
+    let noted = ["EXISTS", "redis-sync:progress:config"];
+    assert_eq!(environment.redis.command(&noted).await.unwrap(), "0");
+}
+
 /// Objects of the fan-out. `FAN_OUT_OBJECTS` asks for more, to measure.
 fn many() -> usize {
     let number = std::env::var("FAN_OUT_OBJECTS").ok();
@@ -240,4 +263,7 @@ async fn a_queue_that_refuses_fails_the_event() {
         "{why}"
     );
     assert_held(&environment, json!({"x": "v"})).await;
+    // The event comes again, whatever is noted of it.
+    let noted = ["EXISTS", "redis-sync:progress:config"];
+    assert_eq!(environment.redis.command(&noted).await.unwrap(), "0");
 }

@@ -1,9 +1,9 @@
 //! A sync of the bucket or of a part of it.
 
-use crate::answers::{counted, counts};
+use crate::answers::{counted, counts, message};
 use crate::environment::{assert_held, environment, sync};
 use crate::objects::{one, yields};
-use redis_sync_local::{Environment, Operation};
+use redis_sync_local::{Effect, Environment, Fault, Operation};
 use serde_json::json;
 use std::time::Duration;
 
@@ -53,6 +53,26 @@ async fn sync_finds_what_no_event_told_of() {
     assert_eq!(environment.s3.count(Operation::GetObject), 0);
 }
 
+/// A sync passes it over neither while it fails nor then, when its entries would be made from what they were made
+/// from.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_what_it_was_before_it_failed_has_failed_no_more() {
+    let environment = environment(&[]).await;
+    let failed = async || {
+        let status = environment.function.invoke(json!({"status": {}})).await;
+        status.unwrap()["failed"].take()
+    };
+    environment.upload("flags/a.json", one("a")).await.unwrap();
+    message(environment.upload("flags/a.json", "broken").await);
+    assert_eq!(failed().await, 1);
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["message"], "1 object: 1 failed", "it is tried again");
+    environment.s3.put("flags/a.json", one("a"));
+    let report = sync(&environment, json!({})).await;
+    assert_eq!(report["status"], "success");
+    assert_eq!(failed().await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn sync_reports_what_failed_and_changes_nothing_there() {
     let environment = environment(&[]).await;
@@ -67,6 +87,24 @@ async fn sync_reports_what_failed_and_changes_nothing_there() {
     let why = report["failed"][0]["error"].as_str().unwrap();
     assert!(why.contains("plugin `flags.wasm`"), "{why}");
     assert_held(&environment, json!({"a": "v", "b": "v"})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_cannot_read_the_plugin_list_is_not_started_and_says_so() {
+    let environment = environment(&[]).await;
+    environment.upload("flags/a.json", one("a")).await.unwrap();
+    environment.s3.put("flags/a.json", one("b"));
+    environment.s3.inject(Fault {
+        operation: Operation::ListObjectsV2,
+        key: Some("plugins/".to_owned()),
+        times: None,
+        effect: Effect::Fail(403),
+    });
+    let report = sync(&environment, json!({})).await;
+    let said = report["message"].as_str().unwrap();
+    assert!(said.starts_with("0 objects; not started: "), "{report}");
+    assert_eq!(report["status"], "error");
+    assert_held(&environment, json!({"a": "v"})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

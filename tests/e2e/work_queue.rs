@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_queue_a_sync_hands_over_what_takes_long() {
     let (queue, environment) = with_queue().await;
-    sync(&environment, json!({})).await;
     stuck_end(&environment);
+    environment.s3.clear_faults();
+    sync(&environment, json!({})).await;
+    is_stuck(&environment, "z/stuck");
     let report = within(&environment, json!({"force": true}), 20).await;
     let report = report.unwrap();
     let said = report["message"].as_str().unwrap();

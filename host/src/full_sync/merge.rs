@@ -243,3 +243,104 @@ impl<'a> Merge<'a> {
         Ok(Objects::Missing(missing))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings;
+    use aws_config::{BehaviorVersion, Region, SdkConfig};
+    use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+    use redis_sync_local::{ACCESS_KEY_ID, REGION, Redis, S3, SECRET_ACCESS_KEY};
+
+    /// A bucket of one object, `b`, and an index that has it and a thousand others and a few.
+    async fn bucket_and_index() -> (S3, Redis) {
+        let (s3, redis) = tokio::try_join!(S3::start("config"), Redis::start()).unwrap();
+        s3.put("b", "v");
+        let keys = (0..1100).map(|number| format!("a/{number:04}"));
+        let scored = keys
+            .chain(["b".to_owned()])
+            .flat_map(|key| ["0".to_owned(), key]);
+        let command: Vec<String> = ["ZADD", "redis-sync:index:config"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(scored)
+            .collect();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        redis.command(&command).await.unwrap();
+        (s3, redis)
+    }
+
+    fn client(s3: &S3) -> Store {
+        let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .region(Region::from_static(REGION))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(s3.endpoint())
+            .build();
+        Store::new(&config, "config", true)
+    }
+
+    fn parts(s3: &S3, redis: &Redis) -> (Store, Ledger, Settings) {
+        let settings = settings::tests::read(&[
+            ("CONFIG_BUCKET_NAME", "config"),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &redis.port().to_string()),
+        ]);
+        let settings = settings.unwrap();
+        let ledger = Ledger::new(&settings.redis, "config").unwrap();
+        (client(s3), ledger, settings)
+    }
+
+    /// How often the index was read since the server began.
+    async fn reads(redis: &Redis) -> usize {
+        let statistics = redis.command(&["INFO", "commandstats"]).await.unwrap();
+        let calls = statistics
+            .lines()
+            .find_map(|line| line.strip_prefix("cmdstat_zrangebylex:calls="));
+        let calls = calls.and_then(|calls| calls.split_once(','));
+        calls.map_or(0, |(calls, _)| calls.parse().unwrap())
+    }
+
+    /// A thousand keys at a time, and no more often than that takes.
+    #[tokio::test]
+    async fn all_that_is_missing_is_handed_out_however_much_and_nothing_else() {
+        let (s3, redis) = bucket_and_index().await;
+        let (store, ledger, settings) = parts(&s3, &redis);
+        for (prefix, all, expected) in [("", 1100, 2), ("a/00", 100, 1), ("b", 0, 1)] {
+            let (span, before) = (Span::under(prefix), reads(&redis).await);
+            let mut merge = Merge::new(&store, &ledger, &settings, &span, Rerun::IfChanged);
+            let mut missing = BTreeSet::new();
+            while let Some(objects) = merge.next().await.unwrap() {
+                match objects {
+                    Objects::Missing(keys) => missing.extend(keys),
+                    Objects::Present(listed) => assert!(listed.iter().all(|one| one.key == "b")),
+                    Objects::Unindexed(keys) => panic!("{keys:?}"),
+                }
+            }
+            assert_eq!(missing.len(), all, "{prefix}");
+            assert!(missing.iter().all(|key| key.starts_with("a/")));
+            assert_eq!(reads(&redis).await - before, expected, "{prefix}");
+        }
+    }
+
+    /// Where each is run again they are handed out in parts, the new ones too.
+    #[tokio::test]
+    async fn a_forced_sync_is_handed_all_of_a_page() {
+        let (s3, redis) = tokio::try_join!(S3::start("config"), Redis::start()).unwrap();
+        for number in 0..250 {
+            s3.put(&format!("{number:03}"), "v");
+        }
+        let (store, ledger, settings) = parts(&s3, &redis);
+        let span = Span::under("");
+        let mut merge = Merge::new(&store, &ledger, &settings, &span, Rerun::Always);
+        let mut parts = Vec::new();
+        while let Some(objects) = merge.next().await.unwrap() {
+            if let Objects::Present(listed) = objects {
+                parts.push(listed.len());
+            }
+        }
+        assert_eq!(parts, [100, 100, 50]);
+    }
+}

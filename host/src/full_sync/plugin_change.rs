@@ -219,4 +219,29 @@ mod tests {
         assert_eq!(affected("routes.toml", &routes), [Span::under("")]);
         assert_eq!(affected("x.wasm", &with_manifest("nonsense")), []);
     }
+
+    /// Nobody takes a change for carried out that all hosts could not be told of.
+    #[test]
+    fn each_change_that_is_not_begun_in_time_fails_and_may_come_again() {
+        let reports = late(&["plugins/a.wasm", "plugins/b.wasm"]);
+        let keys: Vec<&str> = reports.iter().map(|report| report.key.as_str()).collect();
+        assert_eq!(keys, ["plugins/a.wasm", "plugins/b.wasm"]);
+        assert!(
+            reports
+                .iter()
+                .all(|one| one.temporary && one.failure().is_some())
+        );
+    }
+
+    #[test]
+    fn a_report_says_how_many_objects_are_left_where_any_are() {
+        let summary = Summary::stopped("stopped".to_owned());
+        let said = |left| report("k", &[&summary], left).error.unwrap();
+        assert!(
+            said(2).ends_with("stopped; about 2 are left"),
+            "{}",
+            said(2)
+        );
+        assert!(said(0).ends_with("stopped"), "{}", said(0));
+    }
 }

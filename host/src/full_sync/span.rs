@@ -80,4 +80,15 @@ mod tests {
         assert!(!Span::only("a").covers(&Span::under("a")));
         assert!(Span::under("").covers(&under));
     }
+
+    #[test]
+    fn a_span_begins_with_its_prefix_or_after_a_key_that_is_not_empty() {
+        let begins = |after: &str| {
+            let span = Span::under("a/").after(after.to_owned());
+            assert_eq!(span.prefix(), "a/");
+            span.begins_after().map(str::to_owned)
+        };
+        assert_eq!(begins(""), None);
+        assert_eq!(begins("a/b"), Some("a/b".to_owned()));
+    }
 }

@@ -148,6 +148,36 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_foreseen_is_named_up_to_a_limit_and_only_where_it_would_change() {
+        let mut summary = Summary::default();
+        for number in 0..MAX_FORESEEN + 2 {
+            summary.foresee(ObjectReport {
+                outcome: Outcome::Synced,
+                ..ObjectReport::failed(number.to_string(), "")
+            });
+        }
+        assert_eq!(summary.foreseen.len(), MAX_FORESEEN);
+        let mut summary = Summary::default();
+        summary.foresee(ObjectReport::failed("k", "broken"));
+        assert_eq!((summary.foreseen.len(), summary.failures.len()), (0, 1));
+    }
+
+    /// Each object is in one of the counts.
+    #[test]
+    fn objects_of_all_kinds_are_summed_up() {
+        let mut summary = Summary::default();
+        summary.add_unchanged(3);
+        summary.queued = 5;
+        summary.add(ObjectReport::failed("k", "too late").late());
+        assert_eq!(summary.count(Outcome::Failed), 0);
+        assert_eq!(
+            summary.to_string(),
+            "9 objects: 3 unchanged, 5 queued, 1 not reached"
+        );
+        assert!(!summary.is_success());
+    }
+
     /// A sync sends itself the rest only then.
     #[test]
     fn one_that_went_through_objects_or_keys_has_got_on() {

@@ -46,12 +46,12 @@ fn any_history_of_many_objects_converges() {
 
 #[test]
 fn any_history_on_several_processes_converges() {
-    play(8, Kind::Plain, Place::Functions, Target::server());
+    play(4, Kind::Plain, Place::Functions, Target::server());
 }
 
 #[test]
 fn any_history_on_a_cluster_converges() {
-    play(30, Kind::Plain, Place::Here, Target::cluster());
+    play(15, Kind::Plain, Place::Here, Target::cluster());
 }
 
 /// Fails where a conflict on a cluster is met when some hash slots have been written to.
@@ -62,7 +62,7 @@ fn objects_that_claim_one_key_are_whole() {
 
 #[test]
 fn objects_that_claim_one_key_are_whole_on_a_cluster() {
-    play(30, Kind::Clashes, Place::Here, Target::cluster());
+    play(15, Kind::Clashes, Place::Here, Target::cluster());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn deployments_with_different_prefixes_converge() {
 
 #[test]
 fn deployments_with_different_prefixes_converge_on_a_cluster() {
-    play(12, Kind::Prefixes, Place::Here, Target::cluster());
+    play(6, Kind::Prefixes, Place::Here, Target::cluster());
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn what_an_earlier_version_has_left_is_taken_over_by_the_next_sync() {
 
 #[test]
 fn what_an_earlier_version_has_left_on_a_cluster_is_taken_over_by_the_next_sync() {
-    play(12, Kind::Upgrades, Place::Here, Target::cluster());
+    play(6, Kind::Upgrades, Place::Here, Target::cluster());
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn whatever_redis_loses_the_next_sync_brings_back() {
 
 #[test]
 fn whatever_a_cluster_loses_the_next_sync_brings_back() {
-    play(20, Kind::Losses, Place::Here, Target::cluster());
+    play(10, Kind::Losses, Place::Here, Target::cluster());
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn whatever_a_failover_undoes_the_next_sync_does_again() {
 
 #[test]
 fn whatever_a_failover_of_a_shard_undoes_the_next_sync_does_again() {
-    play(24, Kind::Failovers, Place::Here, Target::cluster());
+    play(12, Kind::Failovers, Place::Here, Target::cluster());
 }
 
 /// Fails where a commit begins though the user may not do all that it takes, or does what the template's user may
@@ -114,5 +114,5 @@ fn whatever_the_user_of_the_template_is_refused_is_done_when_it_may_again() {
 
 #[test]
 fn whatever_the_user_is_refused_on_a_cluster_is_done_when_it_may_again() {
-    play(8, Kind::Rights, Place::Here, Target::cluster());
+    play(4, Kind::Rights, Place::Here, Target::cluster());
 }

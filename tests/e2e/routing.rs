@@ -3,6 +3,7 @@
 use crate::answers::{message, outcome};
 use crate::environment::{assert_held, change_plugins, environment};
 use crate::objects::yields;
+use redis_sync_tests::held::held;
 use redis_sync_tests::{compiled, guest};
 use serde_json::json;
 
@@ -195,6 +196,31 @@ async fn a_route_pins_its_module_and_bounds_its_keys() {
         .await
         .unwrap();
     assert_held(&environment, json!({"flags:k": "v"})).await;
+}
+
+/// Fails where a component is told of no settings, or of another route's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_reads_the_settings_of_its_route_and_no_others() {
+    let environment = environment(&[]).await;
+    environment.s3.put(
+        "plugins/routes.toml",
+        "[[route]]\nprefix = \"flags/\"\nplugin = \"flags.wasm\"\nsettings = { region = \"eu\", count = 3 }\n[[route]]\nprefix = \"other/\"\nplugin = \"flags.wasm\"\nsettings = { zone = \"b\" }\n",
+    );
+    for (object, all, region_and_zone) in [
+        (
+            "flags/x",
+            r#"{"count": "3", "region": "eu"}"#,
+            r#"[Some("eu"), None]"#,
+        ),
+        ("other/x", r#"{"zone": "b"}"#, r#"[None, Some("b")]"#),
+    ] {
+        environment.redis.command(&["FLUSHALL"]).await.unwrap();
+        let observe = json!({"do": "observe"}).to_string();
+        environment.upload(object, observe).await.unwrap();
+        let seen = &held(&environment.redis).await["observed"];
+        let seen = (&seen["settings"], &seen["region_and_zone"]);
+        assert_eq!(seen, (&json!(all), &json!(region_and_zone)), "{object}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

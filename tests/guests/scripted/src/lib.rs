@@ -164,6 +164,10 @@ fn observe(object: &Object) -> Result<Entries> {
         ("metadata", format!("{:?}", object.metadata)),
         ("settings", format!("{:?}", settings::all())),
         (
+            "region_and_zone",
+            format!("{:?}", ["region", "zone"].map(settings::get)),
+        ),
+        (
             "clock_is_last_modified",
             (now == u128::from(object.last_modified_ms)).to_string(),
         ),

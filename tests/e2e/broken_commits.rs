@@ -236,11 +236,13 @@ async fn a_commit_that_ends_after_a_later_one_was_broken_off_hides_nothing() {
 }
 
 /// Another object takes a key when the worker has found it free, wherever that is: either the one has all that it
-/// yields, or the other, and nothing of the one that fails is removed. Fails where keys are not reserved before
-/// the first hash slot is written to (`reserve.lua`).
+/// yields, or the other, and nothing of the one that fails is removed; what it has not got, a third one may have. Fails
+/// where keys are not reserved before the first hash slot is written to (`reserve.lua`), or are not given back by a
+/// commit that cannot be (`unreserve.lua`).
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_taken_while_a_commit_is_on_its_way_leaves_no_half_of_it() {
     const OTHER: &str = "flags/other";
+    const THIRD: &str = "flags/third";
     let (mut mirror, turnstile) = mirror().await;
     for scripts in 0.. {
         mirror.put(OBJECT, &["d", "e"], "new");
@@ -254,6 +256,16 @@ async fn a_key_that_is_taken_while_a_commit_is_on_its_way_leaves_no_half_of_it()
         let outcome = worker.go_on().await.unwrap();
         let what = format!("taken after {scripts} scripts, {other:?}, and then {outcome:?}");
         assert_ne!(other.is_ok(), outcome.is_ok(), "{what}");
+        if outcome.is_err() {
+            mirror.put(THIRD, &["d"], "third");
+            assert_eq!(
+                mirror.deliver(THIRD).await.as_deref(),
+                Ok("synced"),
+                "{what}"
+            );
+            mirror.delete(THIRD);
+            mirror.deliver_as(THIRD, "deleted").await;
+        }
         let expected = if other.is_ok() {
             json!({"a": "before", "b": "before", "c": "before", "e": "other"})
         } else {

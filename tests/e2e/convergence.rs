@@ -36,12 +36,12 @@ fn number(variable: &str) -> Option<u32> {
 
 #[test]
 fn any_history_converges() {
-    play(100, Kind::Plain, Place::Here, Target::server());
+    play(50, Kind::Plain, Place::Here, Target::server());
 }
 
 #[test]
 fn any_history_of_many_objects_converges() {
-    play(20, Kind::Crowded, Place::Here, Target::server());
+    play(10, Kind::Crowded, Place::Here, Target::server());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn any_history_on_a_cluster_converges() {
 /// Fails where a conflict on a cluster is met when some hash slots have been written to.
 #[test]
 fn objects_that_claim_one_key_are_whole() {
-    play(30, Kind::Clashes, Place::Here, Target::server());
+    play(15, Kind::Clashes, Place::Here, Target::server());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn objects_that_claim_one_key_are_whole_on_a_cluster() {
 
 #[test]
 fn deployments_with_different_prefixes_converge() {
-    play(24, Kind::Prefixes, Place::Here, Target::server());
+    play(12, Kind::Prefixes, Place::Here, Target::server());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn deployments_with_different_prefixes_converge_on_a_cluster() {
 
 #[test]
 fn what_an_earlier_version_has_left_is_taken_over_by_the_next_sync() {
-    play(24, Kind::Upgrades, Place::Here, Target::server());
+    play(12, Kind::Upgrades, Place::Here, Target::server());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn what_an_earlier_version_has_left_on_a_cluster_is_taken_over_by_the_next_sync(
 
 #[test]
 fn whatever_redis_loses_the_next_sync_brings_back() {
-    play(60, Kind::Losses, Place::Here, Target::server());
+    play(30, Kind::Losses, Place::Here, Target::server());
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn whatever_a_cluster_loses_the_next_sync_brings_back() {
 
 #[test]
 fn whatever_a_failover_undoes_the_next_sync_does_again() {
-    play(60, Kind::Failovers, Place::Here, Target::server());
+    play(30, Kind::Failovers, Place::Here, Target::server());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn whatever_a_failover_of_a_shard_undoes_the_next_sync_does_again() {
 /// not.
 #[test]
 fn whatever_the_user_of_the_template_is_refused_is_done_when_it_may_again() {
-    play(16, Kind::Rights, Place::Here, Target::server());
+    play(8, Kind::Rights, Place::Here, Target::server());
 }
 
 #[test]

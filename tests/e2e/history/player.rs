@@ -103,7 +103,7 @@ impl Player {
             self.step(&mut progress, &Step::Delete(number)).await;
         }
         self.finish(&mut progress).await?;
-        if !progress.has_lost_data {
+        if progress.needs_sync && !progress.has_lost_data {
             self.nothing_is_missing(&progress).await?;
         }
         self.gate.open(true);

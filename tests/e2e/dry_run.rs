@@ -71,7 +71,19 @@ async fn a_dry_run_keeps_no_machine_code() {
     // Another function, which has nothing in memory, keeps it.
     let other = environment.another_function().await.unwrap();
     other.invoke(json!({"sync": {}})).await.unwrap();
-    assert_eq!(environment.s3.keys().len(), bucket.len() + 1);
+    let kept = environment.s3.keys();
+    assert_eq!(kept.len(), bucket.len() + 1);
+
+    // Nor where all is up to date, for which its module is loaded as well.
+    let artifact = kept.iter().find(|key| !bucket.contains(key)).unwrap();
+    environment.s3.delete(artifact);
+    let third = environment.another_function().await.unwrap();
+    for (dry_run, keys) in [(true, &bucket), (false, &kept)] {
+        let payload = json!({"sync": {"dry_run": dry_run}});
+        let report = third.invoke(payload).await.unwrap();
+        assert_eq!(counts(&report), counted([("unchanged", 1)]));
+        assert_eq!(&environment.s3.keys(), keys, "{dry_run}");
+    }
 }
 
 /// One from the front, and one that begins where the sync that was out of time has stopped. Fails where a dry run

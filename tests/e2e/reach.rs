@@ -38,7 +38,7 @@ async fn no_socket_no_name_no_file_and_no_wait_and_not_a_packet_leaves() {
         "environment": "[]",
         "arguments": "[]",
         "folder": "None",
-        "terminal": "false",
+        "terminals": "0",
         "stdin": "true",
         "waited": "3",
     });

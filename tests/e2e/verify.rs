@@ -231,3 +231,36 @@ async fn a_value_that_changes_while_it_is_compared_and_is_the_same_again_has_not
     }
     assert!(held_up > 3, "{held_up}");
 }
+
+/// What another function commits between the look at a record and the look at its key is that function's work:
+/// nothing has drifted. Fails where the record is not read again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_while_it_is_compared_has_not_drifted() {
+    let (s3, redis, turnstile, mut variables) = with_turnstile().await;
+    let other = Function::start(bootstrap(), variables.clone());
+    variables.push(("REDIS_PORT".into(), turnstile.port().to_string()));
+    let verifying = Function::start(bootstrap(), variables);
+    let (other, verifying) = tokio::try_join!(other, verifying).unwrap();
+    let put = async |value: &str| {
+        s3.put("flags/a", texts(&[("a", value)]));
+        let put = event::created(BUCKET, "flags/a");
+        other.invoke(put).await.unwrap();
+    };
+    put("old").await;
+    for calls in 0..20 {
+        turnstile.let_through(calls);
+        let overtake = async {
+            turnstile.holds_one().await;
+            put(&format!("new {calls}")).await;
+            turnstile.open();
+            std::future::pending::<()>().await;
+        };
+        let report = tokio::select! {
+            report = verifying.invoke(json!({"sync": {"verify": true}})) => report.unwrap(),
+            () = overtake => unreachable!(),
+        };
+        assert_eq!(report["counts"]["drifted"], 0, "{calls}: {report}");
+    }
+    let held = held(&redis).await;
+    assert!(held["a"].as_str().unwrap().starts_with("new "), "{held:?}");
+}

@@ -3,12 +3,10 @@
 
 use crate::program;
 use anyhow::Result;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::handler;
 use redis_sync::pipeline::Pipeline;
 use redis_sync::settings::Settings;
-use redis_sync_local::{ACCESS_KEY_ID, REGION, S3, SECRET_ACCESS_KEY};
+use redis_sync_local::{S3, sdk_config};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -122,19 +120,7 @@ fn host_at(endpoint: &str, variables: &[(String, String)]) -> Result<Arc<Pipelin
     })?;
     Ok(Arc::new(Pipeline::with_parts(
         settings,
-        &aws(endpoint),
+        &sdk_config(endpoint),
         &program::bootstrap(),
     )?))
-}
-
-/// A configuration that leads to the local S3, whatever the environment says.
-fn aws(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .region(Region::from_static(REGION))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(endpoint)
-        .build()
 }

@@ -38,6 +38,7 @@ mod queue;
 mod redis;
 mod runtime_api;
 mod s3;
+mod sdk;
 mod server;
 pub mod tied;
 
@@ -50,6 +51,7 @@ pub use self::{
     redis::{Redis, RedisCluster, RedisOptions},
     runtime_api::{InvokeError, RuntimeApi},
     s3::{ACCESS_KEY_ID, Effect, Fault, Gate, Object, Operation, Parked, S3, SECRET_ACCESS_KEY},
+    sdk::sdk_config,
 };
 
 /// The AWS region of everything here.

@@ -13,7 +13,8 @@ use crate::pipeline::{ChangeError, Rerun};
 use crate::settings::Settings;
 use crate::store::{Listed, Page, Store, StoreError};
 use std::collections::BTreeSet;
-use tokio::task::JoinHandle;
+use std::time::Duration;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Keys of the index that are read together.
 const INDEXED_AT_ONCE: usize = 1000;
@@ -29,9 +30,12 @@ pub(super) enum Objects {
     Unindexed(Vec<String>),
 }
 
-/// Objects of a page that are handled before the index is read up to there, where each is run again: a
-/// sync without enough time for a page would never get on.
+/// Objects of a page that are handled before the index is read up to there, where each is run again, at the
+/// most.
 const FORCED_AT_ONCE: usize = 100;
+
+/// Where so many of them take longer than this, fewer are handled together.
+const FORCED_TIME: Duration = Duration::from_secs(1);
 
 /// Reads the listing and the index side by side.
 pub(super) struct Merge<'a> {
@@ -39,13 +43,16 @@ pub(super) struct Merge<'a> {
     ledger: &'a Ledger,
     settings: &'a Settings,
     span: &'a Span,
+    /// Whether each object is run again.
+    rerun: Rerun,
     /// Objects that are handed out together, at the most.
     at_once: usize,
     /// Up to where both have been read.
     place: Start,
     next: Next,
-    /// The next page of the listing, which S3 makes while this one is gone through.
-    ahead: Option<JoinHandle<Result<Page, StoreError>>>,
+    /// The next page of the listing, which S3 makes while this one is gone through, and for no sync that
+    /// has ended.
+    ahead: Option<AbortOnDropHandle<Result<Page, StoreError>>>,
 }
 
 /// What is to be read next.
@@ -85,15 +92,6 @@ struct Stretch {
     then: Box<Next>,
 }
 
-/// Nothing is read for a sync that has ended.
-impl Drop for Merge<'_> {
-    fn drop(&mut self) {
-        if let Some(page) = &self.ahead {
-            page.abort();
-        }
-    }
-}
-
 impl<'a> Merge<'a> {
     pub(super) fn new(
         store: &'a Store,
@@ -107,8 +105,9 @@ impl<'a> Merge<'a> {
             ledger,
             settings,
             span,
+            rerun,
             at_once: match rerun {
-                Rerun::Always => FORCED_AT_ONCE,
+                Rerun::Always => settings.concurrency,
                 Rerun::IfChanged => usize::MAX,
             },
             place: match span.begins_after() {
@@ -117,6 +116,18 @@ impl<'a> Merge<'a> {
             },
             next: Next::Page(None),
             ahead: None,
+        }
+    }
+
+    /// Hands out more at a time where what was handed out took no time, as far as there is more, and few again where it
+    /// did. A forced sync that has not enough time for all that it is handed at once would never get on: it
+    /// begins with them each time.
+    pub(super) fn took(&mut self, time: Duration) {
+        if self.rerun == Rerun::Always {
+            self.at_once = match time < FORCED_TIME {
+                true => (self.at_once * 2).min(FORCED_AT_ONCE),
+                false => self.settings.concurrency,
+            };
         }
     }
 
@@ -154,7 +165,7 @@ impl<'a> Merge<'a> {
         let token = page.next.filter(|_| !self.span.is_exact());
         self.ahead = token
             .clone()
-            .map(|token| invocation::spawn(self.list(Some(token))));
+            .map(|token| AbortOnDropHandle::new(invocation::spawn(self.list(Some(token)))));
         let last = page.objects.last().map(|object| object.key.clone());
         let listed = page
             .objects
@@ -248,9 +259,7 @@ impl<'a> Merge<'a> {
 mod tests {
     use super::*;
     use crate::settings;
-    use aws_config::{BehaviorVersion, Region, SdkConfig};
-    use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-    use redis_sync_local::{ACCESS_KEY_ID, REGION, Redis, S3, SECRET_ACCESS_KEY};
+    use redis_sync_local::{Redis, S3, sdk_config};
 
     /// A bucket of one object, `b`, and an index that has it and a thousand others and a few.
     async fn bucket_and_index() -> (S3, Redis) {
@@ -270,18 +279,6 @@ mod tests {
         (s3, redis)
     }
 
-    fn client(s3: &S3) -> Store {
-        let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .region(Region::from_static(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url(s3.endpoint())
-            .build();
-        Store::new(&config, "config", true)
-    }
-
     fn parts(s3: &S3, redis: &Redis) -> (Store, Ledger, Settings) {
         let settings = settings::tests::read(&[
             ("CONFIG_BUCKET_NAME", "config"),
@@ -290,7 +287,8 @@ mod tests {
         ]);
         let settings = settings.unwrap();
         let ledger = Ledger::new(&settings.redis, "config").unwrap();
-        (client(s3), ledger, settings)
+        let store = Store::new(&sdk_config(s3.endpoint()), "config", true);
+        (store, ledger, settings)
     }
 
     /// How often the index was read since the server began.
@@ -325,7 +323,7 @@ mod tests {
         }
     }
 
-    /// Where each is run again they are handed out in parts, the new ones too.
+    /// Where each is run again they are handed out in parts: small ones where these take their time.
     #[tokio::test]
     async fn a_forced_sync_is_handed_all_of_a_page() {
         let (s3, redis) = tokio::try_join!(S3::start("config"), Redis::start()).unwrap();
@@ -335,12 +333,14 @@ mod tests {
         let (store, ledger, settings) = parts(&s3, &redis);
         let span = Span::under("");
         let mut merge = Merge::new(&store, &ledger, &settings, &span, Rerun::Always);
+        let mut took = [0, 0, 2].map(Duration::from_secs).into_iter();
         let mut parts = Vec::new();
         while let Some(objects) = merge.next().await.unwrap() {
             if let Objects::Present(listed) = objects {
                 parts.push(listed.len());
+                merge.took(took.next().unwrap_or_default());
             }
         }
-        assert_eq!(parts, [100, 100, 50]);
+        assert_eq!(parts, [8, 16, 32, 8, 16, 32, 64, 74]);
     }
 }

@@ -288,3 +288,6 @@ fn slots_json(proposal: &Proposal) -> String {
     let slots: Vec<u16> = slots(proposal).into_iter().map(Slot::number).collect();
     serde_json::json!(slots).to_string()
 }
+
+#[cfg(test)]
+mod tests;

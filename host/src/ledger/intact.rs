@@ -172,7 +172,7 @@ impl Ledger {
     }
 
     /// The owner of each of these Redis keys, as it is recorded.
-    async fn owners(&self, keys: &[&str]) -> Result<Vec<Option<String>>, LedgerError> {
+    pub(super) async fn owners(&self, keys: &[&str]) -> Result<Vec<Option<String>>, LedgerError> {
         if !self.cluster {
             let owners = self.names.owners(None);
             return self.ask(cmd("HMGET").arg(owners).arg(keys)).await;

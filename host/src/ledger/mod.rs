@@ -148,3 +148,18 @@ impl Ledger {
             .await
     }
 }
+
+#[cfg(test)]
+impl Ledger {
+    /// The ledger of a bucket `config`, in a server or in the cluster of a node.
+    fn in_redis(redis: &redis_sync_local::Redis, is_cluster: bool) -> Self {
+        let (port, cluster) = (redis.port().to_string(), is_cluster.to_string());
+        let settings = crate::settings::tests::read(&[
+            ("CONFIG_BUCKET_NAME", "config"),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &port),
+            ("REDIS_CLUSTER", &cluster),
+        ]);
+        Self::new(&settings.unwrap().redis, "config").unwrap()
+    }
+}

@@ -8,7 +8,7 @@ use crate::route::Resolution;
 use futures::StreamExt;
 use std::collections::BTreeMap;
 use std::time::Instant;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 const NOT_STARTED: &str = "not started: the invocation's time is nearly over";
 const NOT_FINISHED: &str = "not finished: the invocation's time is nearly over";
@@ -110,7 +110,8 @@ async fn sync_isolated(objects: Objects, key: String, begun: Begun, task: Task) 
     }
     let name = key.clone();
     let syncing = invocation::spawn(async move { objects.sync(&key, begun, task).await });
-    let _waited_for = AbortOnDrop(syncing.abort_handle());
+    // Nor does it go on where nobody waits for it any more.
+    let syncing = AbortOnDropHandle::new(syncing);
     match tokio::time::timeout_at(deadline.into(), syncing).await {
         Ok(Ok(report)) => report,
         Ok(Err(_panic)) => ObjectReport::failed(name, "the host panicked on it"),
@@ -118,16 +119,10 @@ async fn sync_isolated(objects: Objects, key: String, begun: Begun, task: Task) 
     }
 }
 
-/// Ends a task when nobody waits for it any more.
-struct AbortOnDrop(AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
+/// None of them was begun.
 fn all_failed(keys: Vec<String>, error: &ChangeError) -> Vec<ObjectReport> {
+    let objects = keys.len();
+    tracing::error!(objects, error = %error, "objects failed before they were begun");
     keys.into_iter().map(|key| error.report(key)).collect()
 }
 

@@ -7,8 +7,6 @@ use crate::guest_log::{self, Line};
 use crate::problem::{Advise, problem};
 use crate::runner::PROGRAM;
 use anyhow::Result;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use redis_sync::entry::Entry;
 use redis_sync::full_sync::{self, By, Compare, Mode, Span};
 use redis_sync::handler;
@@ -16,7 +14,7 @@ use redis_sync::ledger::Start;
 use redis_sync::pipeline::{Pipeline, Rerun};
 use redis_sync::report::ObjectReport;
 use redis_sync::settings::Settings;
-use redis_sync_local::{ACCESS_KEY_ID, BUCKET, REGION, Redis, RedisOptions, S3, SECRET_ACCESS_KEY};
+use redis_sync_local::{BUCKET, Redis, RedisOptions, S3, sdk_config};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -95,7 +93,8 @@ impl System {
             || "the settings cannot be read".to_owned(),
             "the variables of the function are meant: correct or unset them",
         )?;
-        let pipeline = Pipeline::with_parts(settings, &aws(&s3), Path::new(PROGRAM))?;
+        let pipeline =
+            Pipeline::with_parts(settings, &sdk_config(s3.endpoint()), Path::new(PROGRAM))?;
         if url.is_some() {
             let first = Start::At(String::new());
             let asked = pipeline.ledger().indexed(&first, None, 1).await;
@@ -191,16 +190,4 @@ fn of_environment(name: &str, url: Option<&RedisUrl>) -> Option<String> {
     }
     // As `run` has them.
     crate::runner::variables().remove(name)
-}
-
-/// A configuration that leads to the local S3, whatever the environment says.
-fn aws(s3: &S3) -> SdkConfig {
-    let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "local");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .region(Region::from_static(REGION))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(s3.endpoint())
-        .build()
 }

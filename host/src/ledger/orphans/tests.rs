@@ -1,5 +1,4 @@
 use super::*;
-use crate::settings;
 use redis_sync_local::{Redis, RedisCluster};
 use std::time::{Duration, Instant};
 
@@ -65,22 +64,11 @@ async fn rest(ledger: &Ledger, mut scan: OwnersScan) -> HashSet<String> {
     read
 }
 
-fn ledger(redis: &Redis, cluster: bool) -> Ledger {
-    let (port, cluster) = (redis.port().to_string(), cluster.to_string());
-    let settings = settings::tests::read(&[
-        ("CONFIG_BUCKET_NAME", "config"),
-        ("REDIS_HOST", "127.0.0.1"),
-        ("REDIS_PORT", &port),
-        ("REDIS_CLUSTER", &cluster),
-    ]);
-    Ledger::new(&settings.unwrap().redis, "config").unwrap()
-}
-
 /// A server that has started again keeps its keys in another order, as one does that has taken over.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_key_is_passed_over_where_another_server_takes_over() {
     let redis = Redis::start().await.unwrap();
-    let ledger = ledger(&redis, false);
+    let ledger = Ledger::in_redis(&redis, false);
     own(&redis).await;
     let mut scan = ledger.scan_owners(None).await.unwrap();
     let first = ledger.next_owned(&mut scan).await.unwrap().unwrap();
@@ -101,7 +89,7 @@ async fn no_key_is_passed_over_where_another_server_takes_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_cluster_that_fails_over_another_node_is_primary() {
     let cluster = RedisCluster::start().await.unwrap();
-    let ledger = ledger(&cluster.primaries()[0], true);
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
     let before = ledger.servers().await.unwrap();
     let primaries = before.iter().filter(|server| server.ends_with("master"));
     assert_eq!(primaries.count(), 3, "{before:?}");

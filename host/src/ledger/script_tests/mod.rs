@@ -125,7 +125,7 @@ fn line(answer: &redis::Value) -> String {
 }
 
 /// An object that is in the bucket.
-fn object(key: &str, ticket: u64, write: Write) -> Proposal {
+pub(super) fn object(key: &str, ticket: u64, write: Write) -> Proposal {
     Proposal {
         key: key.to_owned(),
         ticket: Ticket {
@@ -162,7 +162,7 @@ fn unchanged(key: &str, ticket: u64, keys: &[&str], digest: &str) -> Proposal {
 }
 
 /// Entries that hold `v`.
-fn texts(keys: &[&str]) -> Write {
+pub(super) fn texts(keys: &[&str]) -> Write {
     let entry = |key: &&str| entry(key, EntryValue::Bytes(b"v".to_vec()));
     entries(keys.iter().map(entry).collect())
 }

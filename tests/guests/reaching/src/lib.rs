@@ -4,7 +4,7 @@
 use redis_sync_guest::{Entries, Object, Result, transform};
 use serde::Deserialize;
 use std::fmt::Debug;
-use wasip2::cli::{environment, stdin, stdout, terminal_stdin};
+use wasip2::cli::{environment, stdin, stdout, terminal_stderr, terminal_stdin, terminal_stdout};
 use wasip2::clocks::monotonic_clock;
 use wasip2::filesystem::preopens;
 use wasip2::io::poll;
@@ -40,10 +40,7 @@ fn reaching(object: &Object) -> Result<Entries> {
         ("environment", told(environment::get_environment())),
         ("arguments", told(environment::get_arguments())),
         ("folder", told(environment::initial_cwd())),
-        (
-            "terminal",
-            terminal_stdin::get_terminal_stdin().is_some().to_string(),
-        ),
+        ("terminals", terminals().to_string()),
         (
             "stdin",
             told(stdin::get_stdin().blocking_read(1000).is_err()),
@@ -87,6 +84,16 @@ fn local(port: u16) -> IpSocketAddress {
         port,
         address: (127, 0, 0, 1),
     })
+}
+
+/// How many of the streams are terminals.
+fn terminals() -> usize {
+    let each = [
+        terminal_stdin::get_terminal_stdin().is_some(),
+        terminal_stdout::get_terminal_stdout().is_some(),
+        terminal_stderr::get_terminal_stderr().is_some(),
+    ];
+    each.into_iter().filter(|is_terminal| *is_terminal).count()
 }
 
 /// Waits for a year, then for everything there is at once: how many of these are ready.

@@ -103,7 +103,7 @@ impl Player {
             self.step(&mut progress, &Step::Delete(number)).await;
         }
         self.finish(&mut progress).await?;
-        if progress.needs_sync && !progress.has_lost_data {
+        if progress.needs_sync && !progress.may_lack() {
             self.nothing_is_missing(&progress).await?;
         }
         self.gate.open(true);
@@ -179,6 +179,7 @@ impl Player {
             Step::Lose(loss) => {
                 progress.needs_sync = true;
                 progress.has_lost_data |= matches!(loss, Loss::Everything);
+                progress.has_lost_owners |= matches!(loss, Loss::Owners);
                 self.lose(*loss).await;
             }
             Step::Earlier => {

@@ -30,6 +30,8 @@ pub(super) struct Progress {
     pub(super) needs_sync: bool,
     /// Whether that may be what objects yield, and not only what is kept besides.
     pub(super) has_lost_data: bool,
+    /// Whether that is whose keys are whose.
+    pub(super) has_lost_owners: bool,
     /// Which requests go on in the end.
     last: Vec<Index>,
     /// How many have gone on.
@@ -52,6 +54,24 @@ impl Progress {
             Some(place) if waiting > 0 => place.index(waiting),
             _ => 0,
         }
+    }
+
+    /// Whether Redis may lack something before the next sync. One of two objects that claim a key removes it when it
+    /// does not yield it any more, unless it is known that the other one has it.
+    pub(super) fn may_lack(&self) -> bool {
+        self.has_lost_data || self.has_lost_owners && self.was_contested()
+    }
+
+    /// Whether two objects have ever claimed one key.
+    fn was_contested(&self) -> bool {
+        let mut claimed: BTreeSet<u8> = BTreeSet::new();
+        self.versions.values().any(|versions| {
+            let shared = versions.iter().flat_map(|content| &content.shared);
+            let shared: BTreeSet<u8> = shared.copied().collect();
+            let contested = !shared.is_disjoint(&claimed);
+            claimed.extend(shared);
+            contested
+        })
     }
 
     /// Objects to delete so that no two claim one key.

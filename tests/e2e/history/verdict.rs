@@ -33,8 +33,8 @@ impl Player {
         Ok(())
     }
 
-    /// Whatever else Redis has lost: once every change has come to all, it holds what the bucket means, though perhaps
-    /// more. An error says what it does not hold.
+    /// After losses of bookkeeping alone, once every change has come to all and before any sync: Redis holds what the
+    /// bucket means, though perhaps more. An error says what it does not hold.
     pub(super) async fn nothing_is_missing(&self, progress: &Progress) -> Result<(), String> {
         let (held, expected) = (self.target.held().await, progress.expected(self.prefixes));
         let expected = expected.as_object().into_iter().flatten();

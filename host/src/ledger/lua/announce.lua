@@ -30,10 +30,13 @@ for _, list in ipairs({seen[5] or '[]', before or '[]', ARGV[5]}) do
     end
   end
 end
-redis.call('HDEL', record, '')
-redis.call('HSET', record, 'announced', ARGV[1], 'slots', json_list(slots))
-redis.call('PERSIST', record)
-redis.call('ZADD', index, 0, ARGV[2])
+-- A request that is repeated may arrive when all is over: what has finished is not begun again.
+if committed < ticket then
+  redis.call('HDEL', record, '')
+  redis.call('HSET', record, 'announced', ARGV[1], 'slots', json_list(slots))
+  redis.call('PERSIST', record)
+  redis.call('ZADD', index, 0, ARGV[2])
+end
 local answer = {'announced'}
 for _, slot in ipairs(slots) do
   answer[#answer + 1] = slot

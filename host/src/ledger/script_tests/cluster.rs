@@ -150,6 +150,8 @@ async fn an_announcement_names_every_slot_and_keeps_earlier_tickets_out() {
     };
     let state = "HSET record issued 9 ticket 5 announced 5 s D slots [1,2]";
     let broken_off = "HSET record issued 9 ticket 5 announced 7 s D slots [1,2]";
+    let finished = "HSET record issued 9 ticket 9 slots [2]
+        EXPIRE record 100";
     for (name, state, call, answer, after) in [
         (
             "new",
@@ -198,6 +200,13 @@ async fn an_announcement_names_every_slot_and_keeps_earlier_tickets_out() {
             state,
             announcement("10", "0", "[]"),
             "stale",
+            None,
+        ),
+        (
+            "repeated when it has finished",
+            finished,
+            announcement("9", "0", "[2]"),
+            "announced 2",
             None,
         ),
     ] {

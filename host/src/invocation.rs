@@ -6,6 +6,7 @@
 
 use crate::metrics::{self, Count, Ended, Metrics, RouteName, Sample, Tally};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 tokio::task_local! {
@@ -98,6 +99,14 @@ pub fn measure(route: &RouteName, sample: Sample, value: f64) {
         let lines = metrics.measure(&invocation.request_id, tally, route, (sample, value));
         metrics::print(&lines);
     });
+}
+
+/// Until when it may be noted what has become of work that ends at this deadline: less than is kept in reserve
+/// behind that, which is a twentieth of the whole time.
+pub fn soon_after(deadline: Instant) -> Instant {
+    const MOST: Duration = Duration::from_secs(2);
+    let left = deadline.saturating_duration_since(Instant::now());
+    deadline + (left / 25).min(MOST)
 }
 
 /// Starts a task that belongs to it.

@@ -2,7 +2,7 @@
 
 use crate::environment::{calls_of, environment, sync};
 use crate::out_of_time::{is_stuck, within};
-use redis_sync_local::Environment;
+use redis_sync_local::{BUCKET, Environment, event};
 use serde_json::{Value, json};
 
 /// How often Redis was asked for some of the keys that have owners.
@@ -78,4 +78,40 @@ async fn a_search_for_stray_keys_that_is_out_of_time_goes_on_where_it_was() {
     sync(&environment, json!({})).await;
     let exists = ["EXISTS", "redis-sync:progress:config"];
     assert_eq!(environment.redis.command(&exists).await.unwrap(), "0");
+}
+
+/// Nor does it begin at the front where no object tells how far it is: neither under the prefix nor in the bucket is
+/// there any.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_stray_keys_goes_on_where_there_is_no_object() {
+    let environment = environment(&[]).await;
+    for number in 0..1100 {
+        environment.s3.put(&format!("a/{number:04}"), "v");
+    }
+    sync(&environment, json!({})).await;
+    let lost = last_of_scan(&environment).await;
+    let others = (0..1100).map(|number| format!("a/{number:04}"));
+    for prefix in [lost.as_str(), ""] {
+        if prefix.is_empty() {
+            environment.s3.put(&lost, "v");
+            let uploaded = event::created(BUCKET, &lost);
+            environment.function.invoke(uploaded).await.unwrap();
+            others.clone().for_each(|key| environment.s3.delete(&key));
+        }
+        environment.s3.delete(&lost);
+        let lose = ["DEL", "redis-sync:index:config"];
+        environment.redis.command(&lose).await.unwrap();
+        is_stuck(&environment, &lost);
+        let report = within(&environment, json!({"prefix": prefix}), 12).await;
+        let report = report.unwrap();
+        let next = report["next"].as_str().unwrap_or_default();
+        assert!(!next.is_empty() && next.starts_with(prefix), "{report}");
+        assert_eq!(report["got_on"], true, "{report}");
+        environment.s3.clear_faults();
+        let before = scans(&environment).await;
+        let rest = json!({"prefix": prefix, "after": next});
+        let report = sync(&environment, rest).await;
+        assert_eq!(report["counts"]["deleted"], 1, "{report}");
+        assert_eq!(scans(&environment).await - before, 1, "{prefix}");
+    }
 }

@@ -7,6 +7,7 @@ use crate::objects::{failing, one};
 use crate::out_of_time::{is_stuck, stuck_end, within};
 use crate::payloads::identifiers;
 use redis_sync::fingerprint::sha256;
+use redis_sync::text::counted;
 use redis_sync_local::{BUCKET, Environment, Operation, event};
 use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
@@ -20,12 +21,18 @@ async fn a_sync_that_is_out_of_time_says_where_it_goes_on_and_goes_on_there() {
     stuck_end(&environment);
     let request = json!({"force": true});
     let report = within(&environment, request, 15).await.unwrap();
-    assert_eq!(report["next"], "a/099", "{report}");
+    assert_eq!(report["next"], "a/119", "{report}");
+    assert_eq!(report["got_on"], true, "{report}");
     assert_eq!(report["status"], "error", "{report}");
+    let rest = json!({"force": true, "after": "a/119"});
+    let stuck = within(&environment, rest.clone(), 12).await.unwrap();
+    assert_eq!(
+        (&stuck["next"], &stuck["got_on"]),
+        (&json!("a/119"), &json!(false))
+    );
     environment.s3.clear_faults();
-    let rest = json!({"force": true, "after": "a/099"});
     let rest = within(&environment, rest, 60).await.unwrap();
-    assert_eq!(rest["message"], "21 objects: 21 synced", "{rest}");
+    assert_eq!(rest["message"], "1 object: 1 synced", "{rest}");
     assert_eq!(rest.get("next"), None);
     assert_eq!(
         held(&environment.redis).await.as_object().unwrap().len(),
@@ -156,7 +163,7 @@ async fn a_strict_sync_that_is_out_of_time_goes_on_when_it_is_repeated() {
     let request = json!({"strict": true, "force": true});
     let said = message(within(&environment, request.clone(), 15).await);
     assert!(
-        said.contains("the next one goes on after `a/099`"),
+        said.contains("the next one goes on after `a/119`"),
         "{said}"
     );
     let kept = status(&environment).await["syncs"][0].clone();
@@ -167,16 +174,16 @@ async fn a_strict_sync_that_is_out_of_time_goes_on_when_it_is_repeated() {
             &kept["prefix"],
             &kept["force"]
         ),
-        (&json!("a/099"), &json!(0), &json!(""), &json!(true))
+        (&json!("a/119"), &json!(0), &json!(""), &json!(true))
     );
     environment.s3.clear_faults();
     // One of another kind begins at the front.
     let other = within(&environment, json!({"strict": true}), 60).await;
     let expected = "121 objects: 1 synced, 120 unchanged";
     assert_eq!(other.unwrap()["message"], expected);
-    for objects in [21, 121] {
+    for objects in [1, 121] {
         let report = within(&environment, request.clone(), 60).await.unwrap();
-        let expected = format!("{objects} objects: {objects} synced");
+        let expected = format!("{}: {objects} synced", counted(objects, "object"));
         assert_eq!(report["message"], expected.as_str());
         assert_eq!(status(&environment).await.get("syncs"), None);
     }
@@ -192,11 +199,11 @@ async fn a_strict_sync_that_goes_on_knows_of_what_failed_before() {
     let request = json!({"strict": true, "force": true});
     let strict = |seconds| within(&environment, request.clone(), seconds);
     let said = message(strict(15).await);
-    assert!(said.contains("goes on after `a/098`"), "{said}");
+    assert!(said.contains("goes on after `a/118`"), "{said}");
     environment.s3.clear_faults();
     let said = message(strict(60).await);
     assert!(
-        said.contains("22 objects: 22 synced; 1 failed up to `a/098`"),
+        said.contains("2 objects: 2 synced; 1 failed up to `a/118`"),
         "{said}"
     );
     let said = message(strict(60).await);
@@ -284,4 +291,98 @@ async fn what_a_destination_keeps_of_a_failed_event_is_sent_again_as_it_is() {
         .await;
     assert_eq!(answer.unwrap(), json!({"batchItemFailures": []}));
     assert_held(&environment, json!({"l": "v", "m": "v"})).await;
+}
+
+/// Each is run again each time, so one that had to get through a hundred of them at once would begin with these for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forced_sync_gets_on_however_few_objects_fit_into_its_time() {
+    let environment = environment(&[]).await;
+    for number in 0..60 {
+        environment.s3.put(&format!("a/{number:02}"), "quick");
+    }
+    is_stuck(&environment, "a/30");
+    let report = within(&environment, json!({"force": true}), 10).await;
+    let report = report.unwrap();
+    let next = report["next"].as_str().unwrap();
+    assert!(("a/07".."a/30").contains(&next), "{report}");
+}
+
+/// Syncs that were counted, each as complete or not.
+fn completed(environment: &Environment) -> Vec<u64> {
+    let logs = environment.function.logs();
+    let lines = logs
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let counts = lines.filter_map(|line| line["SyncCompleted"].as_u64());
+    counts.collect()
+}
+
+/// Whoever publishes a plugin syncs what it takes: that is no sync of the bucket, whose alarm it would keep silent.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_them() {
+    let environment = environment(&[]).await;
+    environment.s3.put("flags/a", one("a"));
+    for (request, counted) in [
+        (json!({"prefix": "flags/"}), None),
+        (json!({"after": "flags/"}), None),
+        (json!({"dry_run": true}), None),
+        (json!({}), Some(1)),
+        (json!({"after": "flags/", "failed_before": 0}), Some(1)),
+        (json!({"after": "flags/", "failed_before": 2}), Some(0)),
+        (json!({"verify": true}), Some(1)),
+    ] {
+        let before = completed(&environment).len();
+        sync(&environment, request.clone()).await;
+        let ended = || environment.function.wait_for_log("\"Duration\"");
+        ended().await.unwrap();
+        let now = completed(&environment);
+        assert_eq!(now.get(before).copied(), counted, "{request}: {now:?}");
+    }
+}
+
+/// A place that is none of its own would pass over what was deleted under the prefix.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_of_another_sync_is_refused() {
+    let environment = environment(&[]).await;
+    let request = json!({"sync": {"prefix": "b/", "after": "a/z"}});
+    let said = message(environment.function.invoke(request).await);
+    assert!(
+        said.contains("`after` is no key under the prefix `b/`"),
+        "{said}"
+    );
+}
+
+/// The answer is thrown away where nobody waits for it: the log has to say why.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_fails_before_an_object_is_begun_or_done_is_told_in_the_log() {
+    let environment = environment(&[]).await;
+    let told = |what: &'static str| environment.function.wait_for_log(what);
+    let batch = |body: Value| {
+        json!({"Records": [{"messageId": "m", "eventSource": "aws:sqs", "body": body.to_string(),
+            "eventSourceARN": "arn:aws:sqs:eu-west-2:1:events"}]})
+    };
+    environment.s3.put("flags/a", one("a"));
+    environment.s3.fail(Operation::ListObjectsV2, 100, 403);
+    let created = batch(event::created(BUCKET, "flags/a"));
+    let answer = environment.function.invoke(created).await.unwrap();
+    assert_eq!(identifiers(&answer), ["m"]);
+    told("\"objects failed before they were begun\"")
+        .await
+        .unwrap();
+    let strict = batch(json!({"sync": {}}));
+    let answer = environment.function.invoke(strict).await.unwrap();
+    assert_eq!(identifiers(&answer), ["m"]);
+    told("\"a sync that a message asks for is not done\"")
+        .await
+        .unwrap();
+    let strict = json!({"sync": {"strict": true}});
+    environment.function.invoke(strict).await.unwrap_err();
+    told("the sync is not complete: 0 objects").await.unwrap();
+
+    environment.s3.clear_faults();
+    is_stuck(&environment, "flags/a");
+    let (created, limit) = (event::created(BUCKET, "flags/a"), Duration::from_secs(5));
+    let late = environment.function.invoke_within(created, limit).await;
+    late.unwrap_err();
+    told("\"objects were not done in time\"").await.unwrap();
 }

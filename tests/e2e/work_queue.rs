@@ -1,7 +1,7 @@
 //! The queue of the function's own work: what a full sync hands over to it, and what is never in it.
 
 use crate::environment::{assert_held, sync, with_queue, work_off};
-use crate::objects::one;
+use crate::objects::{one, texts};
 use crate::out_of_time::{is_stuck, stuck_end, within};
 use crate::payloads::identifiers;
 use redis_sync_local::{BUCKET, Effect, Fault, Operation, event};
@@ -142,4 +142,45 @@ async fn failed_events_and_own_work_never_share_a_queue() {
     let answer = environment.function.invoke(of_another).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": []}));
     assert_held(&environment, json!({"k": "v"})).await;
+}
+
+/// What it takes as its share of an invocation, the work in the same batch does not have.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_leaves_time_to_the_work_that_comes_with_it() {
+    let (queue, environment) = with_queue().await;
+    environment.s3.put("flags/a", one("k"));
+    environment.s3.inject(Fault {
+        operation: Operation::ListObjectsV2,
+        key: Some(String::new()),
+        times: None,
+        effect: Effect::Delay(Duration::from_secs(120)),
+    });
+    queue.send(json!({"sync": {}}).to_string());
+    queue.send(json!({"bucket": BUCKET, "keys": ["flags/a"]}).to_string());
+    let batch = queue.receive(10).unwrap();
+    let event = batch.event();
+    let limit = Duration::from_secs(12);
+    let answer = environment.function.invoke_within(&event, limit).await;
+    let sync = &event["Records"][0]["messageId"];
+    assert_eq!(identifiers(&answer.unwrap()), [sync.as_str().unwrap()]);
+    assert_held(&environment, json!({"k": "v"})).await;
+}
+
+/// SQS refuses two characters that a key may have, and JSON need not escape; and more than 256 KiB at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_keys_are_they_fit_into_messages() {
+    let (queue, environment) = with_queue().await;
+    let keys = (0..250).map(|number| format!("flags/{number:03}{}", "\u{1f}".repeat(1000)));
+    let odd = ["flags/\u{fffe}", "flags/\u{ffff}"].map(str::to_owned);
+    let keys: Vec<String> = keys.chain(odd).collect();
+    for key in &keys {
+        environment.s3.put(key, texts(&[(&key[..9], "v")]));
+    }
+    // A changed plugin has all of it done by others.
+    let changed = event::created(BUCKET, "plugins/flags.wasm");
+    environment.function.invoke(changed).await.unwrap();
+    assert_eq!(queue.sent(), 11);
+    work_off(&environment.function, &queue).await;
+    let held = held(&environment.redis).await;
+    assert_eq!(held.as_object().unwrap().len(), keys.len());
 }

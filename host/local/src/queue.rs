@@ -21,6 +21,9 @@ use crate::server::Server;
 /// What all requests that are taken begin with.
 const SERVICE: &str = "AmazonSQS.";
 
+/// Bytes of all messages that are sent together.
+const MAX_BYTES: usize = 256 << 10;
+
 /// A queue. It forgets everything when it is dropped.
 #[derive(Debug)]
 pub struct Queue {
@@ -226,6 +229,17 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Response<Full<
         .and_then(|target| target.strip_prefix(SERVICE));
     let done = match operation {
         Some("SendMessageBatch") => {
+            let bodies = || {
+                entries
+                    .iter()
+                    .filter_map(|entry| entry["MessageBody"].as_str())
+            };
+            if bodies().map(str::len).sum::<usize>() > MAX_BYTES {
+                return refused("AWS.SimpleQueueService.BatchRequestTooLong");
+            }
+            if !bodies().flat_map(str::chars).all(is_taken) {
+                return refused("InvalidMessageContents");
+            }
             let sent = |entry: &Value| {
                 let body = entry["MessageBody"].as_str().unwrap_or_default();
                 json!({
@@ -247,6 +261,12 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Response<Full<
         _ => return refused("InvalidAction"),
     };
     document(StatusCode::OK, &done)
+}
+
+/// Whether a message may have that character.
+fn is_taken(character: char) -> bool {
+    let is_control = character < ' ' && !['\t', '\n', '\r'].contains(&character);
+    !is_control && !['\u{fffe}', '\u{ffff}'].contains(&character)
 }
 
 fn refused(kind: &str) -> Response<Full<Bytes>> {

@@ -2,6 +2,8 @@
 
 use super::problem::EventError;
 use crate::key;
+use crate::text::clip;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -44,6 +46,12 @@ pub struct SyncRequest {
     /// With a dry run, say by key what would change, as far as the answer has room for it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub changes: bool,
+    /// Leave nothing to the function's queue: whoever asks goes on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_queue: bool,
+    /// Of one that goes on with a sync of the whole bucket: how many objects have failed so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_before: Option<u64>,
 }
 
 impl SyncRequest {
@@ -53,6 +61,25 @@ impl SyncRequest {
             strict: true,
             ..Self::default()
         }
+    }
+
+    /// Whether it is one of the whole bucket, or the rest of one.
+    pub fn is_of_everything(&self) -> bool {
+        let begins = self.after.is_empty() || self.failed_before.is_some();
+        self.prefix.is_empty() && begins
+    }
+
+    /// A place that is not under its prefix is one of another sync: what it would pass over is not told.
+    fn checked(self) -> Result<Self, EventError> {
+        if self.after.is_empty() || self.after.starts_with(&self.prefix) {
+            return Ok(self);
+        }
+        let problem = format!(
+            "`after` is no key under the prefix `{}`: `{}`",
+            clip(&self.prefix),
+            clip(&self.after)
+        );
+        Err(EventError::malformed("operation", &problem))
     }
 
     /// What it is about, wherever it begins: requests of one name are the same work.
@@ -112,22 +139,34 @@ pub struct StatusRequest {}
 /// The source of EventBridge's own events, of which schedules are the only ones that a rule sends here.
 pub(super) const SCHEDULE: &str = "aws.events";
 
-/// The full sync that a message asks for, if it does.
-pub(super) fn sync_of(body: &str) -> Option<SyncRequest> {
+/// The full sync that a message asks for, or what is wrong with what it asks for; `None` where it asks for none.
+pub(super) fn sync_of(body: &str) -> Option<Result<SyncRequest, EventError>> {
+    #[derive(Deserialize)]
+    struct Sync {
+        #[serde(rename = "sync")]
+        _request: IgnoredAny,
+    }
     #[derive(Deserialize)]
     struct Scheduled<'a> {
         #[serde(borrow)]
         source: Cow<'a, str>,
     }
-    if let Ok(Operation::Sync(request)) = parse(body) {
-        return Some(request);
+    match parse(body) {
+        Ok(Operation::Sync(request)) => return Some(Ok(request)),
+        Err(error) if serde_json::from_str::<Sync>(body).is_ok() => return Some(Err(error)),
+        _ => {}
     }
     let event: Scheduled<'_> = serde_json::from_str(body).ok()?;
-    (event.source == SCHEDULE).then(SyncRequest::scheduled)
+    (event.source == SCHEDULE).then(|| Ok(SyncRequest::scheduled()))
 }
 
 pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {
-    serde_json::from_str(payload).map_err(|error| EventError::malformed("operation", &error))
+    let operation: Operation = serde_json::from_str(payload)
+        .map_err(|error| EventError::malformed("operation", &error))?;
+    Ok(match operation {
+        Operation::Sync(request) => Operation::Sync(request.checked()?),
+        other => other,
+    })
 }
 
 #[cfg(test)]
@@ -187,18 +226,51 @@ mod tests {
                 "{error}"
             );
         }
-        assert_eq!(
-            sync_of(&json!({"sync": {"prefix": long}}).to_string()),
-            None
-        );
+        let message = json!({"sync": {"prefix": long}}).to_string();
+        assert!(sync_of(&message).unwrap().is_err());
+    }
+
+    /// In a call as in a message of a queue.
+    #[test]
+    fn a_misspelt_option_is_refused_by_name() {
+        let misspelt = r#"{"sync": {"dryrun": true}}"#;
+        for error in [
+            parse(misspelt).unwrap_err(),
+            sync_of(misspelt).unwrap().unwrap_err(),
+        ] {
+            assert!(
+                error.to_string().contains("unknown field `dryrun`"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
-    fn a_misspelt_option_is_refused_by_name() {
-        let error = parse(r#"{"sync": {"dryrun": true}}"#).unwrap_err();
-        assert!(
-            error.to_string().contains("unknown field `dryrun`"),
-            "{error}"
-        );
+    fn a_place_of_another_prefix_is_refused() {
+        let sync = |prefix: &str, after: &str| {
+            parse(&json!({"sync": {"prefix": prefix, "after": after}}).to_string())
+        };
+        for (prefix, after) in [("", "a"), ("b/", ""), ("b/", "b/"), ("b/", "b/c")] {
+            assert!(sync(prefix, after).is_ok(), "{prefix} {after}");
+        }
+        for (prefix, after) in [("b/", "a/"), ("b/", "z"), ("b/", "b")] {
+            let error = sync(prefix, after).unwrap_err().to_string();
+            assert!(error.contains("no key under the prefix `b/`"), "{error}");
+        }
+    }
+
+    /// What is counted as a completed sync.
+    #[test]
+    fn a_part_of_the_bucket_is_not_everything() {
+        let request = |prefix: &str, after: &str, failed_before| SyncRequest {
+            prefix: prefix.into(),
+            after: after.into(),
+            failed_before,
+            ..SyncRequest::default()
+        };
+        assert!(request("", "", None).is_of_everything());
+        assert!(request("", "a", Some(0)).is_of_everything());
+        assert!(!request("", "a", None).is_of_everything());
+        assert!(!request("a", "", Some(0)).is_of_everything());
     }
 }

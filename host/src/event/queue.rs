@@ -94,9 +94,10 @@ fn read(body: &str) -> Message {
         message.delivery = ours(work);
         return message;
     }
-    message.sync = operation::sync_of(body);
-    if message.sync.is_none() {
-        message.delivery = changes(body);
+    match operation::sync_of(body) {
+        Some(Ok(request)) => message.sync = Some(request),
+        Some(Err(problem)) => message.delivery.problems.push(problem),
+        None => message.delivery = changes(body),
     }
     message
 }

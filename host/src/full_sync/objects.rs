@@ -5,7 +5,7 @@ use super::mode::{By, Mode};
 use super::span::Span;
 use super::summary::Summary;
 use super::up_to_date::{self, Artifacts, Candidate, Compare};
-use crate::invocation;
+use crate::invocation::{self, soon_after};
 use crate::ledger::Start;
 use crate::pipeline::{Cause, ChangeError, Pipeline, Rerun};
 use crate::queue::{MESSAGES_AT_ONCE, Queue};
@@ -50,6 +50,8 @@ pub(super) struct FullSync<'a> {
     pub(super) deadline: Instant,
     /// After this, what is not done goes to the queue, where there is one.
     half_time: Instant,
+    /// After this nothing is noted any more.
+    pub(super) end: Instant,
     /// The plugin list that listed objects are compared with.
     plugins: Arc<PluginList>,
     /// Objects of the page in hand that were passed over, since they are up to date.
@@ -102,6 +104,7 @@ impl<'a> FullSync<'a> {
             compare: Compare::Keys,
             deadline,
             half_time: now + deadline.saturating_duration_since(now) / 2,
+            end: soon_after(deadline),
             plugins,
             passed_over: BTreeSet::new(),
             last: Vec::new(),
@@ -120,8 +123,12 @@ impl<'a> FullSync<'a> {
             self.span,
             self.mode.rerun(),
         );
-        if let Err(why) = self.go_through(&mut merge).await {
-            self.summary.stopped = Some(stopped(merge.place(), &why));
+        match self.go_through(&mut merge).await {
+            Ok(()) => {
+                let front = || self.span.front().to_owned();
+                self.summary.reached.get_or_insert_with(front);
+            }
+            Err(why) => self.summary.stopped = Some(stopped(merge.place(), &why)),
         }
     }
 
@@ -143,6 +150,7 @@ impl<'a> FullSync<'a> {
 
     async fn go_through(&mut self, merge: &mut Merge<'_>) -> Result<(), Stop> {
         while let Some(objects) = before(self.deadline, merge.next()).await? {
+            let is_listed = matches!(objects, Objects::Present(_));
             let candidates = match objects {
                 Objects::Present(listed) => {
                     tracing::info!(
@@ -170,7 +178,11 @@ impl<'a> FullSync<'a> {
                     continue;
                 }
             };
+            let started = Instant::now();
             self.handle(candidates).await?;
+            if is_listed {
+                merge.took(started.elapsed());
+            }
             if let Start::After(key) = merge.place() {
                 self.summary.reached = Some(key.clone());
             }

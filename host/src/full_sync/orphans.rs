@@ -72,9 +72,12 @@ async fn kept(sync: &FullSync<'_>) -> Option<ScanPlace> {
     if sync.span.begins_after().is_none() || !sync.writes() {
         return None;
     }
-    let kept = sync.pipeline.ledger().kept_scan(sync.span.prefix()).await;
-    kept.unwrap_or_else(|error| {
-        tracing::warn!(error = %error, "where a search for stray keys goes on cannot be read: it begins at the front");
+    let kept = sync.pipeline.ledger().kept_scan(sync.span.prefix());
+    before(sync.deadline, kept).await.unwrap_or_else(|error| {
+        tracing::warn!(
+            error,
+            "where a search for stray keys goes on cannot be read: it begins at the front"
+        );
         None
     })
 }
@@ -85,9 +88,12 @@ async fn keep(sync: &FullSync<'_>, place: Option<&ScanPlace>) -> bool {
         return false;
     }
     let (ledger, prefix) = (sync.pipeline.ledger(), sync.span.prefix());
-    let noted = ledger.keep_scan(prefix, place).await;
+    let noted = before(sync.end, ledger.keep_scan(prefix, place)).await;
     let noted = noted.inspect_err(|error| {
-        tracing::warn!(error = %error, "where a search for stray keys goes on cannot be noted");
+        tracing::warn!(
+            error,
+            "where a search for stray keys goes on cannot be noted"
+        );
     });
     noted.is_ok()
 }

@@ -1,5 +1,8 @@
 //! Which objects a full sync goes through.
 
+/// A place that no key comes before but one of control characters alone.
+const FRONT: &str = "\u{1}";
+
 /// A stretch of the bucket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
@@ -47,6 +50,15 @@ impl Span {
         self.after.as_deref()
     }
 
+    /// A place before all of its objects. It is not empty: whoever goes on there has begun before.
+    pub(super) fn front(&self) -> &str {
+        match &self.after {
+            Some(after) => after,
+            None if self.prefix.is_empty() => FRONT,
+            None => &self.prefix,
+        }
+    }
+
     /// Whether it is one object.
     pub(super) fn is_exact(&self) -> bool {
         self.exact
@@ -79,6 +91,14 @@ mod tests {
         assert!(Span::only("a").covers(&Span::only("a")));
         assert!(!Span::only("a").covers(&Span::under("a")));
         assert!(Span::under("").covers(&under));
+    }
+
+    /// A sync that goes on where it began has begun.
+    #[test]
+    fn the_front_of_a_span_is_a_place() {
+        assert_eq!(Span::under("a/").front(), "a/");
+        assert_eq!(Span::under("a/").after("a/b".to_owned()).front(), "a/b");
+        assert!(!Span::under("").front().is_empty());
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub struct Summary {
     pub late: u64,
     /// Those of them that come before where it goes on: they were to come last.
     pub left_out: u64,
-    /// The key up to which all objects have been gone through; none where it did not get that far.
+    /// The place up to which all objects have been gone through; none where it did not get that far. Where there were no
+    /// objects at all, the place is before any.
     pub reached: Option<String>,
     /// Whether it has gone through any of the Redis keys behind that.
     pub(super) reached_among_keys: bool,
@@ -55,6 +56,11 @@ impl Summary {
     /// How many objects had any.
     pub(super) fn handled(&self) -> u64 {
         self.counts.values().sum()
+    }
+
+    /// How many objects failed, or were left out before where it goes on.
+    pub fn failed(&self) -> u64 {
+        self.count(Outcome::Failed) + self.left_out
     }
 
     /// Whether all was done and nothing failed.

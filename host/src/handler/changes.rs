@@ -162,8 +162,13 @@ async fn sync_objects(
     deadline: Instant,
 ) -> Vec<ObjectReport> {
     let reports = pipeline.sync_told(objects, origins, how, deadline).await;
-    let late = reports.iter().filter(|report| report.late);
-    late.for_each(ObjectReport::count);
+    let late: Vec<&ObjectReport> = reports.iter().filter(|report| report.late).collect();
+    late.iter().for_each(|report| report.count());
+    if let Some(first) = late.first() {
+        let (objects, object) = (late.len(), &first.key);
+        let error = first.error.as_deref();
+        tracing::error!(objects, object, error, "objects were not done in time");
+    }
     reports
 }
 

@@ -55,7 +55,7 @@ pub enum HandlerError {
 impl HandlerError {
     /// Whether the log has it already, object by object.
     pub(super) fn is_told(&self) -> bool {
-        matches!(self, Self::Failed(_) | Self::Incomplete(_))
+        matches!(self, Self::Failed(_))
     }
 
     /// A name for the kind of failure, for whoever filters on it.

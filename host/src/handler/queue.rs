@@ -35,6 +35,19 @@ async fn at_once<'a>(
     let (placed, mut failed): (Vec<&Message>, Vec<&Message>) = messages
         .iter()
         .partition(|message| is_in_place(pipeline, message));
+    let (syncs, placed): (Vec<&Message>, Vec<&Message>) = placed
+        .into_iter()
+        .partition(|message| message.sync.is_some());
+    let mut shares = syncs.len() + usize::from(!placed.is_empty());
+    for message in syncs {
+        let now = Instant::now();
+        // A sync may take all the time that it is given: what else is in the batch has its share.
+        let share = deadline.saturating_duration_since(now) / u32::try_from(shares).unwrap_or(1);
+        if !is_synced(pipeline, message, now + share).await {
+            failed.push(message);
+        }
+        shares -= 1;
+    }
     for task in TASKS {
         let messages = placed.iter().copied();
         let messages: Vec<&Message> = messages
@@ -51,8 +64,7 @@ async fn at_once<'a>(
         let outcomes = changes::apply(pipeline, changes, origins, task, deadline).await;
         for message in messages {
             let changes = message.delivery.changes.iter();
-            let done = is_readable(message) && outcomes.are_done(changes);
-            if !done || !is_synced(pipeline, message, deadline).await {
+            if !is_readable(message) || !outcomes.are_done(changes) {
                 failed.push(message);
             }
         }

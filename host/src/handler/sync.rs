@@ -27,54 +27,67 @@
 //! nothing of theirs had changed, are counted as `drifted`, besides their outcome: always with `verify`,
 //! and else where there are any. (That expiring keys are gone is no drift.)
 //!
-//! A sync that did not reach the end answers `next` as well: the key to go on after, as `after`. Where the
-//! function has a queue (`SYNC_QUEUE_URL`) it sends itself the rest instead, as a message of that form.
+//! A sync that did not reach the end answers `next` as well: where to go on, as `after`; and `got_on`, whether it
+//! got anywhere: where it did not, it would not the next time. (The place is the same again where only the search
+//! for stray keys got on.) Whoever goes on says how many objects have failed before, as `failed_before`, so that
+//! the last call knows what to count.
+//!
+//! Where the function has a queue (`SYNC_QUEUE_URL`) it leaves there what takes more than half of its time, as
+//! `queued` says, and sends itself the rest instead of answering `next`. What comes of that is not in the
+//! answer: with `without_queue` it does all itself, and answers `next`.
+//!
 //! With `strict`, and for a schedule, what failed or did not end is an error, so that whoever does not read
 //! the answer hears of it. Where it did not end, and has no queue, it is noted in Redis for six hours where it
 //! goes on: the repetition of the event does, and is an error still if anything failed before.
+
+mod kept;
+mod report;
 
 use super::error::HandlerError;
 use super::preview::{Plan, plan};
 use crate::event::SyncRequest;
 use crate::full_sync::{self, By, Compare, Mode, Span, Summary};
-use crate::invocation;
-use crate::ledger::{KeptSync, LedgerError};
+use crate::invocation::{self, soon_after};
+use crate::ledger::KeptSync;
 use crate::metrics::Count;
 use crate::pipeline::{Pipeline, Rerun};
+use crate::queue::Queue;
 use crate::report::Outcome;
-use serde::Serialize;
+use report::{SyncReport, told};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::Instant;
+use tokio::time::timeout_at;
 
 pub(super) async fn answer(
     pipeline: &Pipeline,
     mut request: SyncRequest,
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
+    let end = soon_after(deadline);
     let begins_at_front = request.after.is_empty() && !request.dry_run;
     let kept = match begins_at_front && request.strict {
-        true => kept(pipeline, &mut request).await,
+        true => kept::take(pipeline, &mut request).await,
         false => KeptSync::begin(),
     };
-    let Ended { mut summary, next } = run(pipeline, &request, deadline).await;
-    if begins_at_front && request.strict {
-        keep(pipeline, &request, &kept, &summary, &next).await;
+    let Ended { mut summary, next } = run(pipeline, &request, deadline, end).await;
+    let is_kept = begins_at_front && request.strict;
+    if is_kept {
+        kept::keep(pipeline, &request, &kept, &summary, &next, end).await;
     }
     if begins_at_front && request.prefix.is_empty() && next.is_end() && summary.late == 0 {
-        changes_are_done(pipeline, kept.began).await;
+        kept::changes_are_done(pipeline, kept.began, end).await;
     }
-    let is_whole = summary.is_success() && kept.failed == 0 && !matches!(next, Next::From(_));
+    let is_whole = summary.is_success() && kept.failed == 0 && !matches!(next, Next::From { .. });
     if request.strict && !is_whole {
-        return Err(HandlerError::Incomplete(told(&summary, &kept, &next)));
+        let goes_on = is_kept.then_some(&next);
+        return Err(HandlerError::Incomplete(told(&summary, &kept, goes_on)));
     }
     let changes = if request.dry_run && request.changes {
         changes(pipeline, &mut summary, deadline).await
     } else {
         None
     };
-    let mut answer = json!(report(summary, &request, next));
+    let mut answer = json!(SyncReport::of(summary, &request, next));
     if let Some(changes) = changes {
         answer["changes"] = json!(changes);
     }
@@ -100,7 +113,11 @@ pub(super) async fn from_queue(
         strict: true,
         ..request.clone()
     };
-    answer(pipeline, request, deadline).await.is_ok()
+    let answer = answer(pipeline, request, deadline).await;
+    if let Err(error) = &answer {
+        tracing::error!(error = %error, "a sync that a message asks for is not done");
+    }
+    answer.is_ok()
 }
 
 /// A full sync that is over, for now.
@@ -116,7 +133,11 @@ enum Next {
     /// The rest, which is a message in the queue.
     Continued,
     /// The rest, after this key; all of it where that is empty.
-    From(String),
+    From {
+        after: String,
+        /// Whether this one got anywhere.
+        got_on: bool,
+    },
 }
 
 impl Next {
@@ -125,13 +146,13 @@ impl Next {
     }
 }
 
-async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant) -> Ended {
+async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end: Instant) -> Ended {
     let rerun = if request.force {
         Rerun::Always
     } else {
         Rerun::IfChanged
     };
-    let mode = match pipeline.queue() {
+    let mode = match queue(pipeline, request) {
         _ if request.dry_run => Mode::Preview(rerun),
         None => Mode::Write(rerun, By::Itself),
         Some(queue) if request.after.is_empty() => Mode::Write(rerun, By::Half(queue)),
@@ -145,178 +166,62 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant) -> E
     };
     let span = Span::under(request.prefix.as_str()).after(request.after.clone());
     let mut summary = full_sync::run(pipeline, &span, mode, compare, deadline).await;
-    let is_complete = summary.is_success();
-    let next = next(pipeline, request, &mut summary).await;
-    if !request.dry_run {
-        invocation::count_sync(is_complete);
-        invocation::count(Count::Drifted, summary.drifted);
-    }
     tracing::info!(prefix = request.prefix, after = request.after, summary = %summary, "full sync ended");
+    let next = next(pipeline, request, &mut summary, end).await;
+    if !request.dry_run {
+        count(request, &summary, &next);
+    }
     Ended { summary, next }
+}
+
+/// The queue that work is left to.
+fn queue<'a>(pipeline: &'a Pipeline, request: &SyncRequest) -> Option<&'a Queue> {
+    pipeline.queue().filter(|_| !request.without_queue)
+}
+
+/// Counts a sync of the whole bucket that is over, as complete where it and whatever it has gone on with has reached
+/// the end and nothing failed; and what has drifted, of any.
+fn count(request: &SyncRequest, summary: &Summary, next: &Next) {
+    invocation::count(Count::Drifted, summary.drifted);
+    let is_over = !matches!(next, Next::Continued);
+    if request.is_of_everything() && is_over {
+        let failed_before = request.failed_before.unwrap_or(0);
+        invocation::count_sync(next.is_end() && summary.is_success() && failed_before == 0);
+    }
 }
 
 /// Where it goes on. It sends itself the rest only where it has got on at all: otherwise it would do that
 /// for ever.
-async fn next(pipeline: &Pipeline, request: &SyncRequest, summary: &mut Summary) -> Next {
+async fn next(
+    pipeline: &Pipeline,
+    request: &SyncRequest,
+    summary: &mut Summary,
+    end: Instant,
+) -> Next {
     if summary.stopped.is_none() {
         return Next::End;
     }
+    let got_on = summary.has_got_on(&request.after);
     let reached = summary.reached.clone();
-    let reached = reached.unwrap_or_else(|| request.after.clone());
-    if let Some(queue) = pipeline.queue()
-        && summary.has_got_on(&request.after)
-        && !request.dry_run
-    {
+    let after = reached.unwrap_or_else(|| request.after.clone());
+    if let Some(queue) = queue(pipeline, request).filter(|_| got_on && !request.dry_run) {
+        let failed = request.failed_before.unwrap_or(0) + summary.failed();
         let rest = SyncRequest {
-            after: reached.clone(),
+            after: after.clone(),
+            failed_before: request.is_of_everything().then_some(failed),
             ..request.clone()
         };
-        match queue.send_sync(&rest).await {
+        let sent = match timeout_at(end.into(), queue.send_sync(&rest)).await {
+            Ok(sent) => sent.map_err(|error| error.to_string()),
+            Err(_) => Err("SQS does not answer, and the invocation's time is nearly over".into()),
+        };
+        match sent {
             Ok(()) => {
                 summary.stopped = None;
                 return Next::Continued;
             }
-            Err(error) => {
-                tracing::error!(error = %error, "the rest of the sync is not in the queue");
-            }
+            Err(error) => tracing::error!(error, "the rest of the sync is not in the queue"),
         }
     }
-    Next::From(reached)
-}
-
-/// Where a strict sync goes on that did not get to its end the last time; it is told to.
-async fn kept(pipeline: &Pipeline, request: &mut SyncRequest) -> KeptSync {
-    match pipeline.ledger().kept_sync(&request.name()).await {
-        Ok(Some(kept)) => {
-            request.after.clone_from(&kept.after);
-            tracing::info!(after = kept.after, "a sync that was out of time goes on");
-            return kept;
-        }
-        Ok(None) => {}
-        Err(error) => {
-            tracing::warn!(error = %error, "where a sync goes on cannot be read: it begins at the front");
-        }
-    }
-    KeptSync::begin()
-}
-
-/// A sync of everything has come to its end: what had changed before it began is carried out.
-async fn changes_are_done(pipeline: &Pipeline, began: u64) {
-    let ledger = pipeline.ledger();
-    let done = async {
-        for change in ledger.progress().await?.changes {
-            if change.began < began {
-                ledger.end_change(&change.plugin).await?;
-            }
-        }
-        Ok::<(), LedgerError>(())
-    };
-    if let Err(error) = done.await {
-        tracing::warn!(error = %error, "changes that are carried out cannot be noted as such");
-    }
-}
-
-/// Notes where a strict sync goes on, or that it is over.
-async fn keep(
-    pipeline: &Pipeline,
-    request: &SyncRequest,
-    kept: &KeptSync,
-    summary: &Summary,
-    next: &Next,
-) {
-    let note = match next {
-        Next::End | Next::Continued if kept.after.is_empty() => return,
-        Next::End | Next::Continued => None,
-        Next::From(after) if after.is_empty() => return,
-        Next::From(after) => Some(KeptSync {
-            after: after.clone(),
-            failed: kept.failed + summary.count(Outcome::Failed) + summary.left_out,
-            ..kept.clone()
-        }),
-    };
-    let name = request.name();
-    let kept = pipeline.ledger().keep_sync(&name, note.as_ref()).await;
-    if let Err(error) = kept {
-        tracing::warn!(error = %error, "where the sync goes on cannot be noted");
-    }
-}
-
-/// The summary with its first failures, for whoever sees the error alone.
-fn told(summary: &Summary, kept: &KeptSync, next: &Next) -> String {
-    const SHOWN: usize = 10;
-    let failures = summary.failures.iter().take(SHOWN);
-    let failures: Vec<String> = failures
-        .map(|failed| format!("`{}`: {}", failed.key, failed.failure().unwrap_or_default()))
-        .collect();
-    let mut told = summary.to_string();
-    if kept.failed > 0 {
-        let _ = write!(told, "; {} failed up to `{}`", kept.failed, kept.after);
-    }
-    if let Next::From(after) = next
-        && !after.is_empty()
-    {
-        let _ = write!(told, "; the next one goes on after `{after}`");
-    }
-    if !failures.is_empty() {
-        let _ = write!(told, ": {}", failures.join("; "));
-    }
-    told
-}
-
-/// The answer of `sync`.
-#[derive(Serialize)]
-struct SyncReport {
-    status: &'static str,
-    message: String,
-    dry_run: bool,
-    counts: BTreeMap<&'static str, u64>,
-    stray_keys: u64,
-    failed: Vec<Failure>,
-    /// Where it goes on; only where it did not reach the end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Failure {
-    key: String,
-    error: Option<String>,
-}
-
-fn report(summary: Summary, request: &SyncRequest, next: Next) -> SyncReport {
-    let (rest, next) = match next {
-        Next::From(key) => ("", Some(key)),
-        Next::Continued => ("; the rest is in the queue", None),
-        Next::End => ("", None),
-    };
-    let outcomes = [
-        Outcome::Synced,
-        Outcome::Unchanged,
-        Outcome::Deleted,
-        Outcome::Superseded,
-        Outcome::Skipped,
-        Outcome::Failed,
-    ];
-    let count = |outcome: Outcome| (outcome.name(), summary.count(outcome));
-    let drifted = (request.verify || summary.drifted > 0).then_some(("drifted", summary.drifted));
-    SyncReport {
-        status: if summary.is_success() {
-            "success"
-        } else {
-            "error"
-        },
-        message: format!("{summary}{rest}"),
-        dry_run: request.dry_run,
-        counts: outcomes.into_iter().map(count).chain(drifted).collect(),
-        stray_keys: summary.orphans,
-        failed: summary
-            .failures
-            .into_iter()
-            .map(|report| Failure {
-                key: report.key,
-                error: report.error,
-            })
-            .collect(),
-        next,
-    }
+    Next::From { after, got_on }
 }

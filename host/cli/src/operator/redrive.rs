@@ -2,6 +2,7 @@
 
 use super::{Reach, ReachArgs};
 use crate::Ended;
+use crate::problem::problem;
 use crate::queue::{Message, Queue};
 use crate::screen::{GREEN, RED, Screen, YELLOW, styled};
 use anyhow::Result;
@@ -43,12 +44,13 @@ struct Counts {
 pub(crate) async fn redrive(args: &Args, screen: &Screen) -> Result<Ended> {
     let queue = Queue::new(&args.queue).await;
     let reach = Reach::open(&args.reach).await?;
-    let (mut counts, mut kept) = (Counts::default(), Vec::new());
+    let (mut counts, mut kept) = (Counts::default(), BTreeMap::new());
     let gone_through = tokio::select! {
         ended = go_through(args, &queue, &reach, &mut counts, &mut kept, screen) => ended,
         _ = tokio::signal::ctrl_c() => Ok(()),
     };
-    let given_back = queue.give_back(&kept).await;
+    let given_back: Vec<Message> = kept.values().cloned().collect();
+    let given_back = queue.give_back(&given_back).await;
     gone_through?;
     given_back?;
     let (all, stay) = (counts.kinds.values().sum::<u64>(), kept.len());
@@ -87,21 +89,26 @@ pub(crate) async fn redrive(args: &Args, screen: &Screen) -> Result<Ended> {
     Ok(Ended::well_if(stay == 0))
 }
 
-/// Receives until there is nothing new. What is not handled is in `kept` at the end, whatever happens.
+/// Receives until there is nothing new. What is not handled is in `kept` at the end, by its identifier, whatever
+/// happens.
 async fn go_through(
     args: &Args,
     queue: &Queue,
     reach: &Reach,
     counts: &mut Counts,
-    kept: &mut Vec<Message>,
+    kept: &mut BTreeMap<String, Message>,
     screen: &Screen,
 ) -> Result<()> {
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut done) = (BTreeSet::new(), BTreeSet::new());
     loop {
-        let messages = queue.receive().await?;
-        let place = kept.len();
-        kept.extend(messages);
-        let received: Vec<Message> = kept.iter().skip(place).cloned().collect();
+        let received = queue.receive().await?;
+        // SQS may deliver what is deleted, and does what was hidden for too long.
+        let (again, received): (Vec<Message>, Vec<Message>) = received
+            .into_iter()
+            .partition(|message| done.contains(&message.id));
+        queue.delete(&again).await?;
+        let by_id = received.iter().map(|one| (one.id.clone(), one.clone()));
+        kept.extend(by_id);
         let new: Vec<&Message> = received
             .iter()
             .filter(|message| seen.insert(message.id.clone()))
@@ -120,22 +127,38 @@ async fn go_through(
             continue;
         }
         let answer = reach.ask(&event(&new)).await?;
-        let failed = answer["batchItemFailures"].as_array().into_iter().flatten();
-        let failed = failed.filter_map(|failure| failure["itemIdentifier"].as_str());
-        let failed: BTreeSet<&str> = failed.collect();
+        let failed = failed(&answer)?;
         let handled = new
             .iter()
             .filter(|message| !failed.contains(message.id.as_str()));
         let handled: Vec<Message> = handled.map(|message| (*message).clone()).collect();
         queue.delete(&handled).await?;
         counts.handled += u64::try_from(handled.len()).unwrap_or(0);
-        kept.retain(|message| handled.iter().all(|done| done.id != message.id));
+        for message in handled {
+            kept.remove(&message.id);
+            done.insert(message.id);
+        }
         screen.remark(format!(
             "{} handled, {} failed again",
             counts.handled,
             kept.len()
         ));
     }
+}
+
+/// The messages that failed again, by what the function answers to a batch. Whoever answers something else has not
+/// handled any.
+fn failed(answer: &Value) -> Result<BTreeSet<&str>> {
+    let Some(failures) = answer["batchItemFailures"].as_array() else {
+        return Err(problem(
+            "the function does not say which messages it has handled: nothing was deleted",
+            "is it the function that keeps Redis equal to the bucket? `redis-sync doctor --function NAME` says so",
+        ));
+    };
+    let failed = failures
+        .iter()
+        .filter_map(|failure| failure["itemIdentifier"].as_str());
+    Ok(failed.collect())
 }
 
 /// What the function gets from a queue that triggers it.
@@ -163,6 +186,20 @@ fn kind(body: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_not_to_a_batch_handles_nothing() {
+        for answer in [
+            json!(null),
+            json!({"statusCode": 200}),
+            json!({"batchItemFailures": {}}),
+        ] {
+            assert!(failed(&answer).is_err(), "{answer}");
+        }
+        let answer = json!({"batchItemFailures": [{"itemIdentifier": "a"}]});
+        assert_eq!(failed(&answer).unwrap(), BTreeSet::from(["a"]));
+        assert_eq!(failed(&json!({"batchItemFailures": []})).unwrap().len(), 0);
+    }
 
     #[test]
     fn kinds_are_told_apart() {

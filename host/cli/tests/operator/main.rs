@@ -13,7 +13,7 @@ mod terminal;
 mod transcript;
 mod typed;
 
-use redis_sync_local::{BUCKET, Environment, Redis, S3, variables};
+use redis_sync_local::{BUCKET, Environment, Queue, Redis, S3, variables};
 use redis_sync_tests::{guest, program};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -224,4 +224,26 @@ async fn through_the_deployed_function_it_is_the_same() {
         ],
     )
     .await;
+}
+
+/// What failed before goes to the queue where the function has one. An operator who asks is told what becomes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_an_operator_asks_for_leaves_nothing_to_the_queue() {
+    let (s3, redis, queue) =
+        tokio::try_join!(S3::start(BUCKET), Redis::start(), Queue::start()).unwrap();
+    guest::upload(&s3);
+    s3.put(
+        "flags/a",
+        json!({"do": "fail", "message": "no"}).to_string(),
+    );
+    let mut variables = variables(&s3, &redis);
+    variables.push(("AWS_ENDPOINT_URL_SQS".into(), queue.endpoint()));
+    variables.push(("SYNC_QUEUE_URL".into(), queue.url()));
+    for _ in 0..2 {
+        let words = ["sync", "--yes"];
+        expect(&words, &variables, 1, &["1 failed", "flags/a"]).await;
+    }
+    assert_eq!(queue.sent(), 0);
+    s3.put("flags/a", one("k"));
+    expect(&["sync", "--yes"], &variables, 0, &["✓ 1 object: 1 synced"]).await;
 }

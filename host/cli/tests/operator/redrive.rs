@@ -1,6 +1,6 @@
 //! Events that failed, and come back.
 
-use crate::typed::expect;
+use crate::typed::{expect, invoking};
 use redis_sync_local::{BUCKET, Queue, Redis, S3, event, variables};
 use redis_sync_tests::guest;
 use serde_json::json;
@@ -68,4 +68,21 @@ async fn failed_events_are_handled_and_what_fails_again_stays() {
     assert_eq!(queue.len(), 1);
     assert!(queue.receive(10).is_some());
     expect(&words, &variables, 0, &["✓ 0 messages"]).await;
+}
+
+/// Some other function, say, which answers whatever it is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_deleted_where_the_answer_does_not_say_what_was_handled() {
+    let queue = Queue::start().await.unwrap();
+    queue.send(event::created(BUCKET, "flags/a").to_string());
+    let lambda = invoking(async |_| Ok(json!({"statusCode": 200}))).await;
+    let variables = [
+        ("AWS_ENDPOINT_URL_SQS".to_owned(), queue.endpoint()),
+        ("AWS_ENDPOINT_URL_LAMBDA".to_owned(), lambda),
+    ];
+    let url = queue.url();
+    let words = ["redrive", "--queue", &url, "--function", "other"];
+    let said = ["does not say which messages it has handled", "next: "];
+    expect(&words, &variables, 3, &said).await;
+    assert_eq!(queue.waiting(), 1);
 }

@@ -49,11 +49,25 @@ pub(crate) async fn expect(words: &[&str], variables: &Variables, status: i32, p
 
 /// Lambda's interface for invoking a function, as far as the command line uses it.
 pub(crate) async fn lambda(environment: Arc<Environment>) -> String {
+    invoking(move |payload| {
+        let environment = Arc::clone(&environment);
+        async move { environment.function.invoke(payload).await }
+    })
+    .await
+}
+
+/// The same for a function that answers so.
+pub(crate) async fn invoking<F, A>(function: F) -> String
+where
+    F: Fn(Value) -> A + Send + Sync + 'static,
+    A: Future<Output = Result<Value, InvokeError>> + Send,
+{
+    let function = Arc::new(function);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let environment = Arc::clone(&environment);
+            let function = Arc::clone(&function);
             tokio::spawn(async move {
                 let mut stream = BufReader::new(stream);
                 let (mut line, mut length) = (String::new(), 0);
@@ -67,7 +81,7 @@ pub(crate) async fn lambda(environment: Arc<Environment>) -> String {
                 let mut payload = vec![0; length];
                 stream.read_exact(&mut payload).await.unwrap();
                 let payload: Value = serde_json::from_slice(&payload).unwrap();
-                let (error, body) = match environment.function.invoke(payload).await {
+                let (error, body) = match function(payload).await {
                     Ok(answer) => ("", answer),
                     Err(InvokeError::Failed {
                         error_type,

@@ -1,0 +1,105 @@
+//! What is said of a sync.
+
+use super::Next;
+use crate::event::SyncRequest;
+use crate::full_sync::Summary;
+use crate::ledger::KeptSync;
+use crate::report::Outcome;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The summary with its first failures, for whoever sees the error alone. `goes_on` where that is kept.
+pub(super) fn told(summary: &Summary, kept: &KeptSync, goes_on: Option<&Next>) -> String {
+    const SHOWN: usize = 10;
+    let failures = summary.failures.iter().take(SHOWN);
+    let failures: Vec<String> = failures
+        .map(|failed| format!("`{}`: {}", failed.key, failed.failure().unwrap_or_default()))
+        .collect();
+    let mut told = summary.to_string();
+    if kept.failed > 0 {
+        let _ = write!(told, "; {} failed up to `{}`", kept.failed, kept.after);
+    }
+    if let Some(Next::From { after, .. }) = goes_on
+        && !after.is_empty()
+    {
+        let _ = write!(told, "; the next one goes on after `{after}`");
+    }
+    if !failures.is_empty() {
+        let _ = write!(told, ": {}", failures.join("; "));
+    }
+    told
+}
+
+/// The answer of `sync`.
+#[derive(Serialize)]
+pub(super) struct SyncReport {
+    status: &'static str,
+    message: String,
+    dry_run: bool,
+    counts: BTreeMap<&'static str, u64>,
+    stray_keys: u64,
+    /// Objects that are left to the queue; only where there are any.
+    #[serde(skip_serializing_if = "is_zero")]
+    queued: u64,
+    failed: Vec<Failure>,
+    /// Where it goes on; only where it did not reach the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// Whether it got anywhere; only where it did not reach the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    got_on: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    key: String,
+    error: Option<String>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl SyncReport {
+    pub(super) fn of(summary: Summary, request: &SyncRequest, next: Next) -> Self {
+        let (rest, next, got_on) = match next {
+            Next::From { after, got_on } => ("", Some(after), Some(got_on)),
+            Next::Continued => ("; the rest is in the queue", None, None),
+            Next::End => ("", None, None),
+        };
+        let outcomes = [
+            Outcome::Synced,
+            Outcome::Unchanged,
+            Outcome::Deleted,
+            Outcome::Superseded,
+            Outcome::Skipped,
+            Outcome::Failed,
+        ];
+        let count = |outcome: Outcome| (outcome.name(), summary.count(outcome));
+        let drifted = request.verify || summary.drifted > 0;
+        let drifted = drifted.then_some(("drifted", summary.drifted));
+        Self {
+            status: if summary.is_success() {
+                "success"
+            } else {
+                "error"
+            },
+            message: format!("{summary}{rest}"),
+            dry_run: request.dry_run,
+            counts: outcomes.into_iter().map(count).chain(drifted).collect(),
+            stray_keys: summary.orphans,
+            queued: summary.queued,
+            failed: summary
+                .failures
+                .into_iter()
+                .map(|report| Failure {
+                    key: report.key,
+                    error: report.error,
+                })
+                .collect(),
+            next,
+            got_on,
+        }
+    }
+}

@@ -185,7 +185,7 @@ LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS 
 
 .PHONY: lint
 lint: target/.luacheck ## the scripts of the ledger, each with its prelude
-	cd $(SCRIPTS) && for script in announce finish fail remove_orphans release unreserve raise digest note access; do \
+	cd $(SCRIPTS) && for script in announce finish fail remove_orphans release unreserve raise digest note stage access; do \
 	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in ticket generation; do \
 	  cat prelude.lua generation_prelude.lua $$script.lua | $(LUACHECK) -; done

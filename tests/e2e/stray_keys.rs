@@ -1,6 +1,7 @@
 //! The search for Redis keys that no object yields, where there are more of them than fit into an invocation.
 
-use crate::environment::{calls_of, environment, sync};
+use crate::environment::{assert_held, calls_of, environment, sync, upload, with_queue, work_off};
+use crate::objects::texts;
 use crate::out_of_time::{is_stuck, within};
 use redis_sync_local::{BUCKET, Environment, event};
 use serde_json::{Value, json};
@@ -114,4 +115,22 @@ async fn a_search_for_stray_keys_goes_on_where_there_is_no_object() {
         assert_eq!(report["counts"]["deleted"], 1, "{report}");
         assert_eq!(scans(&environment).await - before, 1, "{prefix}");
     }
+}
+
+/// What is left to the queue has no record before that is worked off, and is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn stray_keys_of_what_is_left_to_the_queue_are_found_by_the_same_sync() {
+    let (queue, environment) = with_queue().await;
+    upload(&environment, "flags/a", &[("k", "v"), ("l", "v")]).await;
+    environment.s3.put("flags/a", texts(&[("l", "w")]));
+    let lose = ["DEL", "redis-sync:object:config/flags/a"];
+    environment.redis.command(&lose).await.unwrap();
+    // One that goes on has all done by others.
+    let report = sync(&environment, json!({"after": "A"})).await;
+    assert_eq!(
+        (&report["queued"], &report["stray_keys"]),
+        (&json!(1), &json!(1))
+    );
+    work_off(&environment.function, &queue).await;
+    assert_held(&environment, json!({"l": "w"})).await;
 }

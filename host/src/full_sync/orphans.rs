@@ -7,10 +7,12 @@
 //! A key whose owner and whose object's record were both lost between two syncs is like any that
 //! somebody else has written: it stays.
 //!
+//! An object that was left to a queue may have no record yet: whoever meets one of its keys does not wait for that.
+//!
 //! Where the time does not suffice for all of them, it is noted in Redis where the search goes on: the sync
 //! that goes on behind the last object does.
 
-use super::mode::Mode;
+use super::mode::{By, Mode};
 use super::objects::{FullSync, Stop, before};
 use super::up_to_date;
 use crate::ledger::{OrphanCandidates, OwnersScan, ScanPlace};
@@ -57,8 +59,15 @@ async fn step(sync: &mut FullSync<'_>, scan: &mut OwnersScan) -> Result<bool, St
         return Ok(false);
     };
     found.retain(|candidates| sync.span.has(&candidates.object));
-    let lost = found.iter().filter(|candidates| candidates.is_lost);
-    let lost: Vec<String> = lost.map(|candidates| candidates.object.clone()).collect();
+    let leaves_objects = matches!(sync.mode, Mode::Write(_, By::Half(_) | By::Queue(_)));
+    let is_lost = |candidates: &&OrphanCandidates| {
+        candidates.is_lost || leaves_objects && candidates.is_unrecorded
+    };
+    let lost: Vec<String> = found
+        .iter()
+        .filter(is_lost)
+        .map(|candidates| candidates.object.clone())
+        .collect();
     sync_lost(sync, lost).await?;
     for candidates in found.iter().filter(|candidates| candidates.has_keys()) {
         let removed = before(sync.deadline, remove_of(sync, candidates)).await?;
@@ -103,19 +112,20 @@ async fn sync_lost(sync: &mut FullSync<'_>, lost: Vec<String>) -> Result<(), Sto
     if lost.is_empty() {
         return Ok(());
     }
-    if let Mode::Write(_, by) = sync.mode {
-        return sync.write(lost, Rerun::IfChanged, by).await;
+    if let Mode::Write(..) = sync.mode {
+        // Never by others: which of its keys are orphans is known when it has a record.
+        return sync.write(lost, Rerun::IfChanged, By::Itself).await;
     }
     let candidates = before(sync.deadline, up_to_date::missing(sync.pipeline, lost)).await?;
-    sync.preview(candidates).await
+    sync.dry_run(candidates).await
 }
 
-/// How many of these keys were orphans; they are removed unless this is a preview.
+/// How many of these keys were orphans; they are removed unless this is a dry run.
 async fn remove_of(sync: &FullSync<'_>, candidates: &OrphanCandidates) -> Result<u64, ChangeError> {
     let ledger = sync.pipeline.ledger();
     let orphans = ledger.orphans(candidates).await?;
     Ok(match sync.mode {
-        Mode::Preview(_) => orphans.count(),
+        Mode::DryRun(_) => orphans.count(),
         Mode::Write(..) => ledger.remove_orphans(&orphans).await?,
     })
 }

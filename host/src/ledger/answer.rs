@@ -54,7 +54,8 @@ impl Answer {
     }
 }
 
-fn unknown(words: &[Word]) -> String {
+/// What is said of an answer that no script gives.
+pub(super) fn unknown(words: &[Word]) -> String {
     format!("a script gave an answer that is not known: {words:?}")
 }
 

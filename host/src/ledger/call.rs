@@ -36,6 +36,7 @@ pub(super) static FAIL: LazyLock<Script> = script!("fail.lua");
 pub(super) static REMOVE_ORPHANS: LazyLock<Script> = script!("remove_orphans.lua");
 pub(super) static ACCESS: LazyLock<Script> = script!("access.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
+pub(super) static STAGE: LazyLock<Script> = script!("stage.lua");
 pub(super) static NOTE: LazyLock<Script> = script!("note.lua");
 pub(super) static DIGEST: LazyLock<Script> = script!("digest.lua");
 

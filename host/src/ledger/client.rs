@@ -29,7 +29,7 @@ const CLUSTER_RETRIES: u32 = 4;
 const CLUSTER_PAUSES_MS: (u64, u64) = (20, 300);
 
 /// What connections are made by.
-pub(super) enum Access {
+pub(super) enum Connector {
     Single {
         client: Client,
         tokens: Option<TokenProvider>,
@@ -37,7 +37,7 @@ pub(super) enum Access {
     Cluster(ClusterClient),
 }
 
-impl Access {
+impl Connector {
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, LedgerError> {
         let wrong = |error: redis::RedisError| LedgerError::Settings(error.to_string());
         let info = connection_info(settings).map_err(wrong)?;

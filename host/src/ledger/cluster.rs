@@ -22,7 +22,7 @@
 //! argument: its 3,999 arguments a request are room for 3,990 keys in one hash slot, those that
 //! objects had and those they are to have taken together. It refuses more.
 
-use super::answer::Word;
+use super::answer::{Word, unknown};
 use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH, RAISE, RESERVE, UNRESERVE};
 use super::commit::Attempt;
 use super::proposal::{Proposal, Verdict};
@@ -112,7 +112,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Calls a commit script in these slots, many at a time, until one of them says no. That a staged
+    /// Calls a commit script in these slots, many at a time, until one of them says no; where one was overtaken, has
+    /// the object's next ticket be later than any that they know of. That a staged
     /// value is not there counts only where nothing else is in the way. Also says in which slots keys have to
     /// be reserved.
     async fn decide_in(
@@ -124,6 +125,8 @@ impl Ledger {
     ) -> Result<(Attempt, BTreeSet<Slot>), LedgerError> {
         let mut unstaged = false;
         let mut unreserved = BTreeSet::new();
+        // The latest ticket of each proposal that a hash slot knows of: later than all of these is to be the next.
+        let mut overtaken: BTreeMap<usize, u64> = BTreeMap::new();
         let mut requests = self.requests(slots, proposals);
         while !requests.is_empty() {
             let now = requests.split_off(requests.len().saturating_sub(SLOTS_AT_ONCE));
@@ -136,13 +139,22 @@ impl Ledger {
                     Attempt::Verdict(Verdict::Committed) => {}
                     Attempt::Verdict(_) => return Ok((attempt, unreserved)),
                     Attempt::Overtaken(place, ticket) => {
-                        self.raise(proposals.get(place), ticket).await?;
-                        return Ok((attempt, unreserved));
+                        let latest = overtaken.entry(place).or_default();
+                        *latest = ticket.max(*latest);
                     }
                     Attempt::Unstaged => unstaged = true,
                     Attempt::Unreserved => {
                         unreserved.insert(slot);
                     }
+                }
+            }
+            // Only a check, which writes nothing, goes on to ask the others.
+            if requests.is_empty() || script.get_hash() != CHECK.get_hash() {
+                for (place, ticket) in &overtaken {
+                    self.raise(proposals.get(*place), *ticket).await?;
+                }
+                if let Some((place, ticket)) = overtaken.pop_first() {
+                    return Ok((Attempt::Overtaken(place, ticket), unreserved));
                 }
             }
         }
@@ -210,9 +222,7 @@ impl Ledger {
             [Word::Text(name)] if name == "superseded" => Ok(Err(Verdict::Superseded(place))),
             [Word::Text(name)] if name == "stale" => Ok(Err(Verdict::Stale(place))),
             [Word::Text(name)] if name == "changed" => Ok(Err(Verdict::Changed(place))),
-            unknown => Err(self.link.refused(format!(
-                "a script gave an answer that is not known: {unknown:?}"
-            ))),
+            words => Err(self.link.refused(unknown(words))),
         }
     }
 
@@ -231,9 +241,7 @@ impl Ledger {
         match answer.as_slice() {
             [Word::Text(name)] if name == "committed" => Ok(true),
             [Word::Text(name)] if name == "stale" => Ok(false),
-            unknown => Err(self.link.refused(format!(
-                "a script gave an answer that is not known: {unknown:?}"
-            ))),
+            words => Err(self.link.refused(unknown(words))),
         }
     }
 

@@ -105,6 +105,7 @@ impl Ledger {
     async fn release(&self, names: &Names, owned: &[(String, Owner)]) -> Result<u64, LedgerError> {
         let mut calls: BTreeMap<String, Call> = BTreeMap::new();
         let mut records: BTreeSet<String> = BTreeSet::new();
+        let mut objects: BTreeSet<String> = BTreeSet::new();
         for (redis_key, owner) in owned {
             let owners = names.owners_of(redis_key);
             let call = calls
@@ -117,8 +118,11 @@ impl Ledger {
             records.insert(names.record_of(&owner.object));
             if let Some(key) = names.key_of(&owner.object).filter(|_| self.cluster) {
                 records.insert(names.part(Slot::of(redis_key), key));
+                objects.insert(key.to_owned());
             }
         }
+        let objects = Vec::from_iter(objects);
+        records.extend(self.parts(names, &objects).await?);
         let mut released = 0;
         for call in calls.values() {
             released += self.call::<u64>(call).await?;
@@ -137,12 +141,31 @@ impl Ledger {
             if keys.is_empty() {
                 return Ok(objects);
             }
+            if self.cluster {
+                self.unlink(self.parts(names, &keys).await?).await?;
+            }
             self.unlink(keys.iter().map(|key| names.record(key)))
                 .await?;
             objects += self
                 .ask::<u64>(redis::cmd("ZREM").arg(index).arg(&keys))
                 .await?;
         }
+    }
+
+    /// What the objects of these keys have in hash slots, as their records say: owners that lead there may be lost.
+    async fn parts(&self, names: &Names, keys: &[String]) -> Result<Vec<String>, LedgerError> {
+        let slots = keys.iter().map(|key| {
+            let mut command = redis::cmd("HGET");
+            command.arg(names.record(key)).arg("slots");
+            command
+        });
+        let slots: Vec<Option<String>> = self.read_each(slots.collect()).await?;
+        let parts = keys.iter().zip(slots).flat_map(|(key, slots)| {
+            let slots = slots.and_then(|slots| serde_json::from_str::<Vec<usize>>(&slots).ok());
+            let slots = slots.into_iter().flatten().filter_map(Slot::from_number);
+            slots.map(move |slot| names.part(slot, key))
+        });
+        Ok(parts.collect())
     }
 
     async fn unlink(&self, keys: impl IntoIterator<Item = String>) -> Result<(), LedgerError> {
@@ -159,4 +182,32 @@ impl Ledger {
 fn is_in(space: &str, owner: &Owner) -> bool {
     let rest = owner.object.strip_prefix(space);
     rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Verdict;
+    use crate::ledger::script_tests::texts;
+    use redis_sync_local::RedisCluster;
+
+    /// Where the owners in one slot are lost, nothing but the record leads there.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn nothing_of_a_forgotten_bucket_stays_in_any_hash_slot() {
+        let cluster = RedisCluster::start().await.unwrap();
+        let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+        let object = ledger.proposal("o", texts(&["a", "b"])).await;
+        let committed = ledger.commit(&mut [object]).await.unwrap();
+        assert_eq!(committed, Verdict::Committed);
+        let lost = ledger.names.owners_of("a");
+        ledger.unlink([lost]).await.unwrap();
+        let forgotten = ledger.forget("config", false).await.unwrap();
+        assert_eq!((forgotten.keys, forgotten.objects), (1, 1));
+        for node in cluster.primaries() {
+            let left = node.command(&["KEYS", "redis-sync:*"]).await.unwrap();
+            assert_eq!(left, "");
+        }
+        let values = ledger.read_each::<String>(vec![redis::cmd("GET").arg("a").to_owned()]);
+        assert_eq!(values.await.unwrap(), ["v"]);
+    }
 }

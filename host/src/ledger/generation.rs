@@ -5,6 +5,7 @@
 //! the list does not show, nobody has taken a ticket yet, and whoever will takes a later one.
 
 use super::call::{Call, GENERATION};
+use super::chance::step;
 use super::{Ledger, LedgerError};
 use redis::{FromRedisValue, ParsingError, Value};
 
@@ -15,7 +16,8 @@ pub struct Generation(u64);
 impl Ledger {
     /// Raises the generation of the plugin list, and says which it is now. Safe to repeat.
     pub async fn raise_generation(&self) -> Result<Generation, LedgerError> {
-        self.call(&self.generation_call().argument("1")).await
+        self.call(&self.generation_call().argument(step().to_string()))
+            .await
     }
 
     /// The generation of the plugin list.

@@ -1,13 +1,14 @@
 //! The way to Redis: a connection that is made when it is needed, and dropped when it is doubtful.
 //!
-//! This is the only place where an operation is repeated because Redis did not answer. Every
+//! This is the only place where an operation is repeated because Redis did not answer, but for what the
+//! client of a cluster follows by itself. Every
 //! operation of the ledger is safe to repeat (a ticket more does no harm, a commit knows itself
 //! again), so whatever fails for want of a connection, a timeout or a server that is loading or
 //! failing over is repeated for [`PATIENCE`]. What Redis refuses for good (no memory, no permission,
 //! a wrong password) is not.
 
 use super::LedgerError;
-use super::client::Access;
+use super::client::Connector;
 use super::connection::Connection;
 use crate::settings::RedisSettings;
 use crate::text::clip;
@@ -46,7 +47,7 @@ struct Live {
 
 /// The way to Redis.
 pub(super) struct Link {
-    access: Access,
+    connector: Connector,
     /// Host and port, for messages.
     address: String,
     live: Mutex<Live>,
@@ -57,7 +58,7 @@ impl Link {
         // Whoever was first to install a provider is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
-            access: Access::new(settings)?,
+            connector: Connector::new(settings)?,
             address: format!("{}:{}", settings.host, settings.port),
             live: Mutex::default(),
         })
@@ -132,7 +133,7 @@ impl Link {
             }
             live.connection = None;
         }
-        let connection = self.access.connect().await?;
+        let connection = self.connector.connect().await?;
         *live = Live {
             connection: Some(connection.clone()),
             used: Some(Instant::now()),

@@ -37,6 +37,7 @@
 mod access;
 mod answer;
 mod call;
+mod chance;
 mod client;
 mod cluster;
 mod commit;
@@ -76,7 +77,7 @@ pub use index::Start;
 pub use key_state::{KeyState, Owned};
 pub use look_up::{Explanation, PluginTold};
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan, ScanPlace};
-pub use progress::{KeptSync, PluginChange, Progress};
+pub use progress::{ChangeNote, KeptSync, Progress};
 pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
 pub use read::Reading;
 pub use record::{PluginUsed, Record, Source};

@@ -58,6 +58,14 @@ impl Names {
         }
     }
 
+    /// The same where Redis is a cluster and is none, or the other way round.
+    pub(super) fn of_other_layout(&self) -> Self {
+        Self {
+            cluster: !self.cluster,
+            ..self.clone()
+        }
+    }
+
     /// The bucket, and the prefix where there is one.
     pub(super) fn space(&self) -> &str {
         &self.space

@@ -82,6 +82,9 @@ impl OwnersScan {
     }
 }
 
+/// Redis keys that objects have, with their owners as they are noted.
+type Owned = BTreeMap<String, Vec<(String, Owner)>>;
+
 /// Redis keys of one object that may be orphans.
 #[derive(Debug)]
 pub struct OrphanCandidates {
@@ -89,6 +92,8 @@ pub struct OrphanCandidates {
     pub object: String,
     /// Whether it is not in the index, though it should be: who goes by that does not meet it.
     pub is_lost: bool,
+    /// Whether neither a commit of it is recorded nor a failure.
+    pub is_unrecorded: bool,
     /// Its keys that were not written by its last commit, with their owners as they are noted.
     keys: Vec<(String, Owner)>,
 }
@@ -119,17 +124,21 @@ impl Ledger {
         let Some(all) = self.next_owned(scan).await? else {
             return Ok(None);
         };
-        let mut owned: BTreeMap<String, Vec<(String, Owner)>> = BTreeMap::new();
-        for (redis_key, owner) in all {
-            let Some(owner) = Owner::parse(&owner) else {
-                continue;
-            };
-            if let Some(object) = self.names.key_of_owner(&owner, &redis_key) {
-                let keys = owned.entry(object.to_owned()).or_default();
-                keys.push((redis_key, owner));
+        let mut owned = Owned::new();
+        // Who had a key before it was reserved has it again where that is given back, which comes first.
+        let mut owned_before = Owned::new();
+        for (redis_key, noted) in all {
+            let owner = Owner::parse(&noted);
+            let before = Owner::of_value(&noted).filter(|before| owner.as_ref() != Some(before));
+            for (owner, owned) in [(owner, &mut owned), (before, &mut owned_before)] {
+                let Some(owner) = owner else { continue };
+                if let Some(object) = self.names.key_of_owner(&owner, &redis_key) {
+                    let keys = owned.entry(object.to_owned()).or_default();
+                    keys.push((redis_key.clone(), owner));
+                }
             }
         }
-        let (objects, keys): (Vec<String>, Vec<_>) = owned.into_iter().unzip();
+        let (objects, keys): (Vec<String>, Vec<_>) = owned.into_iter().chain(owned_before).unzip();
         let records = self.records(&objects).await?;
         let indexed = self.are_indexed(&objects).await?;
         let mut candidates = Vec::new();
@@ -144,6 +153,7 @@ impl Ledger {
                 candidates.push(OrphanCandidates {
                     object,
                     is_lost,
+                    is_unrecorded: record.committed == 0 && record.error.is_none(),
                     keys,
                 });
             }
@@ -199,7 +209,8 @@ impl Ledger {
 
     /// Those of the keys that the object does not yield: written under another ticket than its last
     /// entries were, and not listed among them. That is an earlier one, or a later one whose commit a
-    /// failover has undone at home. A commit that was announced and has not finished leaves that open.
+    /// failover has undone at home. A commit that was announced and has not finished leaves that open; and an object
+    /// that fails since keeps what it had last, though nothing but the keys tells of that.
     pub async fn orphans(&self, candidates: &OrphanCandidates) -> Result<Orphans, LedgerError> {
         let record = self.names.record(&candidates.object);
         let mut fields = redis::cmd("HMGET");
@@ -215,10 +226,12 @@ impl Ledger {
         let listed = record.keys.iter().flatten().chain(&earlier);
         let listed: HashSet<&str> = listed.map(String::as_str).collect();
         let is_orphan = |(key, owner): &&(String, Owner)| {
+            let may_be_its_last = owner.ticket > record.written && !owner.is_reserved();
             record.committed != 0
                 && record.is_whole()
                 && owner.ticket != record.written
                 && !listed.contains(key.as_str())
+                && !(may_be_its_last && record.error.is_some())
         };
         Ok(Orphans {
             object: candidates.object.clone(),
@@ -246,10 +259,12 @@ impl Ledger {
             Some(slot) => self.names.part(slot, &orphans.object),
             None => self.names.record(&orphans.object),
         };
+        // On one server there is no orphan that the record lists.
+        let tombstone = slot.map(|_| self.tombstone.as_secs().to_string());
         let mut call = Call::new(&REMOVE_ORPHANS)
             .key(self.names.owners(slot))
             .key(record)
-            .argument(self.tombstone.as_secs().to_string())
+            .argument(tombstone.unwrap_or_default())
             .argument(self.changes_channel.as_deref().unwrap_or_default());
         for (key, owner) in keys {
             call = call.key(key.as_str()).argument(owner.to_string());

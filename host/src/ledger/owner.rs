@@ -57,6 +57,11 @@ impl Owner {
         Self::parse(Reservation::parse(text).map_or(text, |reserved| reserved.before))
     }
 
+    /// Whether it has reserved the key, and not written it.
+    pub(super) fn is_reserved(&self) -> bool {
+        Reservation::parse(&self.text).is_some()
+    }
+
     /// Whether an earlier version has noted it, which did not name the prefix of its deployment.
     pub(super) fn is_earlier(&self) -> bool {
         let mark = self.text.split(' ').next().unwrap_or_default();

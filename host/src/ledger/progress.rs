@@ -56,7 +56,7 @@ struct KeptScan {
 
 /// A change of a plugin, or of the manifest, that is not carried out for all objects yet.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct PluginChange {
+pub struct ChangeNote {
     /// Its name under the plugins' prefix.
     pub plugin: String,
     /// SHA-256 of the new module; none where there is none, or it cannot be loaded.
@@ -69,7 +69,7 @@ pub struct PluginChange {
     pub left: u64,
 }
 
-impl PluginChange {
+impl ChangeNote {
     /// One that begins now.
     pub fn begin(plugin: &str, digest: Option<String>) -> Self {
         Self {
@@ -88,7 +88,7 @@ pub struct Progress {
     /// Full syncs that can be gone on with, by what they were asked for.
     pub syncs: BTreeMap<String, KeptSync>,
     /// Changed plugins.
-    pub changes: Vec<PluginChange>,
+    pub changes: Vec<ChangeNote>,
 }
 
 impl Ledger {
@@ -151,7 +151,7 @@ impl Ledger {
     }
 
     /// Notes that a plugin has changed, and how far that is.
-    pub async fn note_change(&self, change: &PluginChange) -> Result<(), LedgerError> {
+    pub async fn note_change(&self, change: &ChangeNote) -> Result<(), LedgerError> {
         let name = format!("{PLUGIN}{}", change.plugin);
         self.note(&name, serde_json::json!(change).to_string())
             .await

@@ -104,7 +104,7 @@ pub enum Source {
 impl Source {
     /// Notes who has put this state of the object: who is told by entity tag and version, or else who is
     /// recorded of just this state.
-    pub fn is_by<'a>(
+    pub fn set_author<'a>(
         &mut self,
         told: impl FnOnce(&str, Option<&str>) -> Option<&'a Author>,
         record: &Record,

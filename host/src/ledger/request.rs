@@ -42,8 +42,8 @@ struct Told<'a> {
     channel: &'a str,
     /// Seconds.
     tombstone: u64,
-    /// Places of the staged values.
-    staged: Vec<usize>,
+    /// Places of the staged values, the commands that tell their lengths, and these.
+    staged: Vec<(usize, &'static str, usize)>,
     commands: BTreeSet<&'static str>,
     earlier: Option<Earlier<'a>>,
     objects: Vec<Object<'a>>,
@@ -122,18 +122,19 @@ impl Request<'_> {
         for key in self.known_only() {
             call = call.key(key);
         }
-        let mut places = BTreeMap::new();
+        let (mut places, mut lengths) = (BTreeMap::new(), Vec::new());
         for entry in self.entries() {
             if let Some(staged) = staged.get(&entry.key) {
                 call = call.key(staged.key.as_str());
                 places.insert(entry.key.as_str(), call.keys());
+                lengths.push((call.keys(), length_command(&entry.value), staged.length));
             }
         }
         let told = Told {
             adopt: options.adopt,
             channel: options.channel.unwrap_or_default(),
             tombstone: options.tombstone.as_secs(),
-            staged: places.values().copied().collect(),
+            staged: lengths,
             commands: self.commands(&places),
             earlier: earlier.as_ref().map(|earlier| Earlier {
                 prefix: names.prefix(),
@@ -211,6 +212,17 @@ impl Share<'_> {
         } else {
             commit.encode_part(&self.keys)
         }
+    }
+}
+
+/// The command that tells how long a value of that kind is.
+fn length_command(value: &Value) -> &'static str {
+    match value {
+        Value::Bytes(_) => "STRLEN",
+        Value::Hash(_) => "HLEN",
+        Value::List(_) => "LLEN",
+        Value::Set(_) => "SCARD",
+        Value::SortedSet(_) => "ZCARD",
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Server {
     pub info: BTreeMap<String, String>,
     /// How far its clock is from this one's, whichever is ahead.
     pub clock_apart: Duration,
+    /// Whether it also has what this deployment would keep with `REDIS_CLUSTER` the other way round.
+    pub has_other_layout: bool,
 }
 
 impl Ledger {
@@ -41,7 +43,11 @@ impl Ledger {
     pub async fn server(&self) -> Result<Server, LedgerError> {
         let info: Value = self.ask(&cmd("INFO")).await?;
         let time: Value = self.ask(&cmd("TIME")).await?;
+        let others = self.names.of_other_layout().indexes().into_iter();
+        let others = others.map(|index| cmd("EXISTS").arg(index).to_owned());
+        let others: Vec<bool> = self.read_each(others.collect()).await?;
         Ok(Server {
+            has_other_layout: others.contains(&true),
             info: lines(&text(&info).unwrap_or_default()),
             clock_apart: clock(&time).map_or(Duration::ZERO, apart),
         })

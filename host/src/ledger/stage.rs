@@ -1,8 +1,13 @@
 //! Values too large to be sent with a commit.
 //!
-//! They are written to keys of their own first, a chunk a command, between which Redis serves
-//! others. The commit only renames them, whatever their size. What a worker that died has left behind
-//! Redis drops by itself: the first chunk and its expiry are one transaction.
+//! They are written to keys of their own first, a chunk a call, between which Redis serves others. The
+//! commit only renames them, whatever their size. What a worker that died has left behind Redis drops by itself:
+//! no chunk is there without an expiry.
+//!
+//! Until they are renamed they may be evicted, which begins with what expires; a replica may take over that had
+//! not got all of them; and a client of a cluster sends a chunk again whose answer was lost. So each chunk is
+//! added where the value is as long as the one before has left it, and a commit looks whether it is as long as the
+//! last one did.
 //!
 //! Nothing is staged in vain: the commit is asked first whether anything is in its way, with the names
 //! of keys that are not there, and what was staged for a commit that is refused after all is removed.
@@ -12,15 +17,17 @@
 //! keys 0.2 to 0.5 s, 3 to 10 µs a key; [`MAX_KEYS`](crate::entry::MAX_KEYS) bounds that. Readers see what
 //! they see of any commit: staged keys are bookkeeping.
 
+use super::call::{Call, STAGE};
+use super::chance::by_chance;
 use super::connection::Connection;
 use super::link::is_doubtful;
 use super::packed::{is_large, score_text};
 use super::proposal::Proposal;
 use super::{Ledger, LedgerError};
 use crate::entry::{Entry, Value};
-use redis::{Cmd, Pipeline, RedisResult};
+use crate::text::clip;
+use redis::RedisResult;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 /// Elements of a chunk, unless they are too large for that.
@@ -29,8 +36,8 @@ const CHUNK_ELEMENTS: usize = 500;
 /// Bytes of a chunk, or of the one element that is larger.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Bytes of the chunks that are sent at a time, or a little more.
-const SENT_BYTES: usize = 2 * 1024 * 1024;
+/// How often a value is staged anew of which Redis has lost some.
+const ATTEMPTS: u32 = 3;
 
 /// How long Redis keeps what nobody has come for.
 const KEPT: Duration = Duration::from_secs(900);
@@ -39,6 +46,8 @@ const KEPT: Duration = Duration::from_secs(900);
 pub(super) struct Staged {
     /// The key that holds it.
     pub(super) key: String,
+    /// How many elements it has there, or bytes of a text.
+    pub(super) length: usize,
 }
 
 /// Staged values, by the keys that they are to have.
@@ -49,8 +58,9 @@ impl Ledger {
     /// answers whether anything else is in its way.
     pub(super) fn names_to_stage(&self, proposals: &[Proposal]) -> AllStaged {
         let named = |entry: &Entry| {
-            let key = self.names.stage(&entry.key, unique());
-            (entry.key.clone(), Staged { key })
+            let key = self.names.stage(&entry.key, by_chance());
+            let length = entry.value.len();
+            (entry.key.clone(), Staged { key, length })
         };
         large(proposals).map(named).collect()
     }
@@ -59,19 +69,7 @@ impl Ledger {
     pub(super) async fn stage(&self, proposals: &[Proposal]) -> Result<AllStaged, LedgerError> {
         let mut staged = BTreeMap::new();
         for entry in large(proposals) {
-            // A key of its own for every attempt: what an earlier one sent may arrive late.
-            let upload = |mut link| async move {
-                let key = self.names.stage(&entry.key, unique());
-                let uploaded = upload(&mut link, &key, &entry.value).await;
-                if let Err(error) = &uploaded
-                    && !is_doubtful(error)
-                {
-                    // Where that fails too, Redis drops it in time.
-                    let _ = redis::cmd("UNLINK").arg(&key).exec_async(&mut link).await;
-                }
-                uploaded.map(|()| Staged { key })
-            };
-            match self.link.run(upload).await {
+            match self.stage_one(entry).await {
                 Ok(value) => staged.insert(entry.key.clone(), value),
                 Err(error) => {
                     self.unstage_after(&error, staged).await;
@@ -82,9 +80,35 @@ impl Ledger {
         Ok(staged)
     }
 
+    async fn stage_one(&self, entry: &Entry) -> Result<Staged, LedgerError> {
+        // A key of its own for every attempt: what an earlier one sent may arrive late.
+        let upload = |mut link| async move {
+            let key = self.names.stage(&entry.key, by_chance());
+            let uploaded = upload(&mut link, &key, &entry.value).await;
+            let is_left = match &uploaded {
+                Ok(length) => length.is_none(),
+                Err(error) => !is_doubtful(error),
+            };
+            if is_left {
+                // Where that fails too, Redis drops it in time.
+                let _ = redis::cmd("UNLINK").arg(&key).exec_async(&mut link).await;
+            }
+            uploaded.map(|length| length.map(|length| Staged { key, length }))
+        };
+        for _ in 0..ATTEMPTS {
+            if let Some(staged) = self.link.run(upload).await? {
+                return Ok(staged);
+            }
+        }
+        Err(self.link.refused(format!(
+            "of the value of `{}` Redis loses what was just written: it evicts, or fails over",
+            clip(&entry.key)
+        )))
+    }
+
     /// Removes what was staged for nothing. Where that fails, Redis drops it in time.
     pub(super) async fn unstage(&self, staged: AllStaged) {
-        for Staged { key } in staged.into_values() {
+        for Staged { key, .. } in staged.into_values() {
             let removed: Result<u64, _> = self.ask(redis::cmd("UNLINK").arg(key)).await;
             if let Err(error) = removed {
                 tracing::debug!(error = %error, "staged values are left to their expiry");
@@ -107,89 +131,85 @@ fn large(proposals: &[Proposal]) -> impl Iterator<Item = &Entry> {
     entries.filter(|entry| is_large(&entry.value))
 }
 
-fn unique() -> u64 {
-    RandomState::new().hash_one(())
-}
-
-async fn upload(link: &mut Connection, key: &str, value: &Value) -> RedisResult<()> {
-    let mut chunks = chunks(key, value);
-    // No key is there without an expiry, not for a moment.
-    let mut first = Pipeline::new();
-    first.atomic();
-    if let Some((command, _)) = chunks.next() {
-        first.add_command(command).ignore();
-    }
-    expire(&mut first, key).query_async::<()>(link).await?;
-    let mut chunks = chunks.peekable();
-    while chunks.peek().is_some() {
-        let (mut pipeline, mut bytes) = (Pipeline::new(), 0);
-        while bytes < SENT_BYTES
-            && let Some((command, size)) = chunks.next()
-        {
-            pipeline.add_command(command).ignore();
-            bytes += size;
+/// Writes a value, a chunk after the other, and says how long it is then; nothing where Redis has lost some of it
+/// meanwhile.
+async fn upload(link: &mut Connection, key: &str, value: &Value) -> RedisResult<Option<usize>> {
+    let mut length = 0;
+    for chunk in chunks(value) {
+        let call = Call::new(&STAGE)
+            .key(key)
+            .argument(chunk.command)
+            .argument(length.to_string())
+            .argument(chunk.size.to_string())
+            .argument(KEPT.as_secs().to_string())
+            .arguments(chunk.arguments);
+        let now: i64 = call.invoke(link).await?;
+        match usize::try_from(now) {
+            Ok(now) => length = now,
+            Err(_) => return Ok(None),
         }
-        expire(&mut pipeline, key).query_async::<()>(link).await?;
     }
-    Ok(())
+    Ok(Some(length))
 }
 
-fn expire<'a>(pipeline: &'a mut Pipeline, key: &str) -> &'a mut Pipeline {
-    pipeline.cmd("EXPIRE").arg(key).arg(KEPT.as_secs()).ignore()
+/// A part of a value.
+struct Chunk {
+    /// The command that adds it.
+    command: &'static str,
+    /// How many elements it has, or bytes of a text.
+    size: usize,
+    /// What the command takes after the key.
+    arguments: Vec<Vec<u8>>,
 }
 
-/// The commands that write a value, each with the bytes that it carries; made one at a time, so that no
-/// more of them are there than are on their way.
-fn chunks<'a>(
-    key: &'a str,
-    value: &'a Value,
-) -> Box<dyn Iterator<Item = (Cmd, usize)> + Send + 'a> {
+/// A value in parts; made one at a time, so that no more of them are there than are on their way.
+fn chunks(value: &Value) -> Box<dyn Iterator<Item = Chunk> + Send + '_> {
     match value {
         Value::Bytes(bytes) => {
             let chunks = bytes.chunks(CHUNK_BYTES).enumerate();
-            Box::new(chunks.map(move |(number, chunk)| {
-                let mut command = redis::cmd("SETRANGE");
-                command.arg(key).arg(number * CHUNK_BYTES).arg(chunk);
-                (command, chunk.len())
+            Box::new(chunks.map(|(number, chunk)| Chunk {
+                command: "SETRANGE",
+                size: chunk.len(),
+                arguments: vec![
+                    (number * CHUNK_BYTES).to_string().into_bytes(),
+                    chunk.to_vec(),
+                ],
             }))
         }
-        Value::Hash(fields) => in_chunks("HSET", key, fields, |command, (field, value)| {
-            command.arg(field).arg(value);
-            field.len() + value.len()
+        Value::Hash(fields) => in_chunks("HSET", fields, |(field, value)| {
+            vec![field.as_bytes().to_vec(), value.clone()]
         }),
-        Value::List(items) => in_chunks("RPUSH", key, items, one),
-        Value::Set(items) => in_chunks("SADD", key, items, one),
-        Value::SortedSet(members) => in_chunks("ZADD", key, members, |command, (member, score)| {
-            command.arg(score_text(*score)).arg(member);
-            member.len()
+        Value::List(items) => in_chunks("RPUSH", items, |item| vec![item.clone()]),
+        Value::Set(items) => in_chunks("SADD", items, |item| vec![item.clone()]),
+        Value::SortedSet(members) => in_chunks("ZADD", members, |(member, score)| {
+            vec![score_text(*score).into_bytes(), member.clone()]
         }),
     }
 }
 
-fn one(command: &mut Cmd, item: &Vec<u8>) -> usize {
-    command.arg(item);
-    item.len()
-}
-
 fn in_chunks<'a, T: Sync>(
-    name: &'static str,
-    key: &'a str,
+    command: &'static str,
     items: &'a [T],
-    add: fn(&mut Cmd, &T) -> usize,
-) -> Box<dyn Iterator<Item = (Cmd, usize)> + Send + 'a> {
+    arguments_of: fn(&T) -> Vec<Vec<u8>>,
+) -> Box<dyn Iterator<Item = Chunk> + Send + 'a> {
     let mut items = items.iter().peekable();
     Box::new(std::iter::from_fn(move || {
         items.peek()?;
-        let (mut command, mut number, mut bytes) = (redis::cmd(name), 0, 0);
-        command.arg(key);
-        while number < CHUNK_ELEMENTS
+        let (mut arguments, mut size, mut bytes) = (Vec::new(), 0, 0);
+        while size < CHUNK_ELEMENTS
             && bytes < CHUNK_BYTES
             && let Some(item) = items.next()
         {
-            bytes += add(&mut command, item);
-            number += 1;
+            let of_item = arguments_of(item);
+            bytes += of_item.iter().map(Vec::len).sum::<usize>();
+            arguments.extend(of_item);
+            size += 1;
         }
-        Some((command, bytes))
+        Some(Chunk {
+            command,
+            size,
+            arguments,
+        })
     }))
 }
 
@@ -197,20 +217,34 @@ fn in_chunks<'a, T: Sync>(
 mod tests {
     use super::*;
 
-    fn sizes(value: &Value) -> Vec<(usize, usize)> {
-        let counted = |(command, bytes): (Cmd, usize)| (command.args_iter().count(), bytes);
-        chunks("k", value).map(counted).collect()
+    /// How many elements and arguments each chunk has, and how many bytes these have.
+    fn sizes(value: &Value) -> Vec<(usize, usize, usize)> {
+        let counted = |chunk: Chunk| {
+            let bytes = chunk.arguments.iter().map(Vec::len).sum();
+            (chunk.size, chunk.arguments.len(), bytes)
+        };
+        chunks(value).map(counted).collect()
     }
 
     #[test]
     fn a_chunk_has_so_many_elements_or_so_many_bytes() {
         let small = Value::List(vec![b"x".to_vec(); 1201]);
-        assert_eq!(sizes(&small), [(502, 500), (502, 500), (203, 201)]);
+        assert_eq!(
+            sizes(&small),
+            [(500, 500, 500), (500, 500, 500), (201, 201, 201)]
+        );
         let large = Value::Hash(vec![("f".into(), vec![0; 200_000]); 5]);
-        assert_eq!(sizes(&large), [(6, 400_002), (6, 400_002), (4, 200_001)]);
+        assert_eq!(
+            sizes(&large),
+            [(2, 4, 400_002), (2, 4, 400_002), (1, 2, 200_001)]
+        );
         let one = Value::Set(vec![vec![0; 3 << 20], b"x".to_vec()]);
-        assert_eq!(sizes(&one), [(3, 3 << 20), (3, 1)]);
+        assert_eq!(sizes(&one), [(1, 1, 3 << 20), (1, 1, 1)]);
         let bytes = Value::Bytes(vec![0; CHUNK_BYTES + 1]);
-        assert_eq!(sizes(&bytes), [(4, CHUNK_BYTES), (4, 1)]);
+        // With the place of each.
+        assert_eq!(
+            sizes(&bytes),
+            [(CHUNK_BYTES, 2, CHUNK_BYTES + 1), (1, 2, 7)]
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Taking tickets.
 
 use super::call::{self, Call, TICKET};
+use super::chance::step;
 use super::generation::Generation;
 use super::proposal::Ticket;
 use super::record::Record;
@@ -68,6 +69,7 @@ impl Ledger {
         }
         call.argument(self.tombstone.as_secs().to_string())
             .argument(KEYS_WITH_TICKET.to_string())
+            .argument(step().to_string())
             .arguments(FIELDS)
     }
 }
@@ -81,5 +83,32 @@ fn ticket(number: u64, fields: Fields, packed: Option<Vec<u8>>) -> Ticket {
     Ticket {
         number,
         record: Record::decode(fields, packed.map(list)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redis_sync_local::Redis;
+    use std::collections::BTreeSet;
+
+    /// Two servers that know of the same last ticket, as after a failover, hand out others.
+    #[tokio::test]
+    async fn a_ticket_that_a_failover_has_undone_is_not_handed_out_again() {
+        let redis = Redis::start().await.unwrap();
+        let ledger = Ledger::in_redis(&redis, false);
+        let mut handed_out = BTreeSet::new();
+        for _ in 0..3 {
+            let record = [
+                "HSET",
+                "redis-sync:object:config/o",
+                "issued",
+                "8000000000000000",
+            ];
+            redis.command(&record).await.unwrap();
+            let taken = ledger.take_tickets(&["o".to_owned()]).await.unwrap();
+            handed_out.insert(taken.tickets[0].number);
+        }
+        assert_eq!(handed_out.len(), 3, "{handed_out:?}");
     }
 }

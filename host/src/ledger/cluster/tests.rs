@@ -5,7 +5,7 @@ use redis_sync_local::RedisCluster;
 
 impl Ledger {
     /// A proposal under a ticket that is taken for it now.
-    async fn proposal(&self, key: &str, write: Write) -> Proposal {
+    pub(in crate::ledger) async fn proposal(&self, key: &str, write: Write) -> Proposal {
         let taken = self.take_tickets(&[key.to_owned()]).await.unwrap();
         let [ticket] = taken.tickets.try_into().unwrap();
         Proposal {
@@ -70,4 +70,28 @@ async fn a_commit_whose_ticket_was_lost_on_the_way_does_not_end() {
     assert!(ledger.finish(&proposal).await.unwrap());
     ledger.lose_record("o").await;
     assert!(!ledger.finish(&proposal).await.unwrap());
+}
+
+/// A failover at home has undone what is recorded there, and the clock is behind: each slot knows of a later ticket
+/// than the one before.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_ticket_is_later_than_any_that_a_hash_slot_knows_of() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let keys: Vec<String> = (0..40).map(|number| format!("k{number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let mut slots: Vec<Slot> = keys.iter().map(|key| Slot::of(key)).collect();
+    slots.sort_unstable();
+    for (later, slot) in slots.into_iter().enumerate() {
+        let mut part = redis::cmd("HSET");
+        let ticket = 8_000_000_000_000_000 + 1_000_000 * later;
+        part.arg(ledger.names.part(slot, "o"))
+            .arg("ticket")
+            .arg(ticket);
+        ledger.ask::<u64>(&part).await.unwrap();
+    }
+    for verdict in [Verdict::Stale(0), Verdict::Committed] {
+        let proposal = ledger.proposal("o", texts(&keys)).await;
+        assert_eq!(ledger.commit(&mut [proposal]).await.unwrap(), verdict);
+    }
 }

@@ -14,7 +14,7 @@ local refusal = first_of(outdated)
 if refusal or not pending then
   return refusal or {'committed'}
 end
-refusal = conflict() or unstaged() or forbidden()
+refusal = conflict() or forbidden() or unstaged()
 if refusal then
   return refusal
 end

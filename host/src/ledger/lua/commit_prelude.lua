@@ -6,7 +6,7 @@
 --            adopt      whether keys that nobody owns are taken over
 --            channel    where changed keys are published, if anywhere
 --            tombstone  seconds that the record of an object without keys is kept
---            staged     places of staged keys in KEYS
+--            staged     of each staged key: its place in KEYS, the command that tells its length, and that
 --            commands   names of the commands that write the entries
 --            earlier    with a prefix: that, how names of objects began with earlier versions and begin now
 --            objects    for each object: name (bucket/key), member (key), ticket, live (whether it
@@ -234,10 +234,11 @@ local function unreserved(object, must_be_written)
   end)
 end
 
--- Whether staged values are gone.
+-- Whether staged values are gone, or a part of one is.
 local function unstaged()
-  for _, place in ipairs(request.staged) do
-    if redis.call('EXISTS', KEYS[place]) == 0 then
+  for _, staged in ipairs(request.staged) do
+    local place, command, length = unpack(staged)
+    if redis.call(command, KEYS[place]) ~= length then
       return {'unstaged'}
     end
   end

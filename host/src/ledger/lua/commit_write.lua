@@ -168,7 +168,7 @@ local function commit_objects(outdated, record)
   if refusal or not pending then
     return refusal or {'committed'}
   end
-  refusal = undeclared() or first_of(changed) or conflict() or unstaged() or forbidden()
+  refusal = undeclared() or first_of(changed) or conflict() or forbidden() or unstaged()
   if refusal then
     return refusal
   end

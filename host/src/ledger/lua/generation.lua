@@ -1,5 +1,5 @@
 -- Says which generation of the plugin list there is, or raises it.
 --
 -- KEYS[1]  the generation
--- ARGV[1]  '1' where it is raised
-return generation(KEYS[1], ARGV[1] == '1')
+-- ARGV[1]  the step by which it is raised, '' where it is not
+return generation(KEYS[1], tonumber(ARGV[1]))

@@ -3,8 +3,9 @@
 --
 -- KEYS     the owners, the object's record (on a cluster, its part in this hash slot), the data keys; on a cluster
 --          with a prefix, what earlier versions called that part
--- ARGV     seconds that the record of an object without keys is kept, where changed keys are
---          published or '', the owners that the keys had
+-- ARGV     on a cluster, seconds that the part of an object without keys is kept; '' on one server, where the record
+--          lists all that the object has, and what it lists is no orphan; where changed keys are published
+--          or ''; the owners that the keys had
 --
 -- Answers  how many there were
 local owners, record = KEYS[1], KEYS[2]
@@ -14,16 +15,22 @@ local earlier = KEYS[#ARGV + 1]
 if channel ~= '' and redis.acl_check_cmd and not redis.acl_check_cmd('PUBLISH', channel, 'k') then
   return redis.error_reply('NOPERM the user may not publish on the channel of CHANGES_CHANNEL')
 end
+local before, is_listed = keys_in(record), {}
+if tombstone == '' then
+  for _, key in ipairs(before) do
+    is_listed[key] = true
+  end
+end
 local orphans, is_orphan = {}, {}
 in_chunks(3, #ARGV, function(from, to)
   local found = redis.call('HMGET', owners, unpack(KEYS, from, to))
   for place = from, to do
     local owner = found[place - from + 1]
-    local _, by, before = reservation(owner)
+    local _, by, owner_before = reservation(owner)
     if owner == ARGV[place] and by then
       -- It was never written.
-      give_back(owners, KEYS[place], before)
-    elseif owner == ARGV[place] then
+      give_back(owners, KEYS[place], owner_before)
+    elseif owner == ARGV[place] and not is_listed[KEYS[place]] then
       orphans[#orphans + 1] = KEYS[place]
       is_orphan[KEYS[place]] = true
     end
@@ -41,7 +48,6 @@ local function without_orphans(keys)
   end
   return left
 end
-local before = keys_in(record)
 if #before > 0 then
   local left = without_orphans(before)
   if #left < #before then

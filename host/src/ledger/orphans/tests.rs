@@ -1,4 +1,6 @@
 use super::*;
+use crate::ledger::Verdict;
+use crate::ledger::script_tests::texts;
 use redis_sync_local::{Redis, RedisCluster};
 use std::time::{Duration, Instant};
 
@@ -100,4 +102,71 @@ async fn of_a_cluster_that_fails_over_another_node_is_primary() {
         assert!(Instant::now() < deadline, "{before:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What a scan of all owners removes.
+async fn removed(ledger: &Ledger) -> u64 {
+    let mut scan = ledger.scan_owners(None).await.unwrap();
+    let mut removed = 0;
+    while let Some(candidates) = ledger.next_candidates(&mut scan).await.unwrap() {
+        for candidates in candidates {
+            let orphans = ledger.orphans(&candidates).await.unwrap();
+            removed += ledger.remove_orphans(&orphans).await.unwrap();
+        }
+    }
+    removed
+}
+
+/// A Redis key that is owned as is noted.
+async fn note(ledger: &Ledger, key: &str, owner: &str) {
+    let owners = ledger.names.owners_of(key);
+    for words in [vec!["SET", key, "v"], vec!["HSET", &owners, key, owner]] {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        ledger.ask::<redis::Value>(&command).await.unwrap();
+    }
+}
+
+async fn exists(ledger: &Ledger, key: &str) -> bool {
+    ledger.ask(redis::cmd("EXISTS").arg(key)).await.unwrap()
+}
+
+/// Two objects have handed a key over, and neither yields it any more; then the key's shard fails over to when it was
+/// reserved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_given_back_to_an_object_that_does_not_yield_it_goes_too() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    for object in ["x", "y"] {
+        let nothing = ledger.proposal(object, texts(&[])).await;
+        let committed = ledger.commit(&mut [nothing]).await.unwrap();
+        assert_eq!(committed, Verdict::Committed);
+    }
+    note(&ledger, "k", "?3 8 config/x2 config/y").await;
+    assert_eq!(removed(&ledger).await, 1);
+    assert!(!exists(&ledger, "k").await);
+    assert_eq!(ledger.owners(&["k"]).await.unwrap(), [None]);
+}
+
+/// A failover at home has undone the commit that wrote it, and the object does not come as far as another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_object_that_fails_had_last_is_no_orphan() {
+    let redis = Redis::start().await.unwrap();
+    let ledger = Ledger::in_redis(&redis, false);
+    let earlier = ledger.proposal("o", texts(&["old"])).await;
+    ledger.commit(&mut [earlier]).await.unwrap();
+    let later = Owner::new(8_000_000_000_000_000, "config/o".to_owned());
+    note(&ledger, "last", &later.to_string()).await;
+    let failing = ledger.proposal("o", texts(&[])).await;
+    let ticket = failing.ticket.number;
+    ledger
+        .record_failure("o", ticket, "why", None)
+        .await
+        .unwrap();
+    assert_eq!(removed(&ledger).await, 0);
+    assert!(exists(&ledger, "last").await && exists(&ledger, "old").await);
+    let mended = ledger.proposal("o", texts(&["new"])).await;
+    ledger.commit(&mut [mended]).await.unwrap();
+    assert_eq!(removed(&ledger).await, 1);
+    assert!(!exists(&ledger, "last").await && exists(&ledger, "new").await);
 }

@@ -254,7 +254,7 @@ fn who_has_put_an_object_is_who_is_told_or_was_recorded_of_that_state() {
             plugins: Vec::new(),
             author: None,
         };
-        source.is_by(|_, _| told, &record);
+        source.set_author(|_, _| told, &record);
         match source {
             Source::Object { author, .. } => author,
             Source::Gone => None,

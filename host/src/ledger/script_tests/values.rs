@@ -1,6 +1,7 @@
 //! What a commit writes and publishes.
 
 use super::*;
+use crate::ledger::call::STAGE;
 
 /// Kills: a kind written by another command, elements cut or shifted, expiries left out.
 #[tokio::test]
@@ -80,4 +81,91 @@ async fn every_changed_key_is_published_once_after_the_commit() {
         published.push(key);
     }
     assert_eq!(published, ["l", "k", "n"]);
+}
+
+/// Kills: a chunk that is added again when it is sent again, or to a value that has lost some of it meanwhile; one without
+/// an expiry.
+#[tokio::test]
+async fn a_chunk_is_added_once_and_only_to_what_was_there_before() {
+    let mut server = Server::start().await;
+    let chunk = |command: &str, before: &str, arguments: &[&str]| {
+        let size = arguments.len().to_string();
+        Call::new(&STAGE)
+            .key("stage")
+            .arguments([command, before, &size, "900"])
+            .arguments(arguments.iter().copied())
+    };
+    let list = |before, items: &[&str]| chunk("RPUSH", before, items);
+    let held = |items: &[&str]| json!({"stage?": items});
+    for (name, state, call, answer, after) in [
+        (
+            "the first",
+            "",
+            list("0", &["a", "b"]),
+            "2",
+            held(&["a", "b"]),
+        ),
+        (
+            "the next",
+            "RPUSH stage a b",
+            list("2", &["c"]),
+            "3",
+            held(&["a", "b", "c"]),
+        ),
+        (
+            "once more",
+            "RPUSH stage a b c\n EXPIRE stage 900",
+            list("2", &["c"]),
+            "3",
+            held(&["a", "b", "c"]),
+        ),
+        (
+            "late",
+            "RPUSH stage a b c d\n EXPIRE stage 900",
+            list("2", &["c"]),
+            "-1",
+            held(&["a", "b", "c", "d"]),
+        ),
+        ("evicted", "", list("2", &["c"]), "-1", json!({})),
+        (
+            "of a replica",
+            "RPUSH stage a\n EXPIRE stage 900",
+            list("2", &["c"]),
+            "-1",
+            held(&["a"]),
+        ),
+        (
+            "what is there already",
+            "SADD stage a b\n EXPIRE stage 900",
+            chunk("SADD", "2", &["a"]),
+            "2",
+            held(&["a", "b"]),
+        ),
+    ] {
+        server.set(state).await;
+        assert_eq!(server.answer(&call).await, answer, "{name}");
+        assert_eq!(server.state().await, after, "{name}");
+    }
+    server.set("").await;
+    for (before, place, text) in [("0", "0", "ab"), ("2", "2", "c"), ("2", "2", "c")] {
+        let size = text.len().to_string();
+        let call = Call::new(&STAGE)
+            .key("stage")
+            .arguments(["SETRANGE", before, &size, "900", place, text]);
+        server.answer(&call).await;
+    }
+    assert_eq!(server.state().await, json!({"stage?": "abc"}));
+}
+
+/// Kills: a chunk that stays for ever, since the user may add it and may not have it expire.
+#[tokio::test]
+async fn nothing_is_staged_that_cannot_expire() {
+    let mut server = Server::start().await;
+    server.set("ACL SETUSER default -expire").await;
+    let call = Call::new(&STAGE)
+        .key("stage")
+        .arguments(["RPUSH", "0", "1", "900", "a"]);
+    let answer: Result<redis::Value, _> = call.invoke(&mut server.connection).await;
+    assert!(answer.unwrap_err().to_string().contains("EXPIRE"));
+    assert_eq!(server.state().await, json!({}));
 }

@@ -130,7 +130,7 @@ impl Hosts {
     }
 
     /// Has one of them bring everything up to date, and waits for it.
-    pub(super) async fn synced(&self, host: usize) -> Result<(), String> {
+    pub(super) async fn sync_to_the_end(&self, host: usize) -> Result<(), String> {
         full_sync(&self.hosts[host].runs).await
     }
 

@@ -109,7 +109,7 @@ impl Player {
         self.gate.open(true);
         if progress.needs_sync {
             for deployment in 0..self.prefixes.len() {
-                self.hosts.synced(deployment).await?;
+                self.hosts.sync_to_the_end(deployment).await?;
             }
         }
         self.compare(&progress).await
@@ -321,12 +321,22 @@ impl Player {
             Loss::Index => "redis-sync:*index:*".to_owned(),
             Loss::Record(number) => format!("redis-sync:*object:{BUCKET}*/{}", object(number)),
             Loss::Parts(number) => format!("redis-sync:*part:{BUCKET}*/{}", object(number)),
+            Loss::Staged => return self.lose_of_staged().await,
             Loss::Everything => return self.flush().await,
         };
         for node in self.target.nodes() {
             let names = node.command(&["KEYS", &pattern]).await.unwrap();
             for name in names.lines() {
                 node.command(&["DEL", name]).await.unwrap();
+            }
+        }
+    }
+
+    async fn lose_of_staged(&self) {
+        for node in self.target.nodes() {
+            let staged = node.command(&["KEYS", "redis-sync:*stage:*"]).await;
+            for key in staged.unwrap().lines() {
+                node.command(&["RPOP", key]).await.unwrap();
             }
         }
     }

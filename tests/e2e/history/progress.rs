@@ -98,12 +98,12 @@ impl Progress {
         let mut expected = Map::new();
         for (object, content) in &self.objects {
             let value = if self.removed_plugin() {
-                content.body(*object)
+                json!(content.body(*object))
             } else {
-                content.text()
+                content.value()
             };
             let keys = self.keys(*object, content).into_iter();
-            expected.extend(keys.map(|key| (format!("{prefix}{key}"), json!(value))));
+            expected.extend(keys.map(|key| (format!("{prefix}{key}"), value.clone())));
         }
         expected
     }

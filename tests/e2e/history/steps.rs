@@ -3,13 +3,16 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::iter;
 use std::ops::RangeInclusive;
 
 /// How many requests go on in the end before their order repeats itself.
 const LAST: usize = 40;
+
+/// Elements of a list that is staged.
+const LONG: usize = 1001;
 
 /// What happens, in order.
 #[derive(Clone, Debug)]
@@ -27,6 +30,8 @@ pub(crate) struct History {
 pub(super) struct Content {
     /// What its values hold.
     pub(super) value: u8,
+    /// Whether they are lists that are too long to be sent with a commit.
+    pub(super) is_long: bool,
     /// How many keys only this object yields.
     pub(super) own: u8,
     /// Which of some keys it yields that any object may yield.
@@ -97,6 +102,8 @@ pub(super) enum Loss {
     Record(usize),
     /// What is recorded of one object in the hash slots of a cluster.
     Parts(usize),
+    /// Of every value that is staged the last element.
+    Staged,
     Everything,
 }
 
@@ -154,6 +161,8 @@ struct Shares {
     objects: usize,
     /// Whether an object yields the same keys whatever it holds.
     has_steady_keys: bool,
+    /// Whether some values are long.
+    has_long_values: bool,
     /// Whether each change has its event at once. Where some have theirs in the end, that event mends what went wrong
     /// before.
     is_prompt: bool,
@@ -170,15 +179,21 @@ fn shares(objects: RangeInclusive<usize>) -> impl Strategy<Value = Shares> {
     let each = prop::array::uniform8(prop::sample::select(&[0, 1, 1, 3][..]));
     let events = prop_oneof![Just((true, 0)), Just((true, 1)), Just((false, 1))];
     let requests = prop::sample::select(&[1, 2, 4][..]);
-    let shares = (objects, any::<bool>(), events, requests, each);
+    // They take ten times as long.
+    let has_long_values = prop::bool::weighted(0.1);
+    let keys = (any::<bool>(), has_long_values);
+    let shares = (objects, keys, events, requests, each);
     shares.prop_map(
-        |(objects, has_steady_keys, (is_prompt, events), requests, each)| Shares {
-            objects,
-            has_steady_keys,
-            is_prompt,
-            events,
-            requests,
-            each,
+        |(objects, (has_steady_keys, has_long_values), (is_prompt, events), requests, each)| {
+            Shares {
+                objects,
+                has_steady_keys,
+                has_long_values,
+                is_prompt,
+                events,
+                requests,
+                each,
+            }
         },
     )
 }
@@ -223,8 +238,8 @@ pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
     }
 }
 
-/// Not everything: a commit that is under way loses its record with that, and what it writes then to a hash slot its
-/// owner.
+/// Never `Everything`: a commit under way would lose its record, and the owner of what it then writes to a hash slot; a
+/// key without both is a stranger's.
 fn lost_owners() -> BoxedStrategy<Step> {
     let loss = prop_oneof![2 => Just(Loss::Owners), 1 => Just(Loss::Generation)];
     loss.prop_map(Step::Lose).boxed()
@@ -236,6 +251,7 @@ fn lost_records(objects: usize) -> BoxedStrategy<Step> {
         2 => Just(Loss::Generation),
         4 => (0..objects).prop_map(Loss::Record),
         2 => (0..objects).prop_map(Loss::Parts),
+        1 => Just(Loss::Staged),
         1 => Just(Loss::Everything),
     ]
     .prop_map(Step::Lose)
@@ -256,11 +272,14 @@ fn rights() -> BoxedStrategy<Step> {
     refused.prop_map(Step::Refuse).boxed()
 }
 
-fn content(objects: usize, has_steady_keys: bool) -> impl Strategy<Value = Content> {
-    let shared = 1 + u8::try_from(objects / 2).unwrap_or(u8::MAX);
+fn content(shares: &Shares) -> impl Strategy<Value = Content> + use<> {
+    let has_steady_keys = shares.has_steady_keys;
+    let shared = 1 + u8::try_from(shares.objects / 2).unwrap_or(u8::MAX);
     let shared = prop::collection::btree_set(0..shared, 0..3);
-    (0..3_u8, 0..3_u8, shared).prop_map(move |(value, own, shared)| Content {
+    let is_long = prop::bool::weighted(if shares.has_long_values { 0.5 } else { 0.0 });
+    (0..3_u8, is_long, 0..3_u8, shared).prop_map(move |(value, is_long, own, shared)| Content {
         value,
+        is_long,
         own: if has_steady_keys { 1 } else { own },
         shared: if has_steady_keys {
             BTreeSet::new()
@@ -272,7 +291,7 @@ fn content(objects: usize, has_steady_keys: bool) -> impl Strategy<Value = Conte
 
 fn step(shares: &Shares, more: Option<(u32, BoxedStrategy<Step>)>) -> BoxedStrategy<Step> {
     let objects = shares.objects;
-    let content = content(objects, shares.has_steady_keys);
+    let content = content(shares);
     let place = any::<Index>;
     let put = (0..objects, content).prop_map(|(object, content)| Step::Put(object, content));
     let revert = (0..objects, place()).prop_map(|(object, version)| Step::Revert(object, version));
@@ -308,15 +327,20 @@ impl Content {
     }
 
     /// What all of them hold.
-    pub(super) fn text(&self) -> String {
-        format!("value {}", self.value)
+    pub(super) fn value(&self) -> Value {
+        let text = format!("value {}", self.value);
+        match self.is_long {
+            true => json!(vec![text; LONG]),
+            false => json!(text),
+        }
     }
 
     /// The object.
     pub(super) fn body(&self, object: usize) -> String {
+        let kind = if self.is_long { "list" } else { "bytes" };
         let entries = self.keys(object).into_iter();
         let entries: Map<_, _> = entries
-            .map(|key| (key, json!({"bytes": self.text()})))
+            .map(|key| (key, json!({kind: self.value()})))
             .collect();
         json!({"do": "yield", "entries": entries}).to_string()
     }

@@ -3,7 +3,7 @@
 use super::player::Player;
 use super::progress::Progress;
 use super::steps::{Content, object};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 impl Player {
@@ -20,9 +20,11 @@ impl Player {
                 .map(|key| (key.as_str(), &held[key]))
                 .collect();
             let is_whole = |content: &Content| {
-                let (keys, text) = (content.keys(*number), json!(content.text()));
+                let (keys, value) = (content.keys(*number), content.value());
                 keys.len() == has.len()
-                    && keys.iter().all(|key| has.get(key.as_str()) == Some(&&text))
+                    && keys
+                        .iter()
+                        .all(|key| has.get(key.as_str()) == Some(&&value))
             };
             if !has.is_empty() && !versions.iter().any(is_whole) {
                 return Err(format!(
@@ -59,7 +61,7 @@ impl Player {
             found.push(format!("Redis holds {held}\nthe bucket means {expected}"));
         }
         for prefix in self.prefixes {
-            let mut kept = self.target.bookkeeping_of(prefix).await;
+            let mut kept = self.target.bookkeeping_of(prefix).await.without_staged();
             for other in self.prefixes.iter().filter(|other| *other != prefix) {
                 kept = kept.without(other);
             }

@@ -40,6 +40,8 @@ pub struct Bookkeeping {
     owners: BTreeMap<String, String>,
     /// The names of all other keys.
     others: BTreeSet<String>,
+    /// Those of them that Redis drops some day.
+    expiring: BTreeSet<String>,
     /// Hash slots, of Redis keys and of the names of bookkeeping; none on one server.
     slots: Option<BTreeMap<String, u64>>,
     /// What lies in another hash slot than the script that looks for it.

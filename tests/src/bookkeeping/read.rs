@@ -70,6 +70,16 @@ impl Bookkeeping {
         self
     }
 
+    /// The same without values that are staged, of which those stay for a while that a worker has left which died, or had no
+    /// answer.
+    #[must_use]
+    pub fn without_staged(mut self) -> Self {
+        let (space, expiring) = (&self.space, &self.expiring);
+        self.others
+            .retain(|name| split(name, space).0 != "stage" || !expiring.contains(name));
+        self
+    }
+
     async fn read(&mut self, redis: &Redis) -> RedisResult<()> {
         let mut link = connect(redis).await;
         for name in names(&mut link).await? {
@@ -99,6 +109,9 @@ impl Bookkeeping {
                     self.parts.insert((object.to_owned(), slot), part);
                 }
                 _ => {
+                    if ask::<i64>(&mut link, "TTL", &name).await? >= 0 {
+                        self.expiring.insert(name.clone());
+                    }
                     self.others.insert(name);
                 }
             }

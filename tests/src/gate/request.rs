@@ -107,7 +107,7 @@ impl Scripts {
 }
 
 /// Whether a request to Redis is a step of a history. Those are not that set up a connection; nor are a sync's
-/// looks at the owners of each hash slot, 16,384 of them, where nothing has changed them that names them.
+/// looks at the owners of hash slots (16,384 of them) that no earlier request has changed.
 pub(super) fn is_step(request: &[u8], named: &HashSet<Vec<u8>>) -> bool {
     let is_vain = is(request, "HSCAN") && names(request).all(|name| !named.contains(name));
     !is_one_of(request, &SETTING_UP) && !is_vain

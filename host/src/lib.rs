@@ -23,7 +23,9 @@
 //! | ticket | a number per object, handed out by Redis, that only grows; the right to commit what is read from now on |
 //! | record | what Redis keeps of an object: its tickets, what was committed, its keys, its last failure |
 //! | owner | which object wrote a Redis key, and under which ticket |
-//! | orphan | a Redis key that its owner does not yield any more, though no record says so |
+//! | orphan | a Redis key that its owner does not yield any more, though no record says so; users are told of stray keys |
+//! | generation | a number that is raised for each change of a plugin; a plugin list is kept for one |
+//! | span | a stretch of the bucket: the objects under a prefix, or one of them, from some place on |
 //! | index, listing | the objects that have a record; the objects that are in the bucket |
 //! | plugin list | the modules and the manifest under the plugins' prefix, as one listing had them |
 //! | budget, account | the memory that all work may take together; one piece of work's part of it |

@@ -1,6 +1,6 @@
 //! Put, overwrite, delete.
 
-use crate::answers::{message, outcome};
+use crate::answers::outcome;
 use crate::environment::{assert_held, environment, upload_all};
 use crate::objects::yields;
 use redis_sync_local::event;
@@ -151,55 +151,6 @@ async fn an_encoded_key_is_decoded() {
     .await;
 }
 
-/// Whatever S3 takes for a key is one, by every channel and in a listing.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_may_have_any_character() {
-    let environment = environment(&[]).await;
-    let keys = [
-        "a+b",
-        "a b",
-        "a%2Bb",
-        "%",
-        "🚀.json",
-        "folder/",
-        "a/../b",
-        "..",
-        "a//b",
-        " a ",
-        "a\"\\'<&>",
-        "ü/é\u{301}",
-    ];
-    for key in keys {
-        environment.s3.put(key, key);
-    }
-    let bucket = environment.s3.bucket();
-    let events = keys.iter().map(|key| event::created(bucket, key));
-    let report = environment
-        .function
-        .invoke(event::batch(events))
-        .await
-        .unwrap();
-    assert_eq!(report["status"], "success", "{report}");
-    let expected: serde_json::Map<_, _> = keys
-        .iter()
-        .map(|key| ((*key).to_owned(), json!(key)))
-        .collect();
-    assert_held(&environment, json!(expected)).await;
-    for key in keys {
-        let bridged = json!({"source": "aws.s3", "detail-type": "Object Created",
-            "detail": {"bucket": {"name": bucket}, "object": {"key": key}}});
-        let report = environment.function.invoke(bridged).await.unwrap();
-        assert_eq!(outcome(&report), "unchanged", "{key}");
-    }
-    let sync = environment
-        .function
-        .invoke(json!({"sync": {}}))
-        .await
-        .unwrap();
-    assert_eq!(sync["counts"]["unchanged"], keys.len(), "{sync}");
-    assert_eq!(sync["status"], "success", "{sync}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_put_again_unchanged_is_not_written_again() {
     let environment = environment(&[]).await;
@@ -236,18 +187,4 @@ async fn what_is_put_again_unchanged_is_not_written_again() {
         "synced"
     );
     assert_held(&environment, json!({"k": "v"})).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_of_another_bucket_is_refused_by_name() {
-    let environment = environment(&[]).await;
-    let answer = environment
-        .function
-        .invoke(event::created("elsewhere", "flags/x.json"))
-        .await;
-    let message = message(answer);
-    assert!(
-        message.contains("`elsewhere`") && message.contains("serves `config`"),
-        "{message}"
-    );
 }

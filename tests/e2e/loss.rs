@@ -119,16 +119,6 @@ async fn an_object_that_fails_keeps_its_keys_though_its_record_is_gone() {
     assert_eq!(held(&environment.redis).await, json!({"k": "1"}));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_flush_heals() {
-    let environment = environment(&[]).await;
-    upload(&environment, "flags/a", &[("k", "1")]).await;
-    lose(&environment, &["FLUSHALL"]).await;
-    let report = synced(&environment, json!({})).await;
-    assert_eq!(report["counts"]["synced"], 1, "{report}");
-    assert_eq!(held(&environment.redis).await, json!({"k": "1"}));
-}
-
 /// An object without entries has no key that says whose it is: the listing alone shows that the index
 /// lacks it.
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,6 @@ mod mirror;
 mod objects;
 mod observed;
 mod operations;
-mod order;
 mod out_of_time;
 mod ownership;
 mod payloads;

@@ -211,7 +211,7 @@ async fn objects_of_the_longest_keys_take_turns_too() {
 
 /// Sixteen megabytes out of 40 bytes are more than a first run is given room for.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_yields_far_more_than_its_object_has_is_run_again_and_nobody_can_tell() {
+async fn what_yields_far_more_than_its_object_has_is_stored_whole() {
     let (environment, _group) = function(&[]).await;
     environment.s3.put("plugins/flags.wasm", guest::scripted());
     environment.s3.put(

@@ -218,12 +218,13 @@ async fn keys_with_every_legal_character_are_read_listed_and_removed() {
     let environment = environment(&[]).await;
     let keys = KEYS;
     for key in keys {
-        assert_eq!(
-            outcome(&environment.upload(key, key).await.unwrap()),
-            "synced",
-            "{key}"
-        );
+        environment.s3.put(key, key);
     }
+    // All in one event.
+    let events = keys.iter().map(|key| event::created("config", key));
+    let together = event::batch(events);
+    let report = environment.function.invoke(together).await.unwrap();
+    assert_eq!(report["status"], "success", "{report}");
     let expected: serde_json::Map<_, _> = keys
         .iter()
         .map(|key| ((*key).to_owned(), json!(key)))

@@ -145,16 +145,6 @@ async fn a_redis_that_is_down_is_an_error_soon_and_works_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payload_that_is_not_known_is_refused_with_what_was_expected() {
-    let environment = environment(&[]).await;
-    let failed = message(environment.function.invoke(json!({"hello": "world"})).await);
-    assert!(
-        failed.contains("expected an S3, SNS, SQS or EventBridge event"),
-        "{failed}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_redis_key_is_read_back_in_the_documents_form() {
     let environment = environment(&[("REDIS_KEY_PREFIX", "app:")]).await;
     let object = yields(&json!({"h": {"hash": {"f": "v"}}, "z": {"sorted_set": [["m", 1.5]]}}));

@@ -1,7 +1,7 @@
 //! Bringing many objects up to date: everything under a prefix, or whatever a changed plugin affects.
 //!
 //! [`merge`] joins the listing and the index; [`up_to_date`] says which of these objects may be
-//! skipped; [`objects`] has the others take the way of every changed object, be previewed, or go to the
+//! skipped; [`objects`] has the others take the way of every changed object, be tried without writing, or go to the
 //! queue ([`Mode`]). Then [`orphans`] removes what no record leads to. Objects that failed when they were
 //! last tried, and would be made from the same again, come last, so that slow failures keep nothing
 //! else from being done. [`summary`] is what became of all of them.

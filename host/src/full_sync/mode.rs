@@ -7,7 +7,7 @@ use crate::queue::Queue;
 #[derive(Clone, Copy)]
 pub enum Mode<'a> {
     /// Nothing is written, no ticket taken: what would become of them is counted.
-    Preview(Rerun),
+    DryRun(Rerun),
     /// Each is brought up to date; with [`Rerun::Always`] all others as well.
     Write(Rerun, By<'a>),
 }
@@ -28,7 +28,7 @@ impl Mode<'_> {
     /// Whether plugins run again although nothing has changed.
     pub(super) fn rerun(self) -> Rerun {
         match self {
-            Self::Preview(rerun) | Self::Write(rerun, _) => rerun,
+            Self::DryRun(rerun) | Self::Write(rerun, _) => rerun,
         }
     }
 }

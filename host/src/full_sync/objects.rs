@@ -1,4 +1,4 @@
-//! Going through the objects of a span: what is not up to date is synced, previewed or queued.
+//! Going through the objects of a span: what is not up to date is synced, tried without writing, or queued.
 
 use super::merge::{Merge, Objects};
 use super::mode::{By, Mode};
@@ -64,7 +64,7 @@ pub(super) struct FullSync<'a> {
 
 impl<'a> FullSync<'a> {
     /// Reads the plugin list, once: an object that is compared with an older list than the present
-    /// one at worst takes the way of the changed. Unless it is a preview, nobody uses an older one from
+    /// one at worst takes the way of the changed. Unless it is a dry run, nobody uses an older one from
     /// now on: what a lost event did not tell, a full sync does.
     pub(super) async fn begin(
         pipeline: &'a Pipeline,
@@ -75,7 +75,7 @@ impl<'a> FullSync<'a> {
     ) -> Result<Self, Summary> {
         let plugins = async {
             match mode {
-                Mode::Preview(_) => pipeline.plugin_list().await,
+                Mode::DryRun(_) => pipeline.plugin_list().await,
                 Mode::Write(..) => pipeline.renewed_plugin_list().await,
             }
         };
@@ -197,7 +197,7 @@ impl<'a> FullSync<'a> {
 
     fn artifacts(&self) -> Artifacts {
         match self.mode {
-            Mode::Preview(_) => Artifacts::Leave,
+            Mode::DryRun(_) => Artifacts::Leave,
             Mode::Write(..) => Artifacts::Keep,
         }
     }
@@ -213,7 +213,7 @@ impl<'a> FullSync<'a> {
         let drifted = due.iter().filter(|candidate| candidate.has_drifted);
         self.summary.drifted += u64::try_from(drifted.count()).unwrap_or(u64::MAX);
         let Mode::Write(rerun, by) = self.mode else {
-            return self.preview(due).await;
+            return self.dry_run(due).await;
         };
         let (rewrite, due): (Vec<_>, Vec<_>) =
             due.into_iter().partition(|candidate| candidate.rewrite);
@@ -246,7 +246,7 @@ impl<'a> FullSync<'a> {
         let (until, queue) = match self.mode {
             Mode::Write(_, By::Itself) => (self.deadline, None),
             Mode::Write(_, By::Half(queue)) => (self.half_time, Some(queue)),
-            Mode::Write(_, By::Queue(_)) | Mode::Preview(_) => return Ok(()),
+            Mode::Write(_, By::Queue(_)) | Mode::DryRun(_) => return Ok(()),
         };
         let (cause, rerun) = (Cause::Sync, Rerun::IfChanged);
         let reports = self.pipeline.sync(lost, cause, rerun, until).await;
@@ -321,22 +321,24 @@ impl<'a> FullSync<'a> {
     }
 
     /// Says what would become of these objects, with their records as they were looked up.
-    pub(super) async fn preview(&mut self, due: Vec<Candidate>) -> Result<(), Stop> {
+    pub(super) async fn dry_run(&mut self, due: Vec<Candidate>) -> Result<(), Stop> {
         let (pipeline, plugins) = (self.pipeline, Arc::clone(&self.plugins));
-        let (plugins, mode) = (&plugins, self.mode);
-        let previews = due.into_iter().map(|candidate| async move {
+        let (plugins, mode, deadline) = (&plugins, self.mode, self.deadline);
+        let dry_runs = due.into_iter().map(|candidate| async move {
             let Candidate { key, record, .. } = candidate;
             let rerun = if candidate.rewrite {
                 Rerun::Always
             } else {
                 mode.rerun()
             };
-            pipeline.preview(&key, &record, plugins, rerun).await
+            pipeline
+                .dry_run(&key, &record, plugins, rerun, deadline)
+                .await
         });
         let concurrency = pipeline.settings().concurrency;
-        let mut previews = futures::stream::iter(previews).buffer_unordered(concurrency);
+        let mut dry_runs = futures::stream::iter(dry_runs).buffer_unordered(concurrency);
         loop {
-            match tokio::time::timeout_at(self.deadline.into(), previews.next()).await {
+            match tokio::time::timeout_at(self.deadline.into(), dry_runs.next()).await {
                 Ok(Some(report)) => self.summary.foresee(report),
                 Ok(None) => return Ok(()),
                 Err(_) => return Err(OUT_OF_TIME.to_owned()),

@@ -11,7 +11,7 @@ use super::objects::FullSync;
 use super::{By, Mode, Span, Summary, underway};
 use crate::event::Origins;
 use crate::pipeline::{NO_PLUGINS, Pipeline, Rerun};
-use crate::report::{ObjectReport, Outcome};
+use crate::report::{self, ObjectReport, Outcome};
 use crate::route::{MANIFEST_NAME, PluginList};
 use std::sync::Arc;
 use std::time::Instant;
@@ -48,7 +48,11 @@ impl<'a> PluginChange<'a> {
                 plugins: Some(plugins),
             }),
             Ok(Err(error)) => Err(keys.iter().map(|key| error.report(*key)).collect()),
-            Err(_) => Err(late(keys)),
+            Err(_) => Err(keys
+                .iter()
+                .copied()
+                .map(ObjectReport::not_started)
+                .collect()),
         }
     }
 
@@ -156,30 +160,15 @@ fn report(key: &str, summaries: &[&Summary], left: u64) -> ObjectReport {
     } else {
         Outcome::Synced
     };
-    ObjectReport {
-        outcome,
-        error: None,
-        ..ObjectReport::failed(key, "")
-    }
+    ObjectReport::done(key, outcome)
 }
 
 fn explained(summary: &Summary) -> String {
-    let failures = summary
-        .failures
-        .iter()
-        .filter_map(|report| Some(format!("`{}`: {}", report.key, report.failure()?)))
-        .take(FAILURES_IN_MESSAGE);
+    let failures = report::spelled(&summary.failures, FAILURES_IN_MESSAGE);
     let explained: Vec<String> = std::iter::once(format!("of the objects it affects, {summary}"))
         .chain(failures)
         .collect();
     explained.join("; ")
-}
-
-fn late(keys: &[&str]) -> Vec<ObjectReport> {
-    let why = "not started: the invocation's time is nearly over";
-    keys.iter()
-        .map(|key| ObjectReport::failed(*key, why).temporary())
-        .collect()
 }
 
 #[cfg(test)]
@@ -218,19 +207,6 @@ mod tests {
         assert_eq!(affected("z.wasm", &routes), []);
         assert_eq!(affected("routes.toml", &routes), [Span::under("")]);
         assert_eq!(affected("x.wasm", &with_manifest("nonsense")), []);
-    }
-
-    /// Nobody takes a change for carried out that all hosts could not be told of.
-    #[test]
-    fn each_change_that_is_not_begun_in_time_fails_and_may_come_again() {
-        let reports = late(&["plugins/a.wasm", "plugins/b.wasm"]);
-        let keys: Vec<&str> = reports.iter().map(|report| report.key.as_str()).collect();
-        assert_eq!(keys, ["plugins/a.wasm", "plugins/b.wasm"]);
-        assert!(
-            reports
-                .iter()
-                .all(|one| one.temporary && one.failure().is_some())
-        );
     }
 
     #[test]

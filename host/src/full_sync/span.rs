@@ -64,7 +64,7 @@ impl Span {
         self.exact
     }
 
-    /// Whether an object is in it.
+    /// Whether an object is in it by its key; where the span begins is not looked at.
     pub(super) fn has(&self, key: &str) -> bool {
         if self.exact {
             key == self.prefix
@@ -73,7 +73,7 @@ impl Span {
         }
     }
 
-    /// Whether all of `other` lies within this one.
+    /// Whether all of `other` lies within this one, by their keys.
     pub(super) fn covers(&self, other: &Self) -> bool {
         *self == *other || !self.exact && other.prefix.starts_with(&self.prefix)
     }

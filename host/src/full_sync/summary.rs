@@ -158,10 +158,7 @@ mod tests {
     fn what_is_foreseen_is_named_up_to_a_limit_and_only_where_it_would_change() {
         let mut summary = Summary::default();
         for number in 0..MAX_FORESEEN + 2 {
-            summary.foresee(ObjectReport {
-                outcome: Outcome::Synced,
-                ..ObjectReport::failed(number.to_string(), "")
-            });
+            summary.foresee(ObjectReport::done(number.to_string(), Outcome::Synced));
         }
         assert_eq!(summary.foreseen.len(), MAX_FORESEEN);
         let mut summary = Summary::default();

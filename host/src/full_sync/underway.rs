@@ -2,7 +2,7 @@
 
 use super::{Span, Summary};
 use crate::event::Origins;
-use crate::ledger::{LedgerError, PluginChange, PluginUsed};
+use crate::ledger::{ChangeNote, LedgerError, PluginUsed};
 use crate::pipeline::Pipeline;
 use crate::report::Outcome;
 use crate::route::PluginList;
@@ -15,7 +15,7 @@ pub(super) async fn begin(
     changes: &[(String, Vec<Span>)],
     plugins: &PluginList,
     deadline: Instant,
-) -> Vec<Option<PluginChange>> {
+) -> Vec<Option<ChangeNote>> {
     let mut noted = Vec::with_capacity(changes.len());
     for (plugin, spans) in changes {
         if pipeline.queue().is_some() || spans.is_empty() {
@@ -24,7 +24,7 @@ pub(super) async fn begin(
         }
         let digest = pipeline.plugin_digest(plugin, plugins);
         let digest = tokio::time::timeout_at(deadline.into(), digest).await;
-        let mut change = PluginChange::begin(plugin, digest.unwrap_or(None));
+        let mut change = ChangeNote::begin(plugin, digest.unwrap_or(None));
         let note = async {
             for span in spans {
                 let (prefix, exact) = (span.prefix(), span.is_exact());
@@ -65,7 +65,7 @@ pub(super) async fn note_uploads(
 /// Notes what is done of a change: that all is, or how much. Says about how many objects are left.
 pub(super) async fn end(
     pipeline: &Pipeline,
-    change: Option<PluginChange>,
+    change: Option<ChangeNote>,
     summaries: &[&Summary],
 ) -> u64 {
     let Some(mut change) = change else {

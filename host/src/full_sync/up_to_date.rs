@@ -59,7 +59,7 @@ impl Candidate {
     }
 
     /// Redis does not hold what is recorded of it. Keys that are to expire go by themselves.
-    fn differs(&mut self, is_missing: bool) {
+    fn mark_differing(&mut self, is_missing: bool) {
         let recorded = self.record.digest.as_deref().and_then(Recorded::read);
         let goes_by_itself = recorded.is_some_and(|recorded| recorded.expires);
         (self.is_up_to_date, self.rewrite) = (false, true);
@@ -173,7 +173,7 @@ async fn find_missing(
     let intact = pipeline.ledger().intact(&records(&compared)).await?;
     for (candidate, intact) in compared.iter_mut().zip(intact) {
         if !intact {
-            candidate.differs(true);
+            candidate.mark_differing(true);
         }
     }
     Ok(())
@@ -192,7 +192,7 @@ async fn find_overwritten(
     let holds = pipeline.ledger().holds(&records(&compared)).await?;
     for (candidate, holds) in compared.iter_mut().zip(holds) {
         if !holds {
-            candidate.differs(false);
+            candidate.mark_differing(false);
         }
     }
     Ok(())

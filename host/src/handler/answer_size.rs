@@ -55,11 +55,7 @@ mod tests {
 
     #[test]
     fn a_report_that_is_too_large_is_cut_and_says_so() {
-        let done = |number: usize| ObjectReport {
-            outcome: Outcome::Synced,
-            error: None,
-            ..ObjectReport::failed(format!("{number:01000}"), "")
-        };
+        let done = |number| ObjectReport::done(format!("{number:01000}"), Outcome::Synced);
         let cut_to = |objects: usize| cut(Report::new((0..objects).map(done).collect()));
         let small = cut_to(3);
         assert_eq!(small.objects.len(), 3);

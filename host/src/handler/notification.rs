@@ -16,8 +16,8 @@ pub(super) async fn answer(
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
     let (changes, origins) = (&delivery.changes, &delivery.origins);
-    let told = Sender::S3.as_is();
-    let outcomes = changes::apply(pipeline, changes, origins, told, deadline).await;
+    let task = Sender::S3.as_is();
+    let outcomes = changes::apply(pipeline, changes, origins, task, deadline).await;
     let mut seen = BTreeSet::new();
     let objects = delivery
         .changes

@@ -37,7 +37,7 @@ use super::{preview, sync};
 use crate::entry::footprint::to_u64;
 use crate::entry::{RESERVED_PREFIX, document};
 use crate::event::{ForgetRequest, Operation};
-use crate::ledger::{Forgotten, KeptSync, LedgerError, PluginChange, Reading, Record, Start};
+use crate::ledger::{ChangeNote, Forgotten, KeptSync, Reading, Record, Start};
 use crate::pipeline::Pipeline;
 use crate::text::clip;
 use serde::Serialize;
@@ -56,31 +56,24 @@ pub(super) async fn answer(
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
     match operation {
-        Operation::Sync(request) => {
-            return Box::pin(sync::answer(pipeline, request, deadline)).await;
-        }
+        Operation::Sync(request) => Box::pin(sync::answer(pipeline, request, deadline)).await,
         Operation::Preview(request) => {
-            return Box::pin(preview::answer(pipeline, &request, deadline)).await;
+            Box::pin(preview::answer(pipeline, &request, deadline)).await
         }
-        _ => {}
+        Operation::Read(key) => in_time(deadline, read(pipeline, &key)).await,
+        Operation::Explain(key) => in_time(deadline, explain(pipeline, &key)).await,
+        Operation::Forget(request) => in_time(deadline, forget(pipeline, request)).await,
+        Operation::Status(_) => in_time(deadline, status(pipeline)).await,
     }
-    let looked_up = look_up(pipeline, operation);
-    let in_time = tokio::time::timeout_at(deadline.into(), looked_up).await;
-    in_time.map_err(|_| HandlerError::Late)?
 }
 
-async fn look_up(pipeline: &Pipeline, operation: Operation) -> Result<Value, HandlerError> {
-    match operation {
-        Operation::Read(key) => read(pipeline, &data_key(pipeline, &key)?).await,
-        Operation::Explain(key) => {
-            let redis_key = data_key(pipeline, &key)?;
-            Ok(json!(pipeline.ledger().explain(&redis_key).await?))
-        }
-        Operation::Forget(request) => forget(pipeline, request).await,
-        Operation::Status(_) | Operation::Sync(_) | Operation::Preview(_) => {
-            Ok(json!(status(pipeline).await?))
-        }
-    }
+/// The answer, where it is there in time.
+async fn in_time(
+    deadline: Instant,
+    answer: impl Future<Output = Result<Value, HandlerError>>,
+) -> Result<Value, HandlerError> {
+    let in_time = tokio::time::timeout_at(deadline.into(), answer).await;
+    in_time.map_err(|_| HandlerError::Late)?
 }
 
 /// A Redis key as it is in Redis; those of the bookkeeping are not handed out.
@@ -105,8 +98,8 @@ async fn forget(pipeline: &Pipeline, request: ForgetRequest) -> Result<Value, Ha
 
 /// The value of a Redis key. Whoever may invoke the function sees what Redis Sync wrote, and the
 /// rest of the database only with `READ_ANY`.
-async fn read(pipeline: &Pipeline, redis_key: &str) -> Result<Value, HandlerError> {
-    let ledger = pipeline.ledger();
+async fn read(pipeline: &Pipeline, key: &str) -> Result<Value, HandlerError> {
+    let (ledger, redis_key) = (pipeline.ledger(), &*data_key(pipeline, key)?);
     if !pipeline.settings().read_any && ledger.explain(redis_key).await?.is_none() {
         return Ok(Value::Null);
     }
@@ -127,6 +120,11 @@ async fn read(pipeline: &Pipeline, redis_key: &str) -> Result<Value, HandlerErro
     }
 }
 
+async fn explain(pipeline: &Pipeline, key: &str) -> Result<Value, HandlerError> {
+    let redis_key = data_key(pipeline, key)?;
+    Ok(json!(pipeline.ledger().explain(&redis_key).await?))
+}
+
 /// The answer of `status`.
 #[derive(Default, Serialize)]
 struct Status {
@@ -135,13 +133,13 @@ struct Status {
     failures: Vec<Problem>,
     /// Plugins that have changed while not all objects have followed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    changes: Vec<PluginChange>,
+    changes: Vec<ChangeNote>,
     /// Full syncs that go on when they are asked for again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     syncs: Vec<Value>,
 }
 
-async fn status(pipeline: &Pipeline) -> Result<Status, LedgerError> {
+async fn status(pipeline: &Pipeline) -> Result<Value, HandlerError> {
     let ledger = pipeline.ledger();
     let progress = ledger.progress().await?;
     let mut status = Status {
@@ -160,7 +158,7 @@ async fn status(pipeline: &Pipeline) -> Result<Status, LedgerError> {
         }
         match next {
             Some(next) => from = next,
-            None => return Ok(status),
+            None => return Ok(json!(status)),
         }
     }
 }

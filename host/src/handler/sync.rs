@@ -41,6 +41,7 @@
 //! goes on: the repetition of the event does, and is an error still if anything failed before.
 
 mod kept;
+mod next;
 mod report;
 
 use super::error::HandlerError;
@@ -53,10 +54,10 @@ use crate::metrics::Count;
 use crate::pipeline::{Pipeline, Rerun};
 use crate::queue::Queue;
 use crate::report::Outcome;
+use next::Next;
 use report::{SyncReport, told};
 use serde_json::{Value, json};
 use std::time::Instant;
-use tokio::time::timeout_at;
 
 pub(super) async fn answer(
     pipeline: &Pipeline,
@@ -126,26 +127,6 @@ struct Ended {
     next: Next,
 }
 
-/// What comes after it.
-enum Next {
-    /// Nothing: it has reached the end.
-    End,
-    /// The rest, which is a message in the queue.
-    Continued,
-    /// The rest, after this key; all of it where that is empty.
-    From {
-        after: String,
-        /// Whether this one got anywhere.
-        got_on: bool,
-    },
-}
-
-impl Next {
-    fn is_end(&self) -> bool {
-        matches!(self, Self::End)
-    }
-}
-
 async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end: Instant) -> Ended {
     let rerun = if request.force {
         Rerun::Always
@@ -153,7 +134,7 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end:
         Rerun::IfChanged
     };
     let mode = match queue(pipeline, request) {
-        _ if request.dry_run => Mode::Preview(rerun),
+        _ if request.dry_run => Mode::DryRun(rerun),
         None => Mode::Write(rerun, By::Itself),
         Some(queue) if request.after.is_empty() => Mode::Write(rerun, By::Half(queue)),
         // It goes on: there is more to do than fits into an invocation.
@@ -167,7 +148,8 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end:
     let span = Span::under(request.prefix.as_str()).after(request.after.clone());
     let mut summary = full_sync::run(pipeline, &span, mode, compare, deadline).await;
     tracing::info!(prefix = request.prefix, after = request.after, summary = %summary, "full sync ended");
-    let next = next(pipeline, request, &mut summary, end).await;
+    let queue = queue(pipeline, request).filter(|_| !request.dry_run);
+    let next = Next::of(&mut summary, request, queue, end).await;
     if !request.dry_run {
         count(request, &summary, &next);
     }
@@ -188,40 +170,4 @@ fn count(request: &SyncRequest, summary: &Summary, next: &Next) {
         let failed_before = request.failed_before.unwrap_or(0);
         invocation::count_sync(next.is_end() && summary.is_success() && failed_before == 0);
     }
-}
-
-/// Where it goes on. It sends itself the rest only where it has got on at all: otherwise it would do that
-/// for ever.
-async fn next(
-    pipeline: &Pipeline,
-    request: &SyncRequest,
-    summary: &mut Summary,
-    end: Instant,
-) -> Next {
-    if summary.stopped.is_none() {
-        return Next::End;
-    }
-    let got_on = summary.has_got_on(&request.after);
-    let reached = summary.reached.clone();
-    let after = reached.unwrap_or_else(|| request.after.clone());
-    if let Some(queue) = queue(pipeline, request).filter(|_| got_on && !request.dry_run) {
-        let failed = request.failed_before.unwrap_or(0) + summary.failed();
-        let rest = SyncRequest {
-            after: after.clone(),
-            failed_before: request.is_of_everything().then_some(failed),
-            ..request.clone()
-        };
-        let sent = match timeout_at(end.into(), queue.send_sync(&rest)).await {
-            Ok(sent) => sent.map_err(|error| error.to_string()),
-            Err(_) => Err("SQS does not answer, and the invocation's time is nearly over".into()),
-        };
-        match sent {
-            Ok(()) => {
-                summary.stopped = None;
-                return Next::Continued;
-            }
-            Err(error) => tracing::error!(error, "the rest of the sync is not in the queue"),
-        }
-    }
-    Next::From { after, got_on }
 }

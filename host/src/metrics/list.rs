@@ -113,7 +113,7 @@ kind! {
     CommitRetries = (Unit::Count, Always, "Evaluations that were made again, since something changed before their commit."),
     BudgetRefusals = (Unit::Count, Always, "Work that was refused for want of memory: it can never fit, or there was none in time."),
     Drifted = (Unit::Count, IfAny, "Objects whose Redis keys were not as they are recorded, found by a full sync."),
-    SyncCompleted = (Unit::Count, IfAny, "1 where a full sync reached the end and nothing failed, 0 where not; not there where none ran."),
+    SyncCompleted = (Unit::Count, IfAny, "1 where a full sync of the whole bucket reached the end and nothing failed in it, 0 where not; not there where none ended. What it left to the queue fails there."),
     FailedRoute = (Unit::Count, IfAny, "Objects that failed: `routes.toml`, or what their route asks for, is not valid."),
     FailedModule = (Unit::Count, IfAny, "Objects that failed: their plugin cannot be loaded."),
     FailedPlugin = (Unit::Count, IfAny, "Objects that failed: their plugin returned an error or trapped."),

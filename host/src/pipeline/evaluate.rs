@@ -349,16 +349,10 @@ impl Foreseen {
     /// The report of the object, which has so many Redis keys in the end.
     pub(super) fn report(self, key: &str, entries: usize) -> ObjectReport {
         ObjectReport {
-            key: key.to_owned(),
-            outcome: self.outcome,
             entries,
             plugin: self.plugin,
             fuel: self.fuel,
-            error: None,
-            temporary: false,
-            late: false,
-            reason: Reason::default(),
-            route: None,
+            ..ObjectReport::done(key, self.outcome)
         }
     }
 }

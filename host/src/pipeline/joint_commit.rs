@@ -44,7 +44,7 @@ impl Extent {
     }
 
     /// An error where the owner of a key that is in the way cannot join.
-    pub(super) fn has_room(&self, conflict: &Conflict) -> Result<(), ChangeError> {
+    pub(super) fn check_room(&self, conflict: &Conflict) -> Result<(), ChangeError> {
         let Self {
             objects,
             keys,
@@ -142,7 +142,7 @@ fn join(redis_key: &str, taken_by: TakenBy, proposals: &[Proposal]) -> Result<Ne
     match taken_by {
         TakenBy::Object(owner) if proposals.iter().all(|proposal| proposal.key != owner) => {
             let in_the_way = InTheWay::new(owner, redis_key.to_owned());
-            Extent::of(proposals).has_room(&in_the_way.conflict)?;
+            Extent::of(proposals).check_room(&in_the_way.conflict)?;
             Ok(Next::Join(in_the_way))
         }
         _ => Err(Conflict::new(redis_key, &taken_by).refused()),

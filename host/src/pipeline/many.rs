@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-const NOT_STARTED: &str = "not started: the invocation's time is nearly over";
 const NOT_FINISHED: &str = "not finished: the invocation's time is nearly over";
 
 /// Brings each of these objects up to date, `concurrency` at a time, none started after the deadline.
@@ -30,12 +29,12 @@ pub(super) async fn sync(
     }
     // What is polled once, however late, sends for tickets.
     if Instant::now() >= deadline {
-        return keys.iter().map(|key| late(key, NOT_STARTED)).collect();
+        return keys.into_iter().map(ObjectReport::not_started).collect();
     }
     let begun = match tokio::time::timeout_at(deadline.into(), objects.begin(&keys)).await {
         Ok(Ok(begun)) => begun,
         Ok(Err(error)) => return all_failed(keys, &error),
-        Err(_) => return keys.iter().map(|key| late(key, NOT_STARTED)).collect(),
+        Err(_) => return keys.into_iter().map(ObjectReport::not_started).collect(),
     };
     let groups = by_plugins(keys.into_iter().zip(begun));
     let every = groups.len();
@@ -106,7 +105,7 @@ async fn loaded(
 async fn sync_isolated(objects: Objects, key: String, begun: Begun, task: Task) -> ObjectReport {
     let deadline = task.deadline;
     if Instant::now() >= deadline {
-        return late(&key, NOT_STARTED);
+        return ObjectReport::not_started(key);
     }
     let name = key.clone();
     let syncing = invocation::spawn(async move { objects.sync(&key, begun, task).await });

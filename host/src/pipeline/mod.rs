@@ -12,7 +12,12 @@
 //! | a request that S3 does not answer | the SDK, as [`aws`](crate::aws) sets it up | 3 attempts, 20 s |
 //! | a body that breaks off | [`store`](crate::store) | 3 attempts |
 //! | Redis does not answer, is loading or failing over | the connection of the [`ledger`](crate::ledger) | 9 s |
+//! | a redirection of a cluster, a node that does not answer | the client of Redis, as the ledger sets it up | 4 attempts |
+//! | a staged value of which Redis has lost some | the [`ledger`](crate::ledger) | 3 attempts |
 //! | an object that changed while it was worked on | [`object`] | 8 attempts |
+//! | an object that failed on a plugin list which was kept | [`object`], on the present one | once |
+//! | a plugin that yields more than its first run has room for | the [`sandbox`](crate::sandbox) | once |
+//! | compiling that something outside has ended | [`plugin`](crate::plugin) | after 10 s |
 //!
 //! Nothing else is. Whatever fails after that is reported, and whoever delivered the event delivers
 //! it again; [`ChangeError::is_temporary`] says whether that may help. The deadline of the invocation
@@ -243,14 +248,15 @@ impl Pipeline {
 
     /// What would become of an object of which that is recorded. Takes no ticket and writes
     /// nothing; whether its keys are free is not known before they are written.
-    pub async fn preview(
+    pub async fn dry_run(
         &self,
         key: &str,
         record: &Record,
         plugins: &PluginList,
         rerun: Rerun,
+        deadline: Instant,
     ) -> ObjectReport {
-        match self.foresee(key, record, plugins, rerun).await {
+        match self.foresee(key, record, plugins, rerun, deadline).await {
             Ok(report) => report,
             Err(error) => error.report(key),
         }
@@ -262,13 +268,14 @@ impl Pipeline {
         record: &Record,
         plugins: &PluginList,
         rerun: Rerun,
+        deadline: Instant,
     ) -> Result<ObjectReport, ChangeError> {
         let evaluator = &self.objects.evaluator;
         let notes = Notes::default();
         let conditions = Conditions {
             rerun,
             turn: Turn::Wait,
-            deadline: Instant::now() + LONGEST,
+            deadline,
             notes: &notes,
         };
         let Evaluation {

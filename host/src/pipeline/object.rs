@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 /// How often an object is evaluated again because it, or an object it is committed together with,
 /// changed while it was worked on; with the pauses before that. This is the only place where an
-/// object is tried again within an invocation.
+/// object is tried again within an invocation, but on the present plugin list after one that was kept.
 const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(10))
     .with_max_delay(Duration::from_millis(500))
@@ -83,7 +83,7 @@ struct After {
 }
 
 /// What an evaluation came to: what is proposed, what is to be reported of that, and its memory.
-type Evaluated = (Proposal, Foreseen, Option<Room>);
+type Proposed = (Proposal, Foreseen, Option<Room>);
 
 impl Objects {
     /// Takes tickets for these objects, and only then reads the plugin list, unless one is kept that
@@ -234,7 +234,7 @@ impl Objects {
                 let begun = self.begin(&keys).await;
                 let begun = begun.map_err(|cause| joining[0].conflict.unresolved(cause))?;
                 for (begun, one) in begun.into_iter().zip(joining) {
-                    extent.has_room(&one.conflict)?;
+                    extent.check_room(&one.conflict)?;
                     let conditions = conditions.beside(Rerun::IfChanged, rooms, conditions.notes);
                     let evaluated = self.evaluate(&one.owner, begun, conditions).await;
                     let (mut proposal, _, room) =
@@ -266,7 +266,7 @@ impl Objects {
         &self,
         key: &str,
         conditions: Conditions<'_>,
-    ) -> Result<Evaluated, ChangeError> {
+    ) -> Result<Proposed, ChangeError> {
         let begun = self.begin(&[key.to_owned()]).await?.pop();
         let begun = begun.ok_or(ChangeError::Contended)?;
         self.evaluate(key, begun, conditions).await
@@ -277,7 +277,7 @@ impl Objects {
         key: &str,
         begun: Begun,
         conditions: Conditions<'_>,
-    ) -> Result<Evaluated, ChangeError> {
+    ) -> Result<Proposed, ChangeError> {
         let Begun {
             ticket,
             mut plugins,
@@ -304,7 +304,7 @@ impl Objects {
         };
         evaluator.keep_artifacts(&evaluation.loaded).await;
         let mut source = evaluation.source;
-        source.is_by(
+        source.set_author(
             |etag, version| self.origins.author(key, etag, version),
             &ticket.record,
         );

@@ -105,6 +105,20 @@ impl ObjectReport {
         }
     }
 
+    /// One that nothing was begun with before the time was over.
+    pub fn not_started(key: impl Into<String>) -> Self {
+        Self::failed(key, "not started: the invocation's time is nearly over").late()
+    }
+
+    /// Whatever became of it, that it did not fail; nothing more is known.
+    pub fn done(key: impl Into<String>, outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            error: None,
+            ..Self::failed(key, "")
+        }
+    }
+
     /// The same for this reason.
     pub fn because(self, reason: Reason) -> Self {
         Self { reason, ..self }
@@ -157,25 +171,26 @@ pub struct Report {
 /// Failures that a message spells out; the log has all of them.
 const FAILURES_IN_MESSAGE: usize = 20;
 
+/// The first of the failures among these, each with its object.
+pub fn spelled<'a>(
+    reports: impl IntoIterator<Item = &'a ObjectReport>,
+    most: usize,
+) -> Vec<String> {
+    let spelled = |report: &ObjectReport| Some(format!("`{}`: {}", report.key, report.failure()?));
+    reports.into_iter().filter_map(spelled).take(most).collect()
+}
+
 impl Report {
     /// A report of these objects.
     pub fn new(objects: Vec<ObjectReport>) -> Self {
-        let failures: Vec<String> = objects
-            .iter()
-            .filter_map(|object| Some(format!("`{}`: {}", object.key, object.failure()?)))
-            .collect();
-        let (status, message) = match failures.len() {
+        let failed = objects.iter().filter(|object| object.failure().is_some());
+        let (status, message) = match failed.count() {
             0 => (
                 "success",
                 format!("{} done", counted(objects.len(), "object")),
             ),
             failed => {
-                let spelled = failures
-                    .iter()
-                    .take(FAILURES_IN_MESSAGE)
-                    .map(String::as_str)
-                    .collect::<Vec<_>>()
-                    .join("; ");
+                let spelled = spelled(&objects, FAILURES_IN_MESSAGE).join("; ");
                 let more = failed.saturating_sub(FAILURES_IN_MESSAGE);
                 let more = if more > 0 {
                     format!("; and {more} more")
@@ -218,6 +233,16 @@ mod tests {
         });
         assert_eq!(serde_json::to_value(&report).unwrap(), expected);
         assert!(Report::new(vec![]).is_success());
+    }
+
+    /// Nobody takes for done what was not begun in time, and it comes again.
+    #[test]
+    fn what_is_not_begun_in_time_fails_and_may_come_again() {
+        let report = ObjectReport::not_started("k");
+        assert!(report.failure().is_some() && report.temporary && report.late);
+        assert_eq!(report.reason, Reason::Time);
+        let done = ObjectReport::done("k", Outcome::Synced);
+        assert_eq!((done.failure(), done.error.as_deref()), (None, None));
     }
 
     #[test]

@@ -69,6 +69,13 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RedisSettings {
     if settings.ca_file.is_some() && !settings.tls {
         reader.problem("REDIS_CA_FILE", "is of use only with REDIS_TLS=true");
     }
+    if settings
+        .ca_file
+        .as_ref()
+        .is_some_and(|file| !file.is_file())
+    {
+        reader.problem("REDIS_CA_FILE", "is no file");
+    }
     if settings.iam.as_ref().is_some_and(|iam| iam.serverless) && !settings.cluster {
         reader.problem(
             "REDIS_CLUSTER",

@@ -153,19 +153,6 @@ impl Store {
         })
     }
 
-    /// Every object under a prefix.
-    pub async fn list_all(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
-        let (mut objects, mut from) = (Vec::new(), None);
-        loop {
-            let page = self.list(prefix, from).await?;
-            objects.extend(page.objects);
-            from = page.next;
-            if from.is_none() {
-                return Ok(objects);
-            }
-        }
-    }
-
     /// Writes an object.
     pub async fn put(&self, key: &str, body: Vec<u8>) -> Result<(), StoreError> {
         // An attempt ends with the answer, which comes after the whole body.

@@ -99,3 +99,17 @@ async fn a_user_without_scripts_is_told_all_commands() {
     redis.command(&["SCRIPT", "FLUSH"]).await.unwrap();
     expect(&["doctor"], &variables, 1, &lines).await;
 }
+
+/// What a cluster has that was one server before, and nothing reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_the_other_layout_is_told() {
+    let (s3, redis) = tokio::try_join!(S3::start(BUCKET), Redis::start()).unwrap();
+    let variables = variables(&s3, &redis);
+    let (_, said) = typed(&["doctor"], &variables).await;
+    assert!(!said.contains("left over"), "{said}");
+    let left = ["ZADD", "redis-sync:{a}:index:config", "0", "flags/a"];
+    redis.command(&left).await.unwrap();
+    let lines =
+        ["! left over  Redis also has what was kept with REDIS_CLUSTER the other way round"];
+    expect(&["doctor"], &variables, 0, &lines).await;
+}

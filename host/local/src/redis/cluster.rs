@@ -91,12 +91,6 @@ impl RedisCluster {
         self.nodes.get(PRIMARIES..).unwrap_or_default()
     }
 
-    /// The URLs of all nodes, for clients to begin with.
-    #[must_use]
-    pub fn urls(&self) -> Vec<String> {
-        self.nodes.iter().map(Redis::url).collect()
-    }
-
     /// The certificate authority that a client of a cluster with TLS must trust, in PEM.
     #[must_use]
     pub fn ca_file(&self) -> Option<&Path> {

@@ -1,6 +1,6 @@
 //! What is noted in Redis of a sync: where it goes on, and that what had changed before it is carried out.
 
-use super::Next;
+use super::next::Next;
 use crate::event::SyncRequest;
 use crate::full_sync::Summary;
 use crate::ledger::{KeptSync, LedgerError};

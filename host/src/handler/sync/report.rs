@@ -1,10 +1,10 @@
 //! What is said of a sync.
 
-use super::Next;
+use super::next::Next;
 use crate::event::SyncRequest;
 use crate::full_sync::Summary;
 use crate::ledger::KeptSync;
-use crate::report::Outcome;
+use crate::report::{Outcome, spelled};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,10 +12,7 @@ use std::fmt::Write as _;
 /// The summary with its first failures, for whoever sees the error alone. `goes_on` where that is kept.
 pub(super) fn told(summary: &Summary, kept: &KeptSync, goes_on: Option<&Next>) -> String {
     const SHOWN: usize = 10;
-    let failures = summary.failures.iter().take(SHOWN);
-    let failures: Vec<String> = failures
-        .map(|failed| format!("`{}`: {}", failed.key, failed.failure().unwrap_or_default()))
-        .collect();
+    let failures = spelled(&summary.failures, SHOWN);
     let mut told = summary.to_string();
     if kept.failed > 0 {
         let _ = write!(told, "; {} failed up to `{}`", kept.failed, kept.after);

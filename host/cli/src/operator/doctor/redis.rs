@@ -190,6 +190,13 @@ fn of_server(server: &Server, settings: &Settings) -> Vec<Finding> {
         (true, true) => good("cluster", "yes, as it is set"),
         (false, false) => good("cluster", "no, as it is set"),
     });
+    if server.has_other_layout {
+        findings.push(doubtful(
+            "left over",
+            "Redis also has what was kept with REDIS_CLUSTER the other way round, which nothing reads: keys of \
+             objects that have changed since may stay. Begin with an empty Redis, and a sync",
+        ));
+    }
     findings.push(if server.clock_apart > CLOCK_APART {
         let seconds = server.clock_apart.as_secs();
         bad(
@@ -230,6 +237,7 @@ mod tests {
     #[test]
     fn what_redis_says_is_held_against_the_settings() {
         let server = |policy: &str, cluster: &str, apart| Server {
+            has_other_layout: false,
             info: [("maxmemory_policy", policy), ("cluster_enabled", cluster)]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),

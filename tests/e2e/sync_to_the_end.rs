@@ -12,7 +12,7 @@ use redis_sync_local::{BUCKET, Environment, Operation, event};
 use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Also with force, where nothing is passed by and a page takes as long each time.
 #[tokio::test(flavor = "multi_thread")]
@@ -307,14 +307,23 @@ async fn a_forced_sync_gets_on_however_few_objects_fit_into_its_time() {
     assert!(("a/07".."a/30").contains(&next), "{report}");
 }
 
-/// Syncs that were counted, each as complete or not.
-fn completed(environment: &Environment) -> Vec<u64> {
-    let logs = environment.function.logs();
-    let lines = logs
-        .iter()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let counts = lines.filter_map(|line| line["SyncCompleted"].as_u64());
-    counts.collect()
+/// The metrics of so many invocations, and of each whether a sync was counted, and as complete or not.
+async fn completed(environment: &Environment, invocations: usize) -> Vec<Option<u64>> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let logs = environment.function.logs();
+        let lines = logs
+            .iter()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let ended = lines.filter(|line| line["Duration"].is_number());
+        let counted = ended.map(|line| line["SyncCompleted"].as_u64());
+        let counted: Vec<Option<u64>> = counted.collect();
+        if counted.len() >= invocations {
+            return counted;
+        }
+        assert!(Instant::now() < deadline, "{logs:#?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Whoever publishes a plugin syncs what it takes: that is no sync of the bucket, whose alarm it would keep silent.
@@ -322,7 +331,7 @@ fn completed(environment: &Environment) -> Vec<u64> {
 async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_them() {
     let environment = environment(&[]).await;
     environment.s3.put("flags/a", one("a"));
-    for (request, counted) in [
+    let table = [
         (json!({"prefix": "flags/"}), None),
         (json!({"after": "flags/"}), None),
         (json!({"dry_run": true}), None),
@@ -330,14 +339,12 @@ async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_
         (json!({"after": "flags/", "failed_before": 0}), Some(1)),
         (json!({"after": "flags/", "failed_before": 2}), Some(0)),
         (json!({"verify": true}), Some(1)),
-    ] {
-        let before = completed(&environment).len();
+    ];
+    for (request, _) in &table {
         sync(&environment, request.clone()).await;
-        let ended = || environment.function.wait_for_log("\"Duration\"");
-        ended().await.unwrap();
-        let now = completed(&environment);
-        assert_eq!(now.get(before).copied(), counted, "{request}: {now:?}");
     }
+    let expected = table.map(|(_, counted)| counted);
+    assert_eq!(completed(&environment, expected.len()).await, expected);
 }
 
 /// A place that is none of its own would pass over what was deleted under the prefix.

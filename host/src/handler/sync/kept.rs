@@ -5,7 +5,6 @@ use crate::event::SyncRequest;
 use crate::full_sync::Summary;
 use crate::ledger::{KeptSync, LedgerError};
 use crate::pipeline::Pipeline;
-use std::fmt::Display;
 use std::time::Instant;
 use tokio::time::timeout_at;
 
@@ -47,7 +46,9 @@ pub(super) async fn keep(
     };
     let name = request.name();
     let kept = pipeline.ledger().keep_sync(&name, note.as_ref());
-    noted(end, kept, "where the sync goes on cannot be noted").await;
+    if let Err(error) = in_time(end, kept).await {
+        tracing::warn!(error, "where the sync goes on cannot be noted");
+    }
 }
 
 /// A sync of everything has come to its end: what had changed before it began is carried out.
@@ -61,20 +62,21 @@ pub(super) async fn changes_are_done(pipeline: &Pipeline, began: u64, end: Insta
         }
         Ok(())
     };
-    noted(
-        end,
-        done,
-        "changes that are carried out cannot be noted as such",
-    )
-    .await;
+    if let Err(error) = in_time(end, done).await {
+        tracing::warn!(
+            error,
+            "changes that are carried out cannot be noted as such"
+        );
+    }
 }
 
-/// Notes something before that time. The sync is what it is without.
-async fn noted(end: Instant, note: impl Future<Output = Result<(), LedgerError>>, otherwise: &str) {
-    let warn = |error: &dyn Display| tracing::warn!(error = %error, "{otherwise}");
+/// Notes something before that time, or says why not. The sync is what it is without.
+async fn in_time(
+    end: Instant,
+    note: impl Future<Output = Result<(), LedgerError>>,
+) -> Result<(), String> {
     match timeout_at(end.into(), note).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => warn(&error),
-        Err(_) => warn(&"the invocation's time is nearly over"),
+        Ok(noted) => noted.map_err(|error| error.to_string()),
+        Err(_) => Err("the invocation's time is nearly over".to_owned()),
     }
 }

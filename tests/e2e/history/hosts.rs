@@ -113,14 +113,14 @@ impl Hosts {
         });
     }
 
-    /// Has one of them bring everything up to date, as an operator would. What fails in it is
-    /// delivered by events of its own.
+    /// Has one of them bring everything up to date, as an operator would. Where that fails, it does so of no object:
+    /// what fails in it is not delivered, but synced again.
     pub(super) fn sync(&mut self, host: usize, done: impl Fn() + Send + 'static) {
         let runs = self.hosts[host].runs.clone();
         let task = tokio::spawn(async move {
-            let _ = full_sync(&runs).await;
+            let failed = full_sync(&runs).await.err();
             done();
-            Vec::new()
+            failed.map(|why| (String::new(), why)).into_iter().collect()
         });
         self.workers.push(Worker {
             host,
@@ -156,7 +156,7 @@ impl Hosts {
         died
     }
 
-    /// The objects whose events have failed, each with the host.
+    /// The objects whose events have failed, each with the host; none where it is a sync that has.
     pub(super) async fn failed(&mut self) -> Vec<(usize, Failure)> {
         let (done, at_work) = std::mem::take(&mut self.workers)
             .into_iter()

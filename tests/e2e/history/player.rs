@@ -295,6 +295,10 @@ impl Player {
     async fn note_failures(&mut self, progress: &mut Progress) -> Vec<(usize, Failure)> {
         let failed = self.hosts.failed().await;
         for (host, (key, _)) in &failed {
+            if key.is_empty() {
+                progress.needs_sync = true;
+                continue;
+            }
             let failure = (self.deployment(*host), key.clone());
             progress.failed.insert(failure);
         }

@@ -4,7 +4,7 @@ use super::problem::EventError;
 use crate::key;
 use crate::text::clip;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 
 /// What an operator asks for.
@@ -141,23 +141,28 @@ pub(super) const SCHEDULE: &str = "aws.events";
 
 /// The full sync that a message asks for, or what is wrong with what it asks for; `None` where it asks for none.
 pub(super) fn sync_of(body: &str) -> Option<Result<SyncRequest, EventError>> {
-    #[derive(Deserialize)]
-    struct Sync {
-        #[serde(rename = "sync")]
-        _request: IgnoredAny,
-    }
-    #[derive(Deserialize)]
-    struct Scheduled<'a> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Told<'a> {
+        #[serde(deserialize_with = "is_there")]
+        sync: bool,
         #[serde(borrow)]
         source: Cow<'a, str>,
     }
-    match parse(body) {
-        Ok(Operation::Sync(request)) => return Some(Ok(request)),
-        Err(error) if serde_json::from_str::<Sync>(body).is_ok() => return Some(Err(error)),
-        _ => {}
+    let told: Told<'_> = serde_json::from_str(body).ok()?;
+    if !told.sync {
+        return (told.source == SCHEDULE).then(|| Ok(SyncRequest::scheduled()));
     }
-    let event: Scheduled<'_> = serde_json::from_str(body).ok()?;
-    (event.source == SCHEDULE).then(|| Ok(SyncRequest::scheduled()))
+    match parse(body) {
+        Ok(Operation::Sync(request)) => Some(Ok(request)),
+        Ok(_) => None,
+        Err(problem) => Some(Err(problem)),
+    }
+}
+
+/// Whatever a member has, it is there.
+fn is_there<'de, D: Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(member).map(|_| true)
 }
 
 pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {

@@ -17,6 +17,7 @@ mod underway;
 mod up_to_date;
 
 pub use mode::{By, Mode};
+pub(crate) use objects::before;
 pub(crate) use plugin_change::PluginChange;
 pub use span::Span;
 pub use summary::Summary;

@@ -34,7 +34,7 @@ const NOT_TRIED_AGAIN: &str =
     "its plugin failed on it before, so it comes last, and the invocation's time is nearly over";
 
 /// Why a full sync ends before its end.
-pub(super) type Stop = String;
+pub(crate) type Stop = String;
 
 /// A full sync on its way.
 pub(super) struct FullSync<'a> {
@@ -380,7 +380,7 @@ fn keys(candidates: Vec<Candidate>) -> Vec<String> {
 }
 
 /// Does `work` unless it takes longer than until `deadline`.
-pub(super) async fn before<T, E>(
+pub(crate) async fn before<T, E>(
     deadline: Instant,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, Stop>

@@ -52,7 +52,6 @@ use crate::invocation::{self, soon_after};
 use crate::ledger::KeptSync;
 use crate::metrics::Count;
 use crate::pipeline::{Pipeline, Rerun};
-use crate::queue::Queue;
 use crate::report::Outcome;
 use next::Next;
 use report::{SyncReport, told};
@@ -66,12 +65,12 @@ pub(super) async fn answer(
 ) -> Result<Value, HandlerError> {
     let end = soon_after(deadline);
     let begins_at_front = request.after.is_empty() && !request.dry_run;
-    let kept = match begins_at_front && request.strict {
+    let is_kept = begins_at_front && request.strict;
+    let kept = match is_kept {
         true => kept::take(pipeline, &mut request).await,
         false => KeptSync::begin(),
     };
     let Ended { mut summary, next } = run(pipeline, &request, deadline, end).await;
-    let is_kept = begins_at_front && request.strict;
     if is_kept {
         kept::keep(pipeline, &request, &kept, &summary, &next, end).await;
     }
@@ -133,7 +132,9 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end:
     } else {
         Rerun::IfChanged
     };
-    let mode = match queue(pipeline, request) {
+    let is_queued = !request.dry_run && !request.without_queue;
+    let queue = pipeline.queue().filter(|_| is_queued);
+    let mode = match queue {
         _ if request.dry_run => Mode::DryRun(rerun),
         None => Mode::Write(rerun, By::Itself),
         Some(queue) if request.after.is_empty() => Mode::Write(rerun, By::Half(queue)),
@@ -148,17 +149,11 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end:
     let span = Span::under(request.prefix.as_str()).after(request.after.clone());
     let mut summary = full_sync::run(pipeline, &span, mode, compare, deadline).await;
     tracing::info!(prefix = request.prefix, after = request.after, summary = %summary, "full sync ended");
-    let queue = queue(pipeline, request).filter(|_| !request.dry_run);
     let next = Next::of(&mut summary, request, queue, end).await;
     if !request.dry_run {
         count(request, &summary, &next);
     }
     Ended { summary, next }
-}
-
-/// The queue that work is left to.
-fn queue<'a>(pipeline: &'a Pipeline, request: &SyncRequest) -> Option<&'a Queue> {
-    pipeline.queue().filter(|_| !request.without_queue)
 }
 
 /// Counts a sync of the whole bucket that is over, as complete where it and whatever it has gone on with has reached

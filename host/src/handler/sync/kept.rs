@@ -2,11 +2,10 @@
 
 use super::next::Next;
 use crate::event::SyncRequest;
-use crate::full_sync::Summary;
+use crate::full_sync::{Summary, before};
 use crate::ledger::{KeptSync, LedgerError};
 use crate::pipeline::Pipeline;
 use std::time::Instant;
-use tokio::time::timeout_at;
 
 /// Where a strict sync goes on that did not get to its end the last time; it is told to.
 pub(super) async fn take(pipeline: &Pipeline, request: &mut SyncRequest) -> KeptSync {
@@ -46,7 +45,7 @@ pub(super) async fn keep(
     };
     let name = request.name();
     let kept = pipeline.ledger().keep_sync(&name, note.as_ref());
-    if let Err(error) = in_time(end, kept).await {
+    if let Err(error) = before(end, kept).await {
         tracing::warn!(error, "where the sync goes on cannot be noted");
     }
 }
@@ -60,23 +59,12 @@ pub(super) async fn changes_are_done(pipeline: &Pipeline, began: u64, end: Insta
                 ledger.end_change(&change.plugin).await?;
             }
         }
-        Ok(())
+        Ok::<(), LedgerError>(())
     };
-    if let Err(error) = in_time(end, done).await {
+    if let Err(error) = before(end, done).await {
         tracing::warn!(
             error,
             "changes that are carried out cannot be noted as such"
         );
-    }
-}
-
-/// Notes something before that time, or says why not. The sync is what it is without.
-async fn in_time(
-    end: Instant,
-    note: impl Future<Output = Result<(), LedgerError>>,
-) -> Result<(), String> {
-    match timeout_at(end.into(), note).await {
-        Ok(noted) => noted.map_err(|error| error.to_string()),
-        Err(_) => Err("the invocation's time is nearly over".to_owned()),
     }
 }

@@ -1,10 +1,9 @@
 //! What comes after a full sync that is over, for now.
 
 use crate::event::SyncRequest;
-use crate::full_sync::Summary;
+use crate::full_sync::{Summary, before};
 use crate::queue::Queue;
 use std::time::Instant;
-use tokio::time::timeout_at;
 
 /// What comes after it.
 pub(super) enum Next {
@@ -46,13 +45,7 @@ impl Next {
                 failed_before: request.is_of_everything().then_some(failed),
                 ..request.clone()
             };
-            let sent = match timeout_at(end.into(), queue.send_sync(&rest)).await {
-                Ok(sent) => sent.map_err(|error| error.to_string()),
-                Err(_) => {
-                    Err("SQS does not answer, and the invocation's time is nearly over".into())
-                }
-            };
-            match sent {
+            match before(end, queue.send_sync(&rest)).await {
                 Ok(()) => {
                     summary.stopped = None;
                     return Self::Continued;

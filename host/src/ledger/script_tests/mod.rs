@@ -2,6 +2,7 @@
 
 mod cluster;
 mod commit;
+mod home;
 mod single;
 mod values;
 

@@ -34,7 +34,7 @@ struct Calls {
     passed: usize,
     /// How many of those have been answered.
     answered: usize,
-    /// Connections on which one was held up.
+    /// Connections on which one is held up.
     held: usize,
     /// How often connections have been cut.
     cuts: usize,
@@ -98,12 +98,13 @@ impl Turnstile {
         self.ports.first().copied().unwrap_or_default()
     }
 
-    /// Lets the next `count` calls through, and holds up all that comes after them on their
-    /// connections.
+    /// Lets the next `count` calls through, those that are held up first, and holds up all that comes
+    /// after them on their connections.
     pub fn let_through(&self, count: usize) {
         self.calls.send_modify(|calls| {
             *calls = Calls {
                 limit: count,
+                held: calls.held,
                 cuts: calls.cuts,
                 ..Calls::default()
             };
@@ -126,9 +127,11 @@ impl Turnstile {
         });
     }
 
-    /// Waits until a call is held up, and all that passed have been answered.
+    /// Waits until a call is held up, and all that may pass have passed and been answered.
     pub async fn holds_one(&self) {
-        let holds = |calls: &Calls| calls.held > 0 && calls.answered >= calls.passed;
+        let holds = |calls: &Calls| {
+            calls.held > 0 && calls.passed >= calls.limit && calls.answered >= calls.passed
+        };
         // An error: the sender is gone, but `self` holds it.
         let _ = self.calls.subscribe().wait_for(holds).await;
     }
@@ -234,7 +237,12 @@ async fn pass(calls: &watch::Sender<Calls>) -> Result<()> {
     }
     let mut changes = calls.subscribe();
     calls.send_modify(|calls| calls.held += 1);
-    while !calls.send_if_modified(take) {
+    let take_held = |calls: &mut Calls| {
+        let passes = take(calls);
+        calls.held -= usize::from(passes);
+        passes
+    };
+    while !calls.send_if_modified(take_held) {
         changes.wait_for(|calls| calls.passed < calls.limit).await?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 use super::names::Names;
 use super::proposal::{TakenBy, Verdict};
 use redis::FromRedisValue;
+use std::collections::BTreeMap;
 
 /// What a commit script answers.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,12 +11,10 @@ pub(super) enum Answer {
     Verdict(Verdict),
     /// These keys are concerned too.
     Undeclared(Vec<String>),
-    /// This later ticket of that proposal has been in a hash slot of a cluster.
-    Overtaken(usize, u64),
+    /// Of these proposals, those later tickets have been in a hash slot of a cluster.
+    Overtaken(BTreeMap<usize, u64>),
     /// Staged values are gone: their time was up.
     Unstaged,
-    /// Nothing is in the way, but keys have to be reserved.
-    Unreserved,
 }
 
 impl Answer {
@@ -24,7 +23,6 @@ impl Answer {
         let verdict = match words {
             [Word::Text(name)] if name == "committed" => Verdict::Committed,
             [Word::Text(name)] if name == "unstaged" => return Ok(Self::Unstaged),
-            [Word::Text(name)] if name == "unreserved" => return Ok(Self::Unreserved),
             [Word::Text(name), keys @ ..] if name == "undeclared" => {
                 return Ok(Self::Undeclared(keys.iter().map(Word::text).collect()));
             }
@@ -34,9 +32,10 @@ impl Answer {
                 "changed" => Verdict::Changed(*place),
                 _ => return Err(unknown(words)),
             },
-            [Word::Text(name), Word::Number(place), Word::Text(ticket)] if name == "overtaken" => {
-                let ticket = ticket.parse().map_err(|_| unknown(words))?;
-                return Ok(Self::Overtaken(*place, ticket));
+            [Word::Text(name), pairs @ ..] if name == "overtaken" => {
+                return tickets(pairs)
+                    .map(Self::Overtaken)
+                    .ok_or_else(|| unknown(words));
             }
             [
                 Word::Text(name),
@@ -52,6 +51,15 @@ impl Answer {
         };
         Ok(Self::Verdict(verdict))
     }
+}
+
+/// Tickets of proposals, each after the proposal's place.
+fn tickets(pairs: &[Word]) -> Option<BTreeMap<usize, u64>> {
+    let ticket = |pair: &[Word]| match pair {
+        [Word::Number(place), Word::Text(ticket)] => Some((*place, ticket.parse().ok()?)),
+        _ => None,
+    };
+    pairs.chunks(2).map(ticket).collect()
 }
 
 /// What is said of an answer that no script gives.
@@ -115,6 +123,7 @@ mod tests {
             &[text("committed"), Word::Number(1)],
             &[text("superseded")],
             &[text("conflict"), Word::Number(0)],
+            &[text("overtaken"), Word::Number(0)],
             &[Word::Number(1)],
         ] {
             let error = read(unknown).unwrap_err();

@@ -6,11 +6,15 @@
 //! 1. looks for conflicts in every slot it is to write to, and writes nothing if there is one;
 //! 2. **announces** itself at home: an announced ticket keeps earlier ones from starting, and the
 //!    record learns every slot before it is touched;
-//! 3. **reserves** every key that is not the object's yet, in every slot it is to write to, and gives up where
-//!    one of them was taken since step 1: what it has reserved it gives back, and nothing has changed;
+//! 3. **reserves** every key that it is to write, in every slot, and gives up where one of them was taken since
+//!    step 1: what it has reserved it gives back, and nothing has changed. Keys that the object has already are
+//!    reserved too, since a joint commit may give them to another object;
 //! 4. calls the commit script in every slot that the object was ever in, also where nothing of it
 //!    is left: a part with a later ticket is never overwritten, so that a straggler can do no harm;
 //! 5. **finishes** at home.
+//!
+//! Of a joint commit, an object of which a later ticket comes between is left to that one. The others go on:
+//! they have written to some slots, and have reserved what they need in the rest.
 //!
 //! A worker that dies in between leaves a ticket announced and not committed. Then nobody takes the
 //! record for what Redis holds ([`Write::Unchanged`](super::Write::Unchanged) is refused), and the next
@@ -46,7 +50,7 @@ impl Ledger {
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
         let new: BTreeSet<Slot> = proposals.iter().flat_map(slots).collect();
-        let (checked, to_reserve) = self.decide_in(&new, &CHECK, proposals, staged).await?;
+        let checked = self.decide_in(&new, &CHECK, proposals, staged).await?;
         let Attempt::Verdict(Verdict::Committed) = checked else {
             return Ok(checked);
         };
@@ -57,24 +61,35 @@ impl Ledger {
                 Err(verdict) => return Ok(Attempt::Verdict(verdict)),
             }
         }
-        let (reserved, _) = self
+        let writing = proposals.iter().filter(|proposal| proposal.writes());
+        let to_reserve = writing.flat_map(slots).collect();
+        let reserved = self
             .decide_in(&to_reserve, &RESERVE, proposals, staged)
             .await?;
         let Attempt::Verdict(Verdict::Committed) = reserved else {
             self.unreserve(&to_reserve, proposals).await?;
             return Ok(reserved);
         };
-        let (applied, _) = self
+        let applied = self
             .decide_in(&concerned, &APPLY, proposals, staged)
             .await?;
-        if let Attempt::Verdict(Verdict::Committed) = applied {
-            let finishing = proposals.iter().map(|proposal| self.finish(proposal));
-            let finished = try_join_all(finishing).await?;
-            if let Some(place) = finished.iter().position(|is_finished| !is_finished) {
-                return Ok(Attempt::Verdict(Verdict::Stale(place)));
-            }
-        }
-        Ok(applied)
+        let overtaken = match &applied {
+            Attempt::Verdict(Verdict::Committed) => &BTreeMap::new(),
+            Attempt::Overtaken(tickets) => tickets,
+            _ => return Ok(applied),
+        };
+        let applied_to = proposals.iter().enumerate();
+        let finishing = applied_to
+            .filter(|(place, _)| !overtaken.contains_key(place))
+            .map(|(place, proposal)| async move {
+                let is_finished = self.finish(proposal).await?;
+                Ok::<_, LedgerError>((!is_finished).then_some(place))
+            });
+        let unfinished = try_join_all(finishing).await?;
+        Ok(match unfinished.into_iter().flatten().next() {
+            Some(place) => Attempt::Verdict(Verdict::Stale(place)),
+            None => applied,
+        })
     }
 
     /// Has the next ticket of an object be later than one that was found in a hash slot.
@@ -112,65 +127,56 @@ impl Ledger {
         Ok(())
     }
 
-    /// Calls a commit script in these slots, many at a time, until one of them says no; where one was overtaken, has
-    /// the object's next ticket be later than any that they know of. That a staged
-    /// value is not there counts only where nothing else is in the way. Also says in which slots keys have to
-    /// be reserved.
+    /// Calls a commit script in these slots, many at a time, until one of them says no; where an object was overtaken,
+    /// has its next ticket be later than any that they know of. That a staged value is not there counts only where
+    /// nothing else is in the way.
     async fn decide_in(
         &self,
         slots: &BTreeSet<Slot>,
         script: &'static Script,
         proposals: &[Proposal],
         staged: &AllStaged,
-    ) -> Result<(Attempt, BTreeSet<Slot>), LedgerError> {
+    ) -> Result<Attempt, LedgerError> {
         let mut unstaged = false;
-        let mut unreserved = BTreeSet::new();
         // The latest ticket of each proposal that a hash slot knows of: later than all of these is to be the next.
         let mut overtaken: BTreeMap<usize, u64> = BTreeMap::new();
         let mut requests = self.requests(slots, proposals);
         while !requests.is_empty() {
             let now = requests.split_off(requests.len().saturating_sub(SLOTS_AT_ONCE));
-            let calls = now.into_iter().map(|(slot, request)| async move {
-                let attempt = self.decide(script, request, staged).await?;
-                Ok::<_, LedgerError>((slot, attempt))
-            });
-            for (slot, attempt) in try_join_all(calls).await? {
+            let calls = now
+                .into_iter()
+                .map(|request| self.decide(script, request, staged));
+            for attempt in try_join_all(calls).await? {
                 match attempt {
                     Attempt::Verdict(Verdict::Committed) => {}
-                    Attempt::Verdict(_) => return Ok((attempt, unreserved)),
-                    Attempt::Overtaken(place, ticket) => {
-                        let latest = overtaken.entry(place).or_default();
-                        *latest = ticket.max(*latest);
+                    Attempt::Verdict(_) => return Ok(attempt),
+                    Attempt::Overtaken(tickets) => {
+                        for (place, ticket) in tickets {
+                            let latest = overtaken.entry(place).or_default();
+                            *latest = ticket.max(*latest);
+                        }
                     }
                     Attempt::Unstaged => unstaged = true,
-                    Attempt::Unreserved => {
-                        unreserved.insert(slot);
-                    }
                 }
             }
-            // Only a check, which writes nothing, goes on to ask the others.
-            if requests.is_empty() || script.get_hash() != CHECK.get_hash() {
-                for (place, ticket) in &overtaken {
-                    self.raise(proposals.get(*place), *ticket).await?;
-                }
-                if let Some((place, ticket)) = overtaken.pop_first() {
-                    return Ok((Attempt::Overtaken(place, ticket), unreserved));
-                }
+            // What is reserved would be given back.
+            if !overtaken.is_empty() && script.get_hash() == RESERVE.get_hash() {
+                break;
             }
         }
-        let attempt = if unstaged {
+        for (place, ticket) in &overtaken {
+            self.raise(proposals.get(*place), *ticket).await?;
+        }
+        Ok(if !overtaken.is_empty() {
+            Attempt::Overtaken(overtaken)
+        } else if unstaged {
             Attempt::Unstaged
         } else {
             Attempt::Verdict(Verdict::Committed)
-        };
-        Ok((attempt, unreserved))
+        })
     }
 
-    fn requests<'a>(
-        &self,
-        slots: &BTreeSet<Slot>,
-        proposals: &'a [Proposal],
-    ) -> Vec<(Slot, Request<'a>)> {
+    fn requests<'a>(&self, slots: &BTreeSet<Slot>, proposals: &'a [Proposal]) -> Vec<Request<'a>> {
         let mut pieces: Vec<_> = proposals.iter().map(Pieces::of).collect();
         let earlier = self.names.earlier();
         let request = |slot: &Slot| {
@@ -193,7 +199,7 @@ impl Ledger {
                 let recorded = pieces.recorded.remove(slot);
                 request.known.extend(recorded.unwrap_or_default());
             }
-            (*slot, request)
+            request
         };
         slots.iter().map(request).collect()
     }

@@ -7,16 +7,26 @@ use super::request::{CommitOptions, Request, Share};
 use super::stage::AllStaged;
 use super::{Ledger, LedgerError};
 use redis::Script;
+use std::collections::BTreeMap;
 
 /// What came of calling a commit's scripts.
 pub(super) enum Attempt {
     Verdict(Verdict),
     /// Nothing is in the way but that staged values are not there.
     Unstaged,
-    /// On a cluster: nothing is in the way, but keys have to be reserved.
-    Unreserved,
-    /// On a cluster: this later ticket of that proposal has been in a hash slot.
-    Overtaken(usize, u64),
+    /// On a cluster: of these proposals, by their places, those later tickets have been in a hash slot.
+    Overtaken(BTreeMap<usize, u64>),
+}
+
+impl Attempt {
+    /// What became of the proposals; `None` where that is open until what was staged is there.
+    fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Verdict(verdict) => Some(verdict),
+            Self::Overtaken(tickets) => Some(Verdict::Stale(*tickets.keys().next()?)),
+            Self::Unstaged => None,
+        }
+    }
 }
 
 impl Ledger {
@@ -27,21 +37,15 @@ impl Ledger {
             self.complete(proposal).await?;
         }
         // Values that are too large to be sent are written only where nothing else is in the way.
-        match self
+        let attempt = self
             .attempt(proposals, &self.names_to_stage(proposals))
-            .await?
-        {
-            Attempt::Verdict(verdict) => return Ok(verdict),
-            Attempt::Overtaken(place, _) => return Ok(Verdict::Stale(place)),
-            Attempt::Unstaged | Attempt::Unreserved => {}
+            .await?;
+        if let Some(verdict) = attempt.verdict() {
+            return Ok(verdict);
         }
         let staged = self.stage(proposals).await?;
-        let verdict = self.attempt(proposals, &staged).await;
-        let verdict = verdict.map(|attempt| match attempt {
-            Attempt::Verdict(verdict) => verdict,
-            Attempt::Overtaken(place, _) => Verdict::Stale(place),
-            Attempt::Unstaged | Attempt::Unreserved => Verdict::Stale(0),
-        });
+        let attempt = self.attempt(proposals, &staged).await;
+        let verdict = attempt.map(|attempt| attempt.verdict().unwrap_or(Verdict::Stale(0)));
         match &verdict {
             Ok(Verdict::Committed) => {}
             Ok(_) => self.unstage(staged).await,
@@ -114,8 +118,7 @@ impl Ledger {
         Ok(match answer {
             Answer::Verdict(verdict) => Attempt::Verdict(verdict),
             Answer::Unstaged => Attempt::Unstaged,
-            Answer::Unreserved => Attempt::Unreserved,
-            Answer::Overtaken(place, ticket) => Attempt::Overtaken(place, ticket),
+            Answer::Overtaken(tickets) => Attempt::Overtaken(tickets),
             Answer::Undeclared(_) => Attempt::Verdict(Verdict::Stale(0)),
         })
     }

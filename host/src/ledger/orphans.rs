@@ -210,7 +210,8 @@ impl Ledger {
     /// Those of the keys that the object does not yield: written under another ticket than its last
     /// entries were, and not listed among them. That is an earlier one, or a later one whose commit a
     /// failover has undone at home. A commit that was announced and has not finished leaves that open; and an object
-    /// that fails since keeps what it had last, though nothing but the keys tells of that.
+    /// that fails since keeps what it had last, though nothing but the keys tells of that. What is still reserved
+    /// for it goes back to its owner before, be it itself.
     pub async fn orphans(&self, candidates: &OrphanCandidates) -> Result<Orphans, LedgerError> {
         let record = self.names.record(&candidates.object);
         let mut fields = redis::cmd("HMGET");
@@ -230,7 +231,7 @@ impl Ledger {
             record.committed != 0
                 && record.is_whole()
                 && owner.ticket != record.written
-                && !listed.contains(key.as_str())
+                && (owner.is_reserved() || !listed.contains(key.as_str()))
                 && !(may_be_its_last && record.error.is_some())
         };
         Ok(Orphans {

@@ -79,7 +79,8 @@ local function load_objects()
     object.issued = math.max(number(seen[2]), object.committed)
     object.written, object.recorded_digest = seen[3] or seen[1], digest_in(seen[4])
     object.number = tonumber(object.ticket)
-    object.done = object.committed == object.number
+    -- A ticket as late as this one has been here.
+    object.done = object.committed >= object.number
     object.old, object.had, object.new = keys_in(object.record), {}, {}
     object.reserved = unpack_keys(redis.call('HGET', object.record, 'v') or '')
     if request.earlier ~= cjson.null then
@@ -135,13 +136,13 @@ local function name_in(owner)
 end
 
 -- The names of the objects that are in the way of whoever wants a key: who has it or has reserved it, and who had
--- it before. The last answer is whether it is reserved.
+-- it before it was reserved.
 local function names_at(owner)
   local name, by, before = reservation(owner)
   if by then
-    return name, name_in(before), true
+    return name, name_in(before)
   end
-  return name_in(owner), nil, false
+  return name_in(owner)
 end
 
 -- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.
@@ -151,6 +152,17 @@ local function with_owners(object, visit)
   end)
 end
 
+-- Says of all objects of which a later ticket has been here: their places and those tickets.
+local function overtaken()
+  local answer = {'overtaken'}
+  for i, object in ipairs(objects) do
+    if object.committed > object.number then
+      answer[#answer + 1], answer[#answer + 2] = i - 1, decimal(object.committed)
+    end
+  end
+  return #answer > 1 and answer or nil
+end
+
 -- Keys that objects had and that KEYS does not name.
 local function undeclared()
   local declared, missing = {}, {'undeclared'}
@@ -158,7 +170,7 @@ local function undeclared()
     declared[KEYS[place]] = true
   end
   for _, object in ipairs(objects) do
-    for _, key in ipairs(object.old) do
+    for _, key in ipairs(object.done and {} or object.old) do
       if not declared[key] then
         missing[#missing + 1] = key
       end
@@ -199,6 +211,9 @@ local function conflict()
     together[object.name] = true
   end
   return first_of(function(object, i)
+    if object.done then
+      return nil
+    end
     return with_owners(object, function(from, to, found)
       for place = from, to do
         local key = KEYS[place]
@@ -218,19 +233,6 @@ local function conflict()
         end
       end
     end)
-  end)
-end
-
--- Whether any key that an object is to write is neither its own nor reserved for it; with
--- `must_be_written`, a reserved one is not enough.
-local function unreserved(object, must_be_written)
-  return with_owners(object, function(from, to, found)
-    for place = from, to do
-      local name, _, is_reserved = names_at(found[place - from + 1])
-      if name ~= object.name or (must_be_written and is_reserved) then
-        return true
-      end
-    end
   end)
 end
 

@@ -4,7 +4,7 @@
 -- that. So what adds keys begins with HSET, and what only removes them with HDEL.
 local function begin_writing()
   for _, object in ipairs(objects) do
-    if object.write and object.last >= object.first then
+    if object.write and not object.done and object.last >= object.first then
       return
     end
   end
@@ -29,7 +29,7 @@ local changed_keys = {}
 -- Removes what the object had and has no more, also where the owners were lost: whoever had taken
 -- a key over would have taken it off the object's record.
 local function remove_old(object)
-  local old, gone, reserved_by_others = {}, {}, {}
+  local old, gone, released, reserved_still = {}, {}, {}, {}
   for _, key in ipairs(object.old) do
     if not object.new[key] then
       old[#old + 1] = key
@@ -38,39 +38,50 @@ local function remove_old(object)
   in_chunks(1, #old, function(from, to)
     local found = redis.call('HMGET', owners, unpack(old, from, to))
     for place = from, to do
-      local owner, before, is_reserved = names_at(found[place - from + 1])
-      if is_reserved then
-        -- Whoever has reserved the key has not written it: what it holds is still this object's, or nobody's.
-        if not before or before == object.name then
-          reserved_by_others[#reserved_by_others + 1] = old[place]
+      local key, owner = old[place], found[place - from + 1]
+      local name, by, before = reservation(owner)
+      -- Whoever has reserved the key has not written it: what it holds is still this object's, or nobody's.
+      local written_by = name_in(before or owner)
+      if not written_by or written_by == object.name then
+        gone[#gone + 1], changed_keys[#changed_keys + 1] = key, key
+        if by then
+          reserved_still[#reserved_still + 1] = key
+          reserved_still[#reserved_still + 1] = reserved(by, name, '')
+        else
+          released[#released + 1] = key
         end
-      elseif not owner or owner == object.name then
-        gone[#gone + 1] = old[place]
-        changed_keys[#changed_keys + 1] = old[place]
       end
     end
   end)
   call_with(gone, 'UNLINK')
-  call_with(gone, 'HDEL', owners)
-  for _, key in ipairs(reserved_by_others) do
-    local name, by = reservation(redis.call('HGET', owners, key))
-    redis.call('UNLINK', key)
-    redis.call('HSET', owners, key, reserved(ticket_of(by), name, ''))
-    changed_keys[#changed_keys + 1] = key
-  end
+  call_with(released, 'HDEL', owners)
+  call_with(reserved_still, 'HSET', owners)
+end
+
+-- Calls `visit` with each key that is reserved for the object, the mark of its ticket, and the owner before.
+local function with_reserved(object, visit)
+  local list = object.reserved
+  in_chunks(1, #list, function(from, to)
+    local found = redis.call('HMGET', owners, unpack(list, from, to))
+    for place = from, to do
+      local name, by, before = reservation(found[place - from + 1])
+      if name == object.name then
+        visit(list[place], by, before)
+      end
+    end
+  end)
 end
 
 -- Gives back what was reserved for the object under this ticket or an earlier one, and is not yielded any more.
 local function give_back_reserved(object)
   local left = {}
-  for _, key in ipairs(object.reserved) do
-    local name, by, before = reservation(redis.call('HGET', owners, key))
-    if name == object.name and ticket_of(by) > object.number then
+  with_reserved(object, function(key, by, before)
+    if ticket_of(by) > object.number then
       left[#left + 1] = key
-    elseif name == object.name then
+    else
       give_back(owners, key, before)
     end
-  end
+  end)
   if #left > 0 then
     redis.call('HSET', object.record, 'v', pack_keys(left))
   end
@@ -106,14 +117,17 @@ local function skip_entry()
   next_parts(tonumber(next_part()))
 end
 
--- Writes what the object yields, and owns it.
+-- Writes what the object yields, and owns it. What it has reserved under a later ticket stays reserved: whoever
+-- holds that counts on it.
 local function write_entries(object)
-  local keys, owned, strings = {}, {}, {}
+  local keys, owned, strings, later = {}, {}, {}, {}
   local owner = mark(object.ticket) .. ' ' .. object.name
+  with_reserved(object, function(key, by)
+    later[key] = ticket_of(by) > object.number and reserved(by, object.name, owner) or nil
+  end)
   for place = object.first, object.last do
-    keys[#keys + 1] = KEYS[place]
-    owned[#owned + 1] = KEYS[place]
-    owned[#owned + 1] = owner
+    local key = KEYS[place]
+    keys[#keys + 1], owned[#owned + 1], owned[#owned + 2] = key, key, later[key] or owner
   end
   call_with(keys, 'UNLINK')
   call_with(owned, 'HSET', owners)

@@ -50,7 +50,7 @@ local go_through = {
     end
     -- A piece takes as long as some hundred elements.
     room = room - (to - from) / 4096
-    return to < size and string.format('%.0f', to) or '0'
+    return to < size and decimal(to) or '0'
   end,
   list = function(key)
     local from = tonumber(place)
@@ -59,7 +59,7 @@ local go_through = {
       add(number_bytes(from + i - 1) .. item)
     end
     local to = from + #items
-    return to < redis.call('LLEN', key) and string.format('%.0f', to) or '0'
+    return to < redis.call('LLEN', key) and decimal(to) or '0'
   end,
   set = function(key)
     local page = redis.call('SSCAN', key, place, 'COUNT', room)

@@ -9,7 +9,7 @@ local function generation(key, step)
     return last
   end
   local clock = redis.call('TIME')
-  local raised = string.format('%.0f', math.max(number(last) + (step or 1), clock[1] * 1000000 + clock[2]))
+  local raised = decimal(math.max(number(last) + (step or 1), clock[1] * 1000000 + clock[2]))
   -- A full Redis refuses SET as long as the script has written nothing. PERSIST writes.
   redis.call('PERSIST', key)
   redis.call('SET', key, raised)

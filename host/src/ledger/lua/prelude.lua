@@ -34,6 +34,11 @@ local function number(text)
   return tonumber(text or '0')
 end
 
+-- A whole number as text: Lua writes large ones with an exponent.
+local function decimal(whole)
+  return string.format('%.0f', whole)
+end
+
 local DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_'
 
 -- A ticket as owners have it: in digits of six bits.
@@ -67,9 +72,9 @@ local function reservation(owner)
   end
 end
 
--- The owner of a key that an object reserves under a ticket.
-local function reserved(ticket, name, before)
-  return '?' .. mark(ticket) .. ' ' .. #name .. ' ' .. name .. before
+-- The owner of a key that an object reserves under the ticket of a mark.
+local function reserved(by, name, before)
+  return '?' .. by .. ' ' .. #name .. ' ' .. name .. before
 end
 
 -- Gives a key back to its owner before.

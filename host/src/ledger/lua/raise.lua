@@ -13,7 +13,7 @@ if last >= ticket then
   return 0
 end
 redis.call('HDEL', record, '')
-redis.call('HSET', record, 'issued', string.format('%.0f', ticket + 1))
+redis.call('HSET', record, 'issued', decimal(ticket + 1))
 if last == 0 then
   redis.call('EXPIRE', record, ARGV[2])
 end

@@ -1,40 +1,47 @@
 -- Reserves the keys that objects are to write in one hash slot of a cluster, all of them or none, once their
 -- commit is announced and before anything is removed or written in any slot: from then on nobody else gets them.
+-- Those that an object has already are reserved too: a joint commit may be giving them to another one.
 --
 -- KEYS and ARGV are those of commit_prelude.lua; the records are parts: those of this slot. A part lists in `v`
 -- what is reserved for its object, until a commit of the object has been here.
 --
 -- Answers  {'committed'}
---          {'overtaken', i, ticket}, {'conflict', i, key, by}: as apply
-local function outdated(object, i)
-  return object.committed > object.number and {'overtaken', i, string.format('%.0f', object.committed)} or nil
-end
+--          {'overtaken', i, ticket}   also where object i has reserved a key here under that later ticket
+--          {'conflict', i, key, by}   as apply
 
--- The owner to record for a key that has this owner now; nil where the key is the object's already.
-local function reservation_over(object, owner)
-  local name, by, before = reservation(owner)
-  if name == object.name then
-    return ticket_of(by) < object.number and reserved(object.ticket, name, before) or nil
-  elseif not by and name_in(owner) == object.name then
-    return nil
+-- Whether one of these objects has reserved a key under a later ticket, whose worker is about to write it.
+local function reserved_later()
+  local place_of = {}
+  for i, object in ipairs(objects) do
+    place_of[object.name] = i
   end
-  return reserved(object.ticket, object.name, by and before or owner or '')
+  return first_of(function(object)
+    return with_owners(object, function(_, _, found)
+      for _, owner in ipairs(found) do
+        local name, by = reservation(owner)
+        local i = place_of[name]
+        local ticket = i and ticket_of(by)
+        if i and ticket > objects[i].number then
+          return {'overtaken', i - 1, decimal(ticket)}
+        end
+      end
+    end)
+  end)
 end
 
 local function reserve(object)
-  local is_listed, list, noted = {}, object.reserved, {}
+  local by, is_listed, list, noted = mark(object.ticket), {}, object.reserved, {}
   for _, key in ipairs(list) do
     is_listed[key] = true
   end
   with_owners(object, function(from, to, found)
     for place = from, to do
-      local key = KEYS[place]
-      local text = reservation_over(object, found[place - from + 1])
-      if text then
-        noted[#noted + 1], noted[#noted + 2] = key, text
-        if not is_listed[key] then
-          list[#list + 1] = key
-        end
+      local key, owner = KEYS[place], found[place - from + 1]
+      local _, _, before = reservation(owner)
+      noted[#noted + 1] = key
+      noted[#noted + 1] = reserved(by, object.name, before or owner or '')
+      if not is_listed[key] then
+        list[#list + 1] = key
       end
     end
   end)
@@ -50,16 +57,16 @@ local function reserve(object)
 end
 
 local pending = load_objects()
-local refusal = first_of(outdated)
+local refusal = overtaken()
 if refusal or not pending then
   return refusal or {'committed'}
 end
-refusal = conflict()
+refusal = conflict() or reserved_later()
 if refusal then
   return refusal
 end
 for _, object in ipairs(objects) do
-  if not object.done then
+  if object.write and not object.done then
     reserve(object)
   end
 end

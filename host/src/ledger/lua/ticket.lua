@@ -17,7 +17,7 @@ local record = KEYS[1]
 local clock = redis.call('TIME')
 local seen = redis.call('HMGET', record, 'issued', 'ticket', 'announced')
 local last = math.max(number(seen[1]), number(seen[2]), number(seen[3]))
-local ticket = string.format('%.0f', math.max(last + tonumber(ARGV[3]), clock[1] * 1000000 + clock[2]))
+local ticket = decimal(math.max(last + tonumber(ARGV[3]), clock[1] * 1000000 + clock[2]))
 -- A full Redis refuses HSET as long as the script has written nothing. HDEL writes, so that
 -- deletions, which need a ticket, can make room again.
 redis.call('HDEL', record, '')

@@ -148,6 +148,21 @@ async fn a_key_that_is_given_back_to_an_object_that_does_not_yield_it_goes_too()
     assert_eq!(ledger.owners(&["k"]).await.unwrap(), [None]);
 }
 
+/// A failover at home has undone the announcement of a commit that has come no farther.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_an_object_has_reserved_and_had_before_is_its_own_again() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let yields = ledger.proposal("x", texts(&["k"])).await;
+    ledger.commit(&mut [yields]).await.unwrap();
+    let owned = ledger.owners(&["k"]).await.unwrap();
+    let owner = owned[0].as_deref().unwrap();
+    note(&ledger, "k", &format!("?7zzzzzzzz 8 config/x{owner}")).await;
+    assert_eq!(removed(&ledger).await, 0);
+    assert!(exists(&ledger, "k").await);
+    assert_eq!(ledger.owners(&["k"]).await.unwrap(), owned);
+}
+
 /// A failover at home has undone the commit that wrote it, and the object does not come as far as another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_object_that_fails_had_last_is_no_orphan() {

@@ -15,7 +15,7 @@ async fn a_check_says_what_is_in_the_way_and_writes_nothing() {
         HSET owners k 5~b/o m 5~b/p
         MSET k old m theirs";
     for (keys, ticket, answer) in [
-        (&["k", "n"][..], 9, "unreserved"),
+        (&["k", "n"][..], 9, "committed"),
         (&["m"], 9, "conflict 0 m b/p"),
         (&["k"], 4, "overtaken 0 5"),
         (&["other"], 5, "committed"),
@@ -149,17 +149,29 @@ fn unreserve(ticket: &str) -> Call {
 }
 
 /// Kills: a key reserved that another object has or has reserved, some reserved where others cannot be, an owner
-/// before that is forgotten, an earlier ticket that reserves over a later one, or after it.
+/// before that is forgotten, an own key that is not reserved or one that is to stay as it is, an earlier ticket that
+/// reserves over a later one, be it of another object of the commit, or after it.
 #[tokio::test]
 async fn keys_are_reserved_all_or_none_and_nothing_is_written() {
     let mut server = Server::start().await;
     let o = |ticket, keys: &[&str]| object("o", ticket, texts(keys));
     let state = "HSET part:o ticket 5 k ^k
-        HSET owners k 5~b/o m 5~b/p n ?6~3~b/q r ?6~3~b/o s ?12~3~b/o5~b/p
+        HSET owners k 5~b/o m 5~b/p n ?6~3~b/q r ?6~3~b/o s ?12~3~b/o5~b/p t ?12~3~b/o u ?12~3~b/p5~b/p
         MSET k old m theirs";
     let none = None::<(&str, &str)>;
     for (name, proposals, answer, reserved) in [
-        ("its own", vec![o(9, &["k"])], "committed", none),
+        (
+            "its own",
+            vec![o(9, &["k"])],
+            "committed",
+            Some(("k", "?9 3 b/o5 b/o")),
+        ),
+        (
+            "its own that stays as it is",
+            vec![unchanged("o", 9, &["k"], "d")],
+            "committed",
+            none,
+        ),
         (
             "free",
             vec![o(9, &["x"])],
@@ -188,6 +200,18 @@ async fn keys_are_reserved_all_or_none_and_nothing_is_written() {
             "reserved later, over another's",
             vec![o(9, &["s"])],
             "conflict 0 s b/p",
+            none,
+        ),
+        (
+            "reserved later",
+            vec![o(9, &["x", "t"])],
+            "overtaken 0 66",
+            none,
+        ),
+        (
+            "given up, and reserved later",
+            vec![o(9, &["x", "u"]), gone("p", 9)],
+            "overtaken 1 66",
             none,
         ),
         (
@@ -232,7 +256,7 @@ async fn keys_are_reserved_all_or_none_and_nothing_is_written() {
 }
 
 /// Kills: keys written that nobody has reserved, what was reserved in vain and stays, a later ticket's
-/// that goes, the value of an owner before that stays or is taken from it.
+/// that goes, also where the key is written, the value of an owner before that stays or is taken from it.
 #[tokio::test]
 async fn only_reserved_keys_are_written_and_the_others_are_given_back() {
     let mut server = Server::start().await;
@@ -260,6 +284,17 @@ async fn only_reserved_keys_are_written_and_the_others_are_given_back() {
     assert_eq!(after["part:o"]["v"], "\0\u{1}y");
 
     server.set(state).await;
+    let early = apply(&[object("o", 9, texts(&["y"]))], &["k"]);
+    assert_eq!(server.answer(&early).await, "committed");
+    let after = server.state().await;
+    assert_eq!(after["y"], "v");
+    assert_eq!(
+        after["owners"],
+        json!({"y": "?12 3 b/o9 b/o", "z": "5 b/p"})
+    );
+    assert_eq!(after["part:o"]["v"], "\0\u{1}y");
+
+    server.set(state).await;
     let given_up = apply(&[gone("p", 9)], &["z"]);
     assert_eq!(server.answer(&given_up).await, "committed");
     let after = server.state().await;
@@ -267,4 +302,30 @@ async fn only_reserved_keys_are_written_and_the_others_are_given_back() {
         (&after["z"], &after["owners"]["z"]),
         (&Value::Null, &json!("?9 3 b/o"))
     );
+}
+
+/// Kills: objects of a joint commit that are left half written because a later ticket of another one came between, and
+/// a later ticket that is written over.
+#[tokio::test]
+async fn of_a_joint_commit_only_what_was_overtaken_is_left_out() {
+    let mut server = Server::start().await;
+    let state = "HSET part:o ticket 5 k ^k v ^m
+        HSET part:p ticket 12 k ^p
+        HSET part:q ticket 7
+        HSET owners k 5~b/o m ?9~3~b/o p C~b/p
+        MSET k old p theirs";
+    let apply = |proposals: &[Proposal]| in_slot(&APPLY, proposals, &["k", "p"], &no_staged());
+    let o = object("o", 9, texts(&["m"]));
+    let p = object("p", 11, texts(&["n"]));
+    server.set(state).await;
+    let call = apply(&[p.clone(), o.clone(), gone("q", 6)]);
+    assert_eq!(server.answer(&call).await, "overtaken 0 12 2 7");
+    let after = server.state().await;
+    assert_eq!(after["owners"], json!({"m": "9 b/o", "p": "C b/p"}));
+    assert_eq!(after["part:p"], json!({"ticket": "12", "keys": ["p"]}));
+    assert_eq!(after["part:o"], json!({"ticket": "9", "keys": ["m"]}));
+    assert_eq!((&after["m"], &after["p"]), (&json!("v"), &json!("theirs")));
+
+    assert_eq!(server.answer(&call).await, "overtaken 0 12 2 7");
+    assert_eq!(server.state().await, after);
 }

@@ -22,18 +22,29 @@ macro_rules! script {
 pub(super) static TICKET: LazyLock<Script> = script!("generation_prelude.lua", "ticket.lua");
 pub(super) static GENERATION: LazyLock<Script> =
     script!("generation_prelude.lua", "generation.lua");
-pub(super) static COMMIT: LazyLock<Script> =
-    script!("commit_prelude.lua", "commit_write.lua", "commit.lua");
-pub(super) static CHECK: LazyLock<Script> = script!("commit_prelude.lua", "check.lua");
-pub(super) static RESERVE: LazyLock<Script> = script!("commit_prelude.lua", "reserve.lua");
-pub(super) static UNRESERVE: LazyLock<Script> = script!("unreserve.lua");
-pub(super) static APPLY: LazyLock<Script> =
-    script!("commit_prelude.lua", "commit_write.lua", "apply.lua");
+pub(super) static COMMIT: LazyLock<Script> = script!(
+    "reservations.lua",
+    "commit_prelude.lua",
+    "commit_write.lua",
+    "commit.lua"
+);
+pub(super) static CHECK: LazyLock<Script> =
+    script!("reservations.lua", "commit_prelude.lua", "check.lua");
+pub(super) static RESERVE: LazyLock<Script> =
+    script!("reservations.lua", "commit_prelude.lua", "reserve.lua");
+pub(super) static UNRESERVE: LazyLock<Script> = script!("reservations.lua", "unreserve.lua");
+pub(super) static APPLY: LazyLock<Script> = script!(
+    "reservations.lua",
+    "commit_prelude.lua",
+    "commit_write.lua",
+    "apply.lua"
+);
 pub(super) static ANNOUNCE: LazyLock<Script> = script!("announce.lua");
 pub(super) static RAISE: LazyLock<Script> = script!("raise.lua");
 pub(super) static FINISH: LazyLock<Script> = script!("finish.lua");
 pub(super) static FAIL: LazyLock<Script> = script!("fail.lua");
-pub(super) static REMOVE_ORPHANS: LazyLock<Script> = script!("remove_orphans.lua");
+pub(super) static REMOVE_ORPHANS: LazyLock<Script> =
+    script!("reservations.lua", "remove_orphans.lua");
 pub(super) static ACCESS: LazyLock<Script> = script!("access.lua");
 pub(super) static RELEASE: LazyLock<Script> = script!("release.lua");
 pub(super) static STAGE: LazyLock<Script> = script!("stage.lua");

@@ -8,7 +8,8 @@
 //!    record learns every slot before it is touched;
 //! 3. **reserves** every key that it is to write, in every slot, and gives up where one of them was taken since
 //!    step 1: what it has reserved it gives back, and nothing has changed. Keys that the object has already are
-//!    reserved too, since a joint commit may give them to another object;
+//!    reserved too, since a joint commit may give them to another object; and what other workers had reserved
+//!    before stays so when this one gives up (`lua/reservations.lua`);
 //! 4. calls the commit script in every slot that the object was ever in, also where nothing of it
 //!    is left: a part with a later ticket is never overwritten, so that a straggler can do no harm;
 //! 5. **finishes** at home.

@@ -30,6 +30,15 @@ pub struct Forgotten {
     pub objects: u64,
 }
 
+/// A Redis key that somebody has.
+struct OwnedKey {
+    redis_key: String,
+    /// Its owners as they are noted.
+    noted: String,
+    /// The name of the object that has reserved it last, or has written it.
+    object: String,
+}
+
 impl Ledger {
     /// Forgets a bucket, or only says what there is to forget. What was done before an error stays done;
     /// a repetition does the rest.
@@ -38,19 +47,23 @@ impl Ledger {
         let mut forgotten = Forgotten::default();
         let mut scan = self.scan_owners(None).await?;
         while let Some(owned) = self.next_owned(&mut scan).await? {
-            let mut by_space: BTreeMap<String, Vec<(String, Owner)>> = BTreeMap::new();
-            for (redis_key, owner) in owned {
-                let Some(owner) = Owner::parse(&owner) else {
+            let mut by_space: BTreeMap<String, Vec<OwnedKey>> = BTreeMap::new();
+            for (redis_key, noted) in owned {
+                let Some(Owner { object, .. }) = Owner::all(&noted).into_iter().next() else {
                     continue;
                 };
-                let space = Names::space_in(bucket, &owner.object).or_else(|| {
+                let space = Names::space_in(bucket, &object).or_else(|| {
                     spaces
                         .iter()
                         .map(String::as_str)
-                        .find(|space| is_in(space, &owner))
+                        .find(|space| is_in(space, &object))
                 });
                 if let Some(space) = space.map(str::to_owned) {
-                    by_space.entry(space).or_default().push((redis_key, owner));
+                    by_space.entry(space).or_default().push(OwnedKey {
+                        redis_key,
+                        noted,
+                        object,
+                    });
                 }
             }
             for (space, owned) in by_space {
@@ -102,22 +115,22 @@ impl Ledger {
     }
 
     /// Gives keys up, and what is recorded of their objects.
-    async fn release(&self, names: &Names, owned: &[(String, Owner)]) -> Result<u64, LedgerError> {
+    async fn release(&self, names: &Names, owned: &[OwnedKey]) -> Result<u64, LedgerError> {
         let mut calls: BTreeMap<String, Call> = BTreeMap::new();
         let mut records: BTreeSet<String> = BTreeSet::new();
         let mut objects: BTreeSet<String> = BTreeSet::new();
-        for (redis_key, owner) in owned {
-            let owners = names.owners_of(redis_key);
+        for owned in owned {
+            let owners = names.owners_of(&owned.redis_key);
             let call = calls
                 .remove(&owners)
                 .unwrap_or_else(|| Call::new(&RELEASE).key(owners.as_str()));
             let call = call
-                .argument(redis_key.as_str())
-                .argument(owner.to_string());
+                .argument(owned.redis_key.as_str())
+                .argument(owned.noted.as_str());
             calls.insert(owners, call);
-            records.insert(names.record_of(&owner.object));
-            if let Some(key) = names.key_of(&owner.object).filter(|_| self.cluster) {
-                records.insert(names.part(Slot::of(redis_key), key));
+            records.insert(names.record_of(&owned.object));
+            if let Some(key) = names.key_of(&owned.object).filter(|_| self.cluster) {
+                records.insert(names.part(Slot::of(&owned.redis_key), key));
                 objects.insert(key.to_owned());
             }
         }
@@ -179,8 +192,8 @@ impl Ledger {
     }
 }
 
-fn is_in(space: &str, owner: &Owner) -> bool {
-    let rest = owner.object.strip_prefix(space);
+fn is_in(space: &str, object: &str) -> bool {
+    let rest = object.strip_prefix(space);
     rest.is_some_and(|rest| rest.starts_with('/'))
 }
 

@@ -99,9 +99,8 @@ impl Ledger {
             let owners = self.owners(&keys).await?;
             for ((key, claimant), noted) in claims.iter().zip(owners) {
                 let noted = noted.as_deref().unwrap_or_default();
-                for owner in [Owner::parse(noted), Owner::of_value(noted)] {
-                    let object = owner.as_ref();
-                    let object = object.and_then(|owner| self.names.key_of_owner(owner, key));
+                for owner in Owner::all(noted) {
+                    let object = self.names.key_of_owner(&owner, key);
                     if let Some(object) = object.filter(|object| object != claimant) {
                         others.insert(object.to_owned(), (*key).to_owned());
                     }

@@ -128,10 +128,13 @@ impl Ledger {
         // Who had a key before it was reserved has it again where that is given back, which comes first.
         let mut owned_before = Owned::new();
         for (redis_key, noted) in all {
-            let owner = Owner::parse(&noted);
-            let before = Owner::of_value(&noted).filter(|before| owner.as_ref() != Some(before));
-            for (owner, owned) in [(owner, &mut owned), (before, &mut owned_before)] {
-                let Some(owner) = owner else { continue };
+            for (place, owner) in Owner::all(&noted).into_iter().enumerate() {
+                let is_before = place > 0 && !owner.is_reserved();
+                let owned = if is_before {
+                    &mut owned_before
+                } else {
+                    &mut owned
+                };
                 if let Some(object) = self.names.key_of_owner(&owner, &redis_key) {
                     let keys = owned.entry(object.to_owned()).or_default();
                     keys.push((redis_key.clone(), owner));

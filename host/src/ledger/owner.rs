@@ -33,13 +33,29 @@ impl Owner {
         }
     }
 
-    /// Reads what a commit has noted, be it that it has reserved the key.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let reserved = Reservation::parse(text);
-        let (mark, object) = match &reserved {
-            Some(reserved) => (reserved.mark, reserved.object),
-            None => text.split_once(' ')?,
-        };
+    /// Reads what is noted of a key: who has reserved it, the latest first, and who has written it.
+    pub(super) fn all(noted: &str) -> Vec<Self> {
+        let (mut owners, mut rest) = (Vec::new(), noted);
+        while let Some(reservation) = Reservation::parse(rest) {
+            owners.extend(Self::read(
+                reservation.mark,
+                reservation.object,
+                reservation.text,
+            ));
+            rest = reservation.before;
+        }
+        let written = rest.split_once(' ');
+        owners.extend(written.and_then(|(mark, object)| Self::read(mark, object, rest)));
+        owners
+    }
+
+    /// The same of a key that has one owner, or of one of them.
+    #[cfg(test)]
+    pub(super) fn parse(noted: &str) -> Option<Self> {
+        Self::all(noted).into_iter().next()
+    }
+
+    fn read(mark: &str, object: &str, text: &str) -> Option<Self> {
         let ticket = if mark.len() < DECIMAL {
             number(mark)?
         } else {
@@ -53,13 +69,13 @@ impl Owner {
     }
 
     /// Reads who has written the key: not who has reserved it.
-    pub(super) fn of_value(text: &str) -> Option<Self> {
-        Self::parse(Reservation::parse(text).map_or(text, |reserved| reserved.before))
+    pub(super) fn of_value(noted: &str) -> Option<Self> {
+        Self::all(noted).pop().filter(|last| !last.is_reserved())
     }
 
     /// Whether it has reserved the key, and not written it.
     pub(super) fn is_reserved(&self) -> bool {
-        Reservation::parse(&self.text).is_some()
+        self.text.starts_with('?')
     }
 
     /// Whether an earlier version has noted it, which did not name the prefix of its deployment.
@@ -73,18 +89,21 @@ impl Owner {
 struct Reservation<'a> {
     mark: &'a str,
     object: &'a str,
-    /// Who has it until then.
+    /// All of it.
+    text: &'a str,
+    /// Who has it until then, or has reserved it before.
     before: &'a str,
 }
 
 impl<'a> Reservation<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let (mark, rest) = text.strip_prefix('?')?.split_once(' ')?;
+    fn parse(noted: &'a str) -> Option<Self> {
+        let (mark, rest) = noted.strip_prefix('?')?.split_once(' ')?;
         let (length, rest) = rest.split_once(' ')?;
         let (object, before) = rest.split_at_checked(length.parse().ok()?)?;
         Some(Self {
             mark,
             object,
+            text: noted.strip_suffix(before)?,
             before,
         })
     }
@@ -135,13 +154,23 @@ mod tests {
 
     #[test]
     fn a_reserved_key_is_still_of_whoever_has_written_it() {
-        let noted = "?9 8 config/a5 config/b c";
-        let owner = Owner::parse(noted).unwrap();
-        assert_eq!((owner.ticket, owner.object.as_str()), (9, "config/a"));
-        assert_eq!(owner.to_string(), noted);
-        assert_eq!(Owner::of_value(noted), Owner::parse("5 config/b c"));
+        let noted = "?9 8 config/a?7 8 config/b5 config/b c";
+        let owners = Owner::all(noted);
+        let seen = owners.iter().map(|owner| {
+            let (ticket, object) = (owner.ticket, owner.object.as_str());
+            (ticket, object, owner.is_reserved(), owner.to_string())
+        });
+        assert_eq!(
+            Vec::from_iter(seen),
+            [
+                (9, "config/a", true, "?9 8 config/a".to_owned()),
+                (7, "config/b", true, "?7 8 config/b".to_owned()),
+                (5, "config/b c", false, "5 config/b c".to_owned()),
+            ]
+        );
+        assert_eq!(Owner::of_value(noted), owners.last().cloned());
         assert_eq!(Owner::of_value("?9 8 config/a"), None);
-        assert_eq!(Owner::parse("?9 99 config/a"), None);
+        assert_eq!(Owner::all("?9 99 config/a"), []);
     }
 
     #[test]

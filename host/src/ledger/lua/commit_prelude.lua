@@ -138,11 +138,11 @@ end
 -- The names of the objects that are in the way of whoever wants a key: who has it or has reserved it, and who had
 -- it before it was reserved.
 local function names_at(owner)
-  local name, by, before = reservation(owner)
-  if by then
-    return name, name_in(before)
+  local list, written = reservations(owner)
+  if list[1] then
+    return list[1].name, name_in(written)
   end
-  return name_in(owner)
+  return name_in(written)
 end
 
 -- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.

@@ -38,15 +38,14 @@ local function remove_old(object)
   in_chunks(1, #old, function(from, to)
     local found = redis.call('HMGET', owners, unpack(old, from, to))
     for place = from, to do
-      local key, owner = old[place], found[place - from + 1]
-      local name, by, before = reservation(owner)
+      local key = old[place]
+      local list, written = reservations(found[place - from + 1])
       -- Whoever has reserved the key has not written it: what it holds is still this object's, or nobody's.
-      local written_by = name_in(before or owner)
+      local written_by = name_in(written)
       if not written_by or written_by == object.name then
         gone[#gone + 1], changed_keys[#changed_keys + 1] = key, key
-        if by then
-          reserved_still[#reserved_still + 1] = key
-          reserved_still[#reserved_still + 1] = reserved(by, name, '')
+        if list[1] then
+          reserved_still[#reserved_still + 1], reserved_still[#reserved_still + 2] = key, reserved(list, '')
         else
           released[#released + 1] = key
         end
@@ -58,28 +57,38 @@ local function remove_old(object)
   call_with(reserved_still, 'HSET', owners)
 end
 
--- Calls `visit` with each key that is reserved for the object, the mark of its ticket, and the owner before.
+-- Calls `visit` with each key that is listed as reserved for the object, and its owner.
 local function with_reserved(object, visit)
   local list = object.reserved
   in_chunks(1, #list, function(from, to)
     local found = redis.call('HMGET', owners, unpack(list, from, to))
     for place = from, to do
-      local name, by, before = reservation(found[place - from + 1])
-      if name == object.name then
-        visit(list[place], by, before)
-      end
+      visit(list[place], found[place - from + 1])
     end
   end)
+end
+
+-- What is reserved of a key for the object under tickets later than this one.
+local function reserved_later(object, owner)
+  local later = {}
+  for _, reservation in ipairs(reservations(owner)) do
+    if reservation.name == object.name and ticket_of(reservation.by) > object.number then
+      later[#later + 1] = reservation
+    end
+  end
+  return later
 end
 
 -- Gives back what was reserved for the object under this ticket or an earlier one, and is not yielded any more.
 local function give_back_reserved(object)
   local left = {}
-  with_reserved(object, function(key, by, before)
-    if ticket_of(by) > object.number then
+  local function is_given_back(reservation)
+    return reservation.name == object.name and ticket_of(reservation.by) <= object.number
+  end
+  with_reserved(object, function(key, owner)
+    local _, any_left = give_back(owners, key, owner, object.name, is_given_back)
+    if any_left then
       left[#left + 1] = key
-    else
-      give_back(owners, key, before)
     end
   end)
   if #left > 0 then
@@ -122,8 +131,8 @@ end
 local function write_entries(object)
   local keys, owned, strings, later = {}, {}, {}, {}
   local owner = mark(object.ticket) .. ' ' .. object.name
-  with_reserved(object, function(key, by)
-    later[key] = ticket_of(by) > object.number and reserved(by, object.name, owner) or nil
+  with_reserved(object, function(key, noted)
+    later[key] = reserved(reserved_later(object, noted), owner)
   end)
   for place = object.first, object.last do
     local key = KEYS[place]

@@ -61,31 +61,6 @@ local function ticket_of(text)
   return ticket
 end
 
--- A data key on a cluster that an object is about to write is reserved: its owner is '?<mark> <length of the
--- name> <name><owner before>' until it is written. Answers name, mark and the owner before, '' where nobody was;
--- nothing of an owner that has written the key.
-local function reservation(owner)
-  local by, length, rest = string.match(owner or '', '^%?(%S+) (%d+) (.*)$')
-  if by then
-    length = tonumber(length)
-    return string.sub(rest, 1, length), by, string.sub(rest, length + 1)
-  end
-end
-
--- The owner of a key that an object reserves under the ticket of a mark.
-local function reserved(by, name, before)
-  return '?' .. by .. ' ' .. #name .. ' ' .. name .. before
-end
-
--- Gives a key back to its owner before.
-local function give_back(owners, key, before)
-  if before == '' then
-    redis.call('HDEL', owners, key)
-  else
-    redis.call('HSET', owners, key, before)
-  end
-end
-
 -- Fields of a record that list its keys, in pieces, and other fields that a commit may leave out.
 local PIECES = {'k', 'k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7'}
 local OPTIONAL = {'e', 'p', 'q', 'r', 'v', 'by', 'ip', unpack(PIECES)}

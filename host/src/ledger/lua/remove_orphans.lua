@@ -26,10 +26,11 @@ in_chunks(3, #ARGV, function(from, to)
   local found = redis.call('HMGET', owners, unpack(KEYS, from, to))
   for place = from, to do
     local owner = found[place - from + 1]
-    local _, by, owner_before = reservation(owner)
-    if owner == ARGV[place] and by then
+    if string.sub(ARGV[place], 1, 1) == '?' then
       -- It was never written.
-      give_back(owners, KEYS[place], owner_before)
+      give_back(owners, KEYS[place], redis.call('HGET', owners, KEYS[place]), '', function(reservation)
+        return reserved({reservation}, '') == ARGV[place]
+      end)
     elseif owner == ARGV[place] and not is_listed[KEYS[place]] then
       orphans[#orphans + 1] = KEYS[place]
       is_orphan[KEYS[place]] = true

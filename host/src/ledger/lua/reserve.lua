@@ -18,28 +18,39 @@ local function reserved_later()
   return first_of(function(object)
     return with_owners(object, function(_, _, found)
       for _, owner in ipairs(found) do
-        local name, by = reservation(owner)
-        local i = place_of[name]
-        local ticket = i and ticket_of(by)
-        if i and ticket > objects[i].number then
-          return {'overtaken', i - 1, decimal(ticket)}
+        for _, reservation in ipairs(reservations(owner)) do
+          local i, ticket = place_of[reservation.name], ticket_of(reservation.by)
+          if i and ticket > objects[i].number then
+            return {'overtaken', i - 1, decimal(ticket)}
+          end
         end
       end
     end)
   end)
 end
 
+-- The owner of a key that an object has reserved as well: once, though the request may be repeated.
+local function reserved_for(own, owner)
+  local list, written = reservations(owner)
+  local all = {own}
+  for _, other in ipairs(list) do
+    if other.name ~= own.name or other.by ~= own.by then
+      all[#all + 1] = other
+    end
+  end
+  return reserved(all, written)
+end
+
 local function reserve(object)
-  local by, is_listed, list, noted = mark(object.ticket), {}, object.reserved, {}
+  local own = {by = mark(object.ticket), name = object.name}
+  local is_listed, list, noted = {}, object.reserved, {}
   for _, key in ipairs(list) do
     is_listed[key] = true
   end
   with_owners(object, function(from, to, found)
     for place = from, to do
-      local key, owner = KEYS[place], found[place - from + 1]
-      local _, _, before = reservation(owner)
-      noted[#noted + 1] = key
-      noted[#noted + 1] = reserved(by, object.name, before or owner or '')
+      local key = KEYS[place]
+      noted[#noted + 1], noted[#noted + 2] = key, reserved_for(own, found[place - from + 1])
       if not is_listed[key] then
         list[#list + 1] = key
       end

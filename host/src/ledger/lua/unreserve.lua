@@ -5,13 +5,17 @@
 -- ARGV     the ticket, the name of the object (bucket/key)
 --
 -- Answers  how many keys there were
-local owners, record = KEYS[1], KEYS[2]
-local listed, left = unpack_keys(redis.call('HGET', record, 'v') or ''), {}
+local owners, record, by, name = KEYS[1], KEYS[2], mark(ARGV[1]), ARGV[2]
+
+local function is_own(reservation)
+  return reservation.name == name and reservation.by == by
+end
+
+local listed, left, given_back = unpack_keys(redis.call('HGET', record, 'v') or ''), {}, 0
 for _, key in ipairs(listed) do
-  local name, by, before = reservation(redis.call('HGET', owners, key))
-  if name == ARGV[2] and by == mark(ARGV[1]) then
-    give_back(owners, key, before)
-  elseif name == ARGV[2] then
+  local count, any_left = give_back(owners, key, redis.call('HGET', owners, key), name, is_own)
+  given_back = given_back + count
+  if any_left then
     left[#left + 1] = key
   end
 end
@@ -20,4 +24,4 @@ if #left > 0 then
 elseif #listed > 0 then
   redis.call('HDEL', record, 'v')
 end
-return #listed - #left
+return given_back

@@ -142,10 +142,15 @@ async fn a_key_that_is_given_back_to_an_object_that_does_not_yield_it_goes_too()
         let committed = ledger.commit(&mut [nothing]).await.unwrap();
         assert_eq!(committed, Verdict::Committed);
     }
-    note(&ledger, "k", "?3 8 config/x2 config/y").await;
-    assert_eq!(removed(&ledger).await, 1);
-    assert!(!exists(&ledger, "k").await);
-    assert_eq!(ledger.owners(&["k"]).await.unwrap(), [None]);
+    for noted in [
+        "?3 8 config/x2 config/y",
+        "?5 8 config/y?4 8 config/x?3 8 config/y2 config/y",
+    ] {
+        note(&ledger, "k", noted).await;
+        assert_eq!(removed(&ledger).await, 1);
+        assert!(!exists(&ledger, "k").await);
+        assert_eq!(ledger.owners(&["k"]).await.unwrap(), [None]);
+    }
 }
 
 /// A failover at home has undone the announcement of a commit that has come no farther.

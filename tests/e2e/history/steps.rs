@@ -123,7 +123,8 @@ pub(crate) enum Kind {
     Prefixes,
     /// An upgrade, with a prefix.
     Upgrades,
-    /// Replicas take over that have not all that was written, with clocks that are behind or ahead.
+    /// Replicas take over that have not all that was written, with clocks that are behind or ahead; in a part of them
+    /// records are lost besides.
     Failovers,
     /// Two deployments whose user of Redis has the rights that the template gives it, and now and then
     /// lacks one of those.
@@ -233,7 +234,11 @@ pub(crate) fn histories(kind: Kind) -> BoxedStrategy<History> {
             let owners = of(1..=4, Some((24, |_| lost_owners())));
             prop_oneof![1 => owners, 3 => of(1..=4, Some((24, lost_records)))].boxed()
         }
-        Kind::Failovers => of(1..=3, Some((70, |_| failures()))),
+        Kind::Failovers => {
+            let alone = of(1..=3, Some((70, |_| failures())));
+            let and_lost = of(1..=3, Some((85, failures_and_lost_records)));
+            prop_oneof![2 => alone, 1 => and_lost].boxed()
+        }
         Kind::Rights => of(1..=3, Some((24, |_| rights()))),
     }
 }
@@ -265,6 +270,10 @@ fn failures() -> BoxedStrategy<Step> {
         1 => (any::<Index>(), -5..6_i8).prop_map(|(server, ahead)| Step::Clock(server, ahead)),
     ]
     .boxed()
+}
+
+fn failures_and_lost_records(objects: usize) -> BoxedStrategy<Step> {
+    prop_oneof![4 => failures(), 1 => lost_records(objects)].boxed()
 }
 
 fn rights() -> BoxedStrategy<Step> {

@@ -103,24 +103,19 @@ local arguments = {
   SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'}, ZREM = {'m'},
 }
 
--- Why the user may not do what a commit does, if it may not: an error in the middle of a script would
--- leave behind what was written before. (Redis before 7.0 cannot be asked.)
+-- Why the user may not do what a commit does, if it may not.
 local function forbidden()
-  if not redis.acl_check_cmd then
-    return nil
-  end
   local key = KEYS[2]
   for _, object in ipairs(objects) do
     key = object.last >= object.first and KEYS[object.first] or key
   end
   for _, command in ipairs(request.commands) do
-    if not redis.acl_check_cmd(command, key, unpack(arguments[command] or {key})) then
-      return redis.error_reply("NOPERM the user may not call '" .. command .. "', which this commit needs")
+    local refusal = uncallable(command, key, unpack(arguments[command] or {key}))
+    if refusal then
+      return refusal
     end
   end
-  if request.channel ~= '' and not redis.acl_check_cmd('PUBLISH', request.channel, 'k') then
-    return redis.error_reply('NOPERM the user may not publish on the channel of CHANGES_CHANNEL')
-  end
+  return unpublishable(request.channel)
 end
 
 -- The name of the object that has a key, of its owner. Earlier versions have written tickets in decimal, and

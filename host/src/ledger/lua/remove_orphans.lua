@@ -12,8 +12,9 @@ local owners, record = KEYS[1], KEYS[2]
 local tombstone, channel = ARGV[1], ARGV[2]
 local earlier = KEYS[#ARGV + 1]
 
-if channel ~= '' and redis.acl_check_cmd and not redis.acl_check_cmd('PUBLISH', channel, 'k') then
-  return redis.error_reply('NOPERM the user may not publish on the channel of CHANGES_CHANNEL')
+local refusal = unpublishable(channel)
+if refusal then
+  return refusal
 end
 local before, is_listed = keys_in(record), {}
 if tombstone == '' then

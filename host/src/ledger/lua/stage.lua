@@ -12,8 +12,9 @@ local LENGTH = {SETRANGE = 'STRLEN', HSET = 'HLEN', RPUSH = 'LLEN', SADD = 'SCAR
 local key, command, before = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
 -- Nothing is added that would stay for ever.
-if redis.acl_check_cmd and not redis.acl_check_cmd('EXPIRE', key, ARGV[4]) then
-  return redis.error_reply("NOPERM the user may not call 'EXPIRE', which this commit needs")
+local refusal = uncallable('EXPIRE', key, ARGV[4])
+if refusal then
+  return refusal
 end
 local length = redis.call(LENGTH[command], key)
 if length == before then

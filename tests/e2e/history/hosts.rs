@@ -36,11 +36,28 @@ enum Runs {
     AsFunction(Arc<Function>),
 }
 
-/// A host at work on an event, or on a full sync where it has no objects.
+/// A host at work.
 struct Worker {
     host: usize,
-    objects: Vec<String>,
+    work: Work,
     task: JoinHandle<Vec<Failure>>,
+}
+
+/// What a host is at.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    /// An event of these objects.
+    Event(Vec<String>),
+    Sync,
+}
+
+/// Work that has failed, or died with its host.
+pub(super) struct Undone {
+    pub(super) host: usize,
+    /// What is left of it: the objects that failed.
+    pub(super) work: Work,
+    /// Why each of them failed, or the sync.
+    pub(super) failures: Vec<Failure>,
 }
 
 impl Hosts {
@@ -108,23 +125,25 @@ impl Hosts {
         });
         self.workers.push(Worker {
             host,
-            objects,
+            work: Work::Event(objects),
             task,
         });
     }
 
-    /// Has one of them bring everything up to date, as an operator would. Where that fails, it does so of no object:
-    /// what fails in it is not delivered, but synced again.
+    /// Has one of them bring everything up to date, as an operator would.
     pub(super) fn sync(&mut self, host: usize, done: impl Fn() + Send + 'static) {
         let runs = self.hosts[host].runs.clone();
         let task = tokio::spawn(async move {
             let failed = full_sync(&runs).await.err();
             done();
-            failed.map(|why| (String::new(), why)).into_iter().collect()
+            failed
+                .map(|why| ("sync".to_owned(), why))
+                .into_iter()
+                .collect()
         });
         self.workers.push(Worker {
             host,
-            objects: Vec::new(),
+            work: Work::Sync,
             task,
         });
     }
@@ -134,8 +153,8 @@ impl Hosts {
         full_sync(&self.hosts[host].runs).await
     }
 
-    /// A host dies with all that it is at, and starts afresh; the objects of its events.
-    pub(super) async fn die(&mut self, host: usize) -> Vec<String> {
+    /// A host dies with all that it is at, and starts afresh.
+    pub(super) async fn die(&mut self, host: usize) -> Vec<Undone> {
         let mut died = Vec::new();
         let (its, others) = std::mem::take(&mut self.workers)
             .into_iter()
@@ -146,7 +165,11 @@ impl Hosts {
             worker.task.abort();
             // An error: it was aborted.
             let _ = worker.task.await;
-            died.extend(worker.objects);
+            died.push(Undone {
+                host,
+                work: worker.work,
+                failures: Vec::new(),
+            });
         }
         let one = &mut self.hosts[host];
         if let Runs::AsFunction(function) = &one.runs {
@@ -156,8 +179,8 @@ impl Hosts {
         died
     }
 
-    /// The objects whose events have failed, each with the host; none where it is a sync that has.
-    pub(super) async fn failed(&mut self) -> Vec<(usize, Failure)> {
+    /// What has failed since this was asked the last time.
+    pub(super) async fn failed(&mut self) -> Vec<Undone> {
         let (done, at_work) = std::mem::take(&mut self.workers)
             .into_iter()
             .partition(|worker: &Worker| worker.task.is_finished());
@@ -166,7 +189,18 @@ impl Hosts {
         let mut failed = Vec::new();
         for worker in done {
             let failures = worker.task.await.unwrap();
-            failed.extend(failures.into_iter().map(|failure| (worker.host, failure)));
+            if failures.is_empty() {
+                continue;
+            }
+            let keys = failures.iter().map(|(key, _)| key.clone());
+            failed.push(Undone {
+                host: worker.host,
+                work: match worker.work {
+                    Work::Event(_) => Work::Event(keys.collect()),
+                    Work::Sync => Work::Sync,
+                },
+                failures,
+            });
         }
         failed
     }

@@ -1,6 +1,6 @@
 //! Playing histories.
 
-use super::hosts::{Hosts, Place};
+use super::hosts::{Hosts, Place, Undone, Work};
 use super::progress::Progress;
 use super::steps::{Content, History, Kind, Loss, Step, letter, object};
 use crate::permissions::{Rights, WRITES};
@@ -103,11 +103,13 @@ impl Player {
             self.step(&mut progress, &Step::Delete(number)).await;
         }
         self.finish(&mut progress).await?;
-        if progress.needs_sync && !progress.may_lack() {
+        if !progress.needs_sync && progress.sync_undone {
+            self.holds_what_is_meant(&progress).await?;
+        } else if progress.needs_sync && !progress.may_lack() {
             self.nothing_is_missing(&progress).await?;
         }
         self.gate.open(true);
-        if progress.needs_sync {
+        if progress.needs_sync || progress.sync_undone {
             for deployment in 0..self.prefixes.len() {
                 self.hosts.sync_to_the_end(deployment).await?;
             }
@@ -166,9 +168,9 @@ impl Player {
             Step::Die(host) => {
                 let host = host.index(self.hosts.number());
                 self.gate.cut(host);
-                let died = self.hosts.die(host).await.into_iter();
-                let deployment = self.deployment(host);
-                progress.failed.extend(died.map(|key| (deployment, key)));
+                for undone in self.hosts.die(host).await {
+                    self.is_to_be_done_again(progress, undone);
+                }
             }
             Step::Again(place) => {
                 if self.gate.past() > 0 {
@@ -291,18 +293,26 @@ impl Player {
         }
     }
 
-    /// What has failed is to be delivered again.
-    async fn note_failures(&mut self, progress: &mut Progress) -> Vec<(usize, Failure)> {
-        let failed = self.hosts.failed().await;
-        for (host, (key, _)) in &failed {
-            if key.is_empty() {
-                progress.needs_sync = true;
-                continue;
-            }
-            let failure = (self.deployment(*host), key.clone());
-            progress.failed.insert(failure);
+    /// What has failed is to be done again; why it has.
+    async fn note_failures(&mut self, progress: &mut Progress) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for mut undone in self.hosts.failed().await {
+            failures.append(&mut undone.failures);
+            self.is_to_be_done_again(progress, undone);
         }
-        failed
+        failures
+    }
+
+    /// An event is delivered again, and a sync is repeated in the end.
+    fn is_to_be_done_again(&self, progress: &mut Progress, undone: Undone) {
+        let deployment = self.deployment(undone.host);
+        match undone.work {
+            Work::Event(objects) => {
+                let objects = objects.into_iter().map(|key| (deployment, key));
+                progress.failed.extend(objects);
+            }
+            Work::Sync => progress.sync_undone = true,
+        }
     }
 
     /// One of the hosts of a deployment.

@@ -28,7 +28,9 @@ pub(super) struct Progress {
     pub(super) replicas: BTreeMap<usize, Snapshot>,
     /// Whether something was lost that only a sync brings back.
     pub(super) needs_sync: bool,
-    /// Whether that may be what objects yield, and not only what is kept besides.
+    /// Whether a sync has failed, or died with its host: what it has noted of objects stays until the next one.
+    pub(super) sync_undone: bool,
+    /// Whether what was lost may be what objects yield, and not only what is kept besides.
     pub(super) has_lost_data: bool,
     /// Whether that is whose keys are whose.
     pub(super) has_lost_owners: bool,

@@ -51,21 +51,24 @@ impl Player {
         ))
     }
 
+    /// An error says how Redis differs from what the bucket means.
+    pub(super) async fn holds_what_is_meant(&self, progress: &Progress) -> Result<(), String> {
+        let (held, expected) = (self.target.held().await, progress.expected(self.prefixes));
+        let message = || format!("Redis holds {held}\nthe bucket means {expected}");
+        (held == expected).then_some(()).ok_or_else(message)
+    }
+
     /// Compares what Redis holds, and what is kept there besides, with what the bucket means. Tickets
     /// may be outstanding: some workers have died.
     pub(super) async fn compare(&self, progress: &Progress) -> Result<(), String> {
         self.settled().await;
-        let (held, expected) = (self.target.held().await, progress.expected(self.prefixes));
-        let mut found = Vec::new();
-        if held != expected {
-            found.push(format!("Redis holds {held}\nthe bucket means {expected}"));
-        }
+        let mut found = Vec::from_iter(self.holds_what_is_meant(progress).await.err());
         for prefix in self.prefixes {
             let mut kept = self.target.bookkeeping_of(prefix).await.without_staged();
             for other in self.prefixes.iter().filter(|other| *other != prefix) {
                 kept = kept.without(other);
             }
-            if !progress.needs_sync {
+            if !progress.needs_sync && !progress.sync_undone {
                 // A command that was repeated late may have noted again what has long ended.
                 kept = kept.without_notes();
             }

@@ -155,7 +155,7 @@ class Way(unittest.TestCase):
             for rule in ("DailyRule", "DeployedRule"):
                 [target] = stack.properties(rule)["Targets"]
                 asked = json.loads(target["Input"])
-                self.assertEqual(asked, {"sync": {"prefix": prefix, "strict": True}}, rule)
+                self.assertEqual(asked, {"sync": {"prefix": prefix, "everything": True, "strict": True}}, rule)
             self.assertEqual(stack.properties("DailyRule")["ScheduleExpression"], "rate(1 day)")
             detail = stack.properties("DeployedRule")["EventPattern"]["detail"]
             self.assertIn(":stack/the-config-of-flags/", detail["stack-id"][0])

@@ -3,13 +3,16 @@
 //!
 //! Histories are played request by request: every request of every host waits at a gate, and is let
 //! through when it is its turn. A failing history is shrunk, and played again it fails again.
-//! Those of every run are others, a few of each kind; `HISTORIES` sets how many, and `make soak` plays 100,000.
+//! Those of every run are others, a few of each kind; `HISTORIES` sets how many, and `make soak` plays 100,000. A run that
+//! fails says by which `SEED` it plays the same again.
 
 use crate::history::{Kind, Place, Player, histories};
-use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use redis_sync_tests::gate::Quiet;
 use redis_sync_tests::target::Target;
 use std::cell::RefCell;
+use std::hash::{BuildHasher, RandomState};
+use std::str::FromStr;
 
 /// Plays random histories.
 fn play(cases: u32, kind: Kind, place: Place, target: impl Future<Output = Target>) {
@@ -17,21 +20,28 @@ fn play(cases: u32, kind: Kind, place: Place, target: impl Future<Output = Targe
     let player = async { Player::new(kind, place, target.await, quiet).await };
     let player = runtime.block_on(player);
     let player = RefCell::new(player);
+    let seed = number("SEED").unwrap_or_else(any_seed);
     let config = Config {
         cases: number("HISTORIES").unwrap_or(cases),
         max_shrink_iters: number("SHRINK").unwrap_or(2000),
         failure_persistence: None,
+        rng_seed: RngSeed::Fixed(seed),
         ..Config::default()
     };
     let played = TestRunner::new(config).run(&histories(kind), |history| {
         let verdict = runtime.block_on(player.borrow_mut().play(&history));
         verdict.map_err(TestCaseError::fail)
     });
-    played.unwrap_or_else(|error| panic!("{error}"));
+    played.unwrap_or_else(|error| panic!("SEED={seed}: {error}"));
 }
 
-fn number(variable: &str) -> Option<u32> {
+fn number<T: FromStr>(variable: &str) -> Option<T> {
     std::env::var(variable).ok()?.parse().ok()
+}
+
+/// One that nobody has chosen.
+fn any_seed() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 #[test]

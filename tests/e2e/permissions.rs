@@ -7,9 +7,10 @@ use redis_sync_local::{Environment, Redis};
 use redis_sync_tests::{compiled, guest, program};
 use serde_json::json;
 
-/// Commands by which data or bookkeeping are written.
-pub(crate) const WRITES: [&str; 10] = [
-    "evalsha", "expire", "hdel", "hset", "mset", "persist", "publish", "unlink", "zadd", "zrem",
+/// Commands that a commit calls when it has begun to write.
+pub(crate) const WRITES: [&str; 11] = [
+    "evalsha", "expire", "hdel", "hgetall", "hset", "mset", "persist", "publish", "unlink", "zadd",
+    "zrem",
 ];
 
 /// What the user that functions sign in as may do.

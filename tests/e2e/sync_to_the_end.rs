@@ -333,6 +333,7 @@ async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_
     environment.s3.put("flags/a", one("a"));
     let table = [
         (json!({"prefix": "flags/"}), None),
+        (json!({"prefix": "flags/", "everything": true}), Some(1)),
         (json!({"after": "flags/"}), None),
         (json!({"dry_run": true}), None),
         (json!({}), Some(1)),

@@ -1,10 +1,11 @@
 //! The queue of the function's own work: what a full sync hands over to it, and what is never in it.
 
 use crate::environment::{assert_held, sync, with_queue, work_off};
-use crate::objects::{one, texts};
+use crate::objects::{failing, one, texts};
 use crate::out_of_time::{is_stuck, stuck_end, within};
 use crate::payloads::identifiers;
 use redis_sync_local::{BUCKET, Effect, Fault, Operation, event};
+use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -117,6 +118,37 @@ async fn with_a_queue_a_sync_sends_itself_the_rest() {
     assert_eq!(report["status"], "success", "{report}");
     environment.s3.clear_faults();
     work_off(&environment.function, &queue).await;
+    let held = held(&environment.redis).await;
+    assert_eq!(held.as_object().unwrap().len(), 1100);
+}
+
+/// A message that comes back would send the rest again each time. What has failed is told when that has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_has_sent_itself_the_rest_is_not_repeated_for_what_has_failed() {
+    let (queue, environment) = with_queue().await;
+    environment.s3.put("plugins/0.wasm", compiled::variant("Z"));
+    environment.s3.put("0/fails", failing());
+    for number in 0..1100 {
+        environment.s3.put(&format!("a/{number:04}"), "quick");
+    }
+    for (times, delay) in [(Some(1), 0), (None, 120)] {
+        environment.s3.inject(Fault {
+            operation: Operation::ListObjectsV2,
+            key: Some(String::new()),
+            times,
+            effect: Effect::Delay(Duration::from_secs(delay)),
+        });
+    }
+    queue.send(json!({"sync": {"strict": true}}).to_string());
+    let batch = queue.receive(1).unwrap();
+    let function = &environment.function;
+    let limit = Duration::from_secs(15);
+    let answer = function.invoke_within(batch.event(), limit).await.unwrap();
+    assert_eq!(queue.settle(batch, &answer), 0, "{answer}");
+    environment.s3.clear_faults();
+    work_off(function, &queue).await;
+    let told = function.wait_for_log("objects have failed in a sync before").await;
+    told.unwrap();
     let held = held(&environment.redis).await;
     assert_eq!(held.as_object().unwrap().len(), 1100);
 }

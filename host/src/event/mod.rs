@@ -6,6 +6,7 @@
 
 mod batch;
 mod change;
+mod failed;
 #[cfg(test)]
 mod generated_tests;
 mod notification;
@@ -59,8 +60,6 @@ struct Envelope<'a> {
     status: Option<IgnoredAny>,
     forget: Option<IgnoredAny>,
     preview: Option<IgnoredAny>,
-    #[serde(rename = "requestPayload", borrow)]
-    failed: Option<&'a RawValue>,
     #[serde(borrow)]
     source: Option<Cow<'a, str>>,
 }
@@ -99,14 +98,9 @@ struct Source {
 
 /// Recognises a payload. What an on-failure destination keeps of a failed invocation is its payload again.
 pub fn classify(payload: &str) -> Result<Event, EventError> {
-    let envelope: Envelope<'_> = serde_json::from_str(payload).map_err(|_| EventError::Unknown)?;
-    match envelope.failed {
-        Some(failed) => {
-            let inner = serde_json::from_str(failed.get()).map_err(|_| EventError::Unknown)?;
-            recognised(failed.get(), inner)
-        }
-        None => recognised(payload, envelope),
-    }
+    let payload = failed::unwrapped(payload);
+    let envelope = serde_json::from_str(payload).map_err(|_| EventError::Unknown)?;
+    recognised(payload, envelope)
 }
 
 fn recognised(payload: &str, envelope: Envelope<'_>) -> Result<Event, EventError> {
@@ -122,7 +116,11 @@ fn recognised(payload: &str, envelope: Envelope<'_>) -> Result<Event, EventError
     {
         return operation::parse(payload).map(Event::Operation);
     }
-    if envelope.source.as_deref() == Some(operation::SCHEDULE) {
+    if envelope
+        .source
+        .as_deref()
+        .is_some_and(operation::is_schedule)
+    {
         return Ok(Event::Operation(Operation::Sync(SyncRequest::scheduled())));
     }
     let first = envelope.records.and_then(|First(record)| record);
@@ -169,6 +167,8 @@ mod tests {
         let schedule =
             r#"{"version":"0","source":"aws.events","detail-type":"Scheduled Event","detail":{}}"#;
         assert_eq!(classify(schedule), Ok(sync(SyncRequest::scheduled())));
+        let scheduler = r#"{"version":"0","source":"aws.scheduler","detail-type":"Scheduled Event","detail":"{}"}"#;
+        assert_eq!(classify(scheduler), Ok(sync(SyncRequest::scheduled())));
         let envelope = |payload: &str| {
             format!(
                 r#"{{"version":"1.0","requestContext":{{"condition":"RetriesExhausted"}},"requestPayload":{payload}}}"#
@@ -177,10 +177,13 @@ mod tests {
         assert_eq!(classify(&envelope(schedule)), classify(schedule));
         let event = r#"{"Records":[{"eventSource":"aws:s3","s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#;
         assert_eq!(classify(&envelope(event)), classify(event));
-        assert!(
-            classify(&envelope(&envelope(event))).is_err(),
-            "once is all that is made"
+        assert_eq!(
+            classify(&envelope(&envelope(event))),
+            classify(event),
+            "sent again, and failed again"
         );
+        let endless = (0..1000).fold(event.to_owned(), |inner, _| envelope(&inner));
+        assert!(classify(&endless).is_err());
     }
 
     proptest! {

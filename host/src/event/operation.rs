@@ -49,6 +49,9 @@ pub struct SyncRequest {
     /// Leave nothing to the function's queue: whoever asks goes on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub without_queue: bool,
+    /// The prefix is all that this deployment is for: it counts as a sync of the whole bucket.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub everything: bool,
     /// Of one that goes on with a sync of the whole bucket: how many objects have failed so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_before: Option<u64>,
@@ -66,7 +69,7 @@ impl SyncRequest {
     /// Whether it is one of the whole bucket, or the rest of one.
     pub fn is_of_everything(&self) -> bool {
         let begins = self.after.is_empty() || self.failed_before.is_some();
-        self.prefix.is_empty() && begins
+        (self.prefix.is_empty() || self.everything) && begins
     }
 
     /// A place that is not under its prefix is one of another sync: what it would pass over is not told.
@@ -136,8 +139,11 @@ pub struct ForgetRequest {
 #[serde(deny_unknown_fields)]
 pub struct StatusRequest {}
 
-/// The source of EventBridge's own events, of which schedules are the only ones that a rule sends here.
-pub(super) const SCHEDULE: &str = "aws.events";
+/// Whether an event of EventBridge with that source, and no input of its own, comes from a schedule: of a rule, or of
+/// EventBridge Scheduler.
+pub(super) fn is_schedule(source: &str) -> bool {
+    ["aws.events", "aws.scheduler"].contains(&source)
+}
 
 /// The full sync that a message asks for, or what is wrong with what it asks for; `None` where it asks for none.
 pub(super) fn sync_of(body: &str) -> Option<Result<SyncRequest, EventError>> {
@@ -151,7 +157,7 @@ pub(super) fn sync_of(body: &str) -> Option<Result<SyncRequest, EventError>> {
     }
     let told: Told<'_> = serde_json::from_str(body).ok()?;
     if !told.sync {
-        return (told.source == SCHEDULE).then(|| Ok(SyncRequest::scheduled()));
+        return is_schedule(&told.source).then(|| Ok(SyncRequest::scheduled()));
     }
     match parse(body) {
         Ok(Operation::Sync(request)) => Some(Ok(request)),
@@ -277,5 +283,10 @@ mod tests {
         assert!(request("", "a", Some(0)).is_of_everything());
         assert!(!request("", "a", None).is_of_everything());
         assert!(!request("a", "", Some(0)).is_of_everything());
+        let everything = SyncRequest {
+            everything: true,
+            ..request("a", "", None)
+        };
+        assert!(everything.is_of_everything());
     }
 }

@@ -1,6 +1,7 @@
 //! SQS batches.
 
 use super::change::{Change, Delivery};
+use super::failed;
 use super::notification;
 use super::operation::{self, SyncRequest};
 use super::problem::EventError;
@@ -82,12 +83,12 @@ fn text(body: Option<&RawValue>) -> String {
 /// What a body says: the function's own work, a full sync, an event, or what an on-failure destination
 /// keeps of an invocation with one of those.
 fn read(body: &str) -> Message {
-    let failed = serde_json::from_str::<FailedInvocation<'_>>(body).ok();
+    let payload = failed::unwrapped(body);
     let mut message = Message {
-        has_failed: failed.is_some(),
+        has_failed: payload.len() < body.len(),
         ..Message::default()
     };
-    let body = failed.map_or(body, |failed| failed.payload.get());
+    let body = payload;
     if let Ok(work) = serde_json::from_str::<Work>(body) {
         message.is_work = true;
         message.force = work.force;
@@ -107,13 +108,6 @@ fn changes(body: &str) -> Delivery {
         problems: problem.into(),
         ..Delivery::default()
     })
-}
-
-/// What an on-failure destination keeps.
-#[derive(Deserialize)]
-struct FailedInvocation<'a> {
-    #[serde(rename = "requestPayload", borrow)]
-    payload: &'a RawValue,
 }
 
 /// The function itself has sent it.
@@ -182,7 +176,7 @@ mod tests {
         let sync = r#"{"sync":{"prefix":"flags/","after":"flags/k"}}"#;
         let failed =
             |payload: &str| format!(r#"{{"requestContext":{{}},"requestPayload":{payload}}}"#);
-        for body in [sync.to_owned(), failed(sync)] {
+        for body in [sync.to_owned(), failed(sync), failed(&failed(sync))] {
             let message = read(&body);
             assert_eq!(message.delivery, Delivery::default());
             assert_eq!(message.sync.unwrap().after, "flags/k");

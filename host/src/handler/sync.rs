@@ -74,11 +74,16 @@ pub(super) async fn answer(
     if is_kept {
         kept::keep(pipeline, &request, &kept, &summary, &next, end).await;
     }
-    if begins_at_front && request.prefix.is_empty() && next.is_end() && summary.late == 0 {
+    if begins_at_front && request.is_of_everything() && next.is_end() && summary.late == 0 {
         kept::changes_are_done(pipeline, kept.began, end).await;
     }
-    let is_whole = summary.is_success() && kept.failed == 0 && !matches!(next, Next::From { .. });
-    if request.strict && !is_whole {
+    let is_done = match next {
+        Next::End => summary.is_success() && kept.failed == 0,
+        // What has failed is told when that has come to its end: to repeat all of it would send the rest twice.
+        Next::Continued => true,
+        Next::From { .. } => false,
+    };
+    if request.strict && !is_done {
         let goes_on = is_kept.then_some(&next);
         return Err(HandlerError::Incomplete(told(&summary, &kept, goes_on)));
     }
@@ -113,9 +118,17 @@ pub(super) async fn from_queue(
         strict: true,
         ..request.clone()
     };
+    let failed_before = request.failed_before.unwrap_or(0);
     let answer = answer(pipeline, request, deadline).await;
-    if let Err(error) = &answer {
-        tracing::error!(error = %error, "a sync that a message asks for is not done");
+    match &answer {
+        Err(error) => tracing::error!(error = %error, "a sync that a message asks for is not done"),
+        Ok(answer) if failed_before > 0 && answer["status"] == "success" => {
+            tracing::error!(
+                failed = failed_before,
+                "objects have failed in a sync before it went on in the queue"
+            );
+        }
+        Ok(_) => {}
     }
     answer.is_ok()
 }

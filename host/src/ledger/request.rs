@@ -149,10 +149,10 @@ impl Request<'_> {
         call.argument(json(&told)).argument(packed.0)
     }
 
-    /// The commands that the script will write with, so that it can ask whether it may.
+    /// The commands that the script will call when it has begun to write, so that it can ask whether it may.
     fn commands(&self, staged: &BTreeMap<&str, usize>) -> BTreeSet<&'static str> {
         let mut commands = BTreeSet::from([
-            "EXPIRE", "HDEL", "HSET", "PERSIST", "UNLINK", "ZADD", "ZREM",
+            "EXPIRE", "HDEL", "HGETALL", "HSET", "PERSIST", "UNLINK", "ZADD", "ZREM",
         ]);
         for entry in self.entries() {
             commands.insert(match &entry.value {

@@ -43,7 +43,7 @@ impl Extent {
         self.bytes += proposal.sent_bytes() + proposal.recorded_bytes();
     }
 
-    /// An error where the owner of a key that is in the way cannot join.
+    /// An error where they are too many with the owner of a key that is in the way.
     pub(super) fn check_room(&self, conflict: &Conflict) -> Result<(), ChangeError> {
         let Self {
             objects,

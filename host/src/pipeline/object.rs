@@ -234,7 +234,6 @@ impl Objects {
                 let begun = self.begin(&keys).await;
                 let begun = begun.map_err(|cause| joining[0].conflict.unresolved(cause))?;
                 for (begun, one) in begun.into_iter().zip(joining) {
-                    extent.check_room(&one.conflict)?;
                     let conditions = conditions.beside(Rerun::IfChanged, rooms, conditions.notes);
                     let evaluated = self.evaluate(&one.owner, begun, conditions).await;
                     let (mut proposal, _, room) =
@@ -247,6 +246,7 @@ impl Objects {
                     if keeps_it {
                         return Ok(Some(one.conflict.clone()));
                     }
+                    extent.check_room(&one.conflict)?;
                 }
             }
             if looked_up == proposals.len() {

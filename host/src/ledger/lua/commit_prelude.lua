@@ -97,9 +97,9 @@ local function load_objects()
   return pending
 end
 
--- Arguments of the commands that write, after the key, as far as permissions look at them.
+-- Arguments of the commands that a commit calls, after the key, as far as permissions look at them.
 local arguments = {
-  EXPIRE = {'1'}, HDEL = {'f'}, HSET = {'f', 'v'}, MSET = {'v'}, PERSIST = {}, RPUSH = {'v'}, SADD = {'v'},
+  EXPIRE = {'1'}, HDEL = {'f'}, HGETALL = {}, HSET = {'f', 'v'}, MSET = {'v'}, PERSIST = {}, RPUSH = {'v'}, SADD = {'v'},
   SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'}, ZREM = {'m'},
 }
 

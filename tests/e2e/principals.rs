@@ -7,7 +7,7 @@ use redis_sync_tests::{compiled, guest};
 use serde_json::{Value, json};
 
 /// The event of what was put with that entity tag, by somebody.
-fn put_by(key: &str, etag: &str, principal: &str) -> Value {
+pub(crate) fn put_by(key: &str, etag: &str, principal: &str) -> Value {
     let mut event = event::created(BUCKET, key);
     let record = &mut event["Records"][0];
     record["s3"]["object"]["eTag"] = json!(etag);

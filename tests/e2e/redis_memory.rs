@@ -2,9 +2,10 @@
 
 use crate::environment::variables;
 use crate::objects::texts;
+use crate::principals::put_by;
 use redis_sync_local::{BUCKET, Redis, S3};
 use redis_sync_tests::guest;
-use redis_sync_tests::host::Host;
+use redis_sync_tests::host::{Host, LIMIT};
 
 /// Objects that are put, unless `REDIS_MEMORY_OBJECTS` says otherwise.
 const OBJECTS: usize = 300;
@@ -15,6 +16,12 @@ const ONE_KEY: usize = 600;
 
 /// Bytes of bookkeeping of each further key.
 const EACH_FURTHER: usize = 100;
+
+/// Bytes of bookkeeping of who has put an object, where its event tells.
+const WHO: usize = 120;
+
+/// A principal as events name it: a role in use, under the name of its session.
+const PRINCIPAL: &str = "AWS:AROAEXAMPLEEXAMPLE123:deployment-pipeline";
 
 /// The memory that all keys take that match a pattern.
 async fn usage(redis: &Redis, pattern: &str) -> usize {
@@ -30,8 +37,8 @@ async fn usage(redis: &Redis, pattern: &str) -> usize {
     answer.parse().unwrap()
 }
 
-/// Bytes of an object with so many keys: of data, and of bookkeeping.
-async fn of_one(objects: usize, keys: usize) -> (usize, usize) {
+/// Bytes of an object with so many keys: of data, and of bookkeeping. It comes by a sync, or by its event.
+async fn of_one(objects: usize, keys: usize, by_event: bool) -> (usize, usize) {
     let (s3, redis) = (
         S3::start(BUCKET).await.unwrap(),
         Redis::start().await.unwrap(),
@@ -44,9 +51,16 @@ async fn of_one(objects: usize, keys: usize) -> (usize, usize) {
             .collect();
         let value = "v".repeat(40);
         let entries: Vec<(&str, &str)> = names.iter().map(|key| (key.as_str(), &*value)).collect();
-        s3.put(&format!("flags/{object:05}"), texts(&entries));
+        let key = format!("flags/{object:05}");
+        let etag = s3.put(&key, texts(&entries));
+        if by_event {
+            let event = put_by(&key, &etag, PRINCIPAL);
+            host.invoke(&event, LIMIT).await.unwrap();
+        }
     }
-    host.full_sync().await.unwrap();
+    if !by_event {
+        host.full_sync().await.unwrap();
+    }
     let record = "redis-sync:object:config/flags/00007";
     let encoding = redis
         .command(&["OBJECT", "ENCODING", record])
@@ -66,12 +80,15 @@ async fn what_an_object_costs_in_redis_is_bounded() {
     let objects = objects
         .and_then(|number| number.parse().ok())
         .unwrap_or(OBJECTS);
-    let (data, one) = of_one(objects, 1).await;
-    let (_, ten) = of_one(objects, 10).await;
+    let (data, one) = of_one(objects, 1, false).await;
+    let (_, ten) = of_one(objects, 10, false).await;
     let further = (ten - one) / 9;
+    let who = of_one(objects, 1, true).await.1 - one;
     println!(
-        "{objects} objects: {one} bytes each with one key, {data} of data besides, {further} for each further key"
+        "{objects} objects: {one} bytes each with one key, {data} of data besides, {further} for each further key, \
+         {who} for who has put it"
     );
     assert!(data + one <= ONE_KEY, "{data} + {one} bytes");
     assert!(further <= EACH_FURTHER, "{further} bytes");
+    assert!((1..=WHO).contains(&who), "{who} bytes");
 }

@@ -147,7 +147,9 @@ async fn a_sync_that_has_sent_itself_the_rest_is_not_repeated_for_what_has_faile
     assert_eq!(queue.settle(batch, &answer), 0, "{answer}");
     environment.s3.clear_faults();
     work_off(function, &queue).await;
-    let told = function.wait_for_log("objects have failed in a sync before").await;
+    let told = function
+        .wait_for_log("objects have failed in a sync before")
+        .await;
     told.unwrap();
     let held = held(&environment.redis).await;
     assert_eq!(held.as_object().unwrap().len(), 1100);

@@ -71,7 +71,7 @@ HISTORIES ?= 100000
 
 # Optimised, a history is a third of the work.
 .PHONY: soak
-soak: setup ## what tests shorten, in full: 200 kills, then HISTORIES=100000 random histories of each kind
+soak: setup ## what tests shorten, in full: 200 kills, then HISTORIES=100000 random histories of each kind; SEED=N are those of a run that failed
 	cargo build $(LARGE) --bin bootstrap
 	cargo test $(LARGE) -- --ignored --nocapture killed_200_times
 	HISTORIES=$(HISTORIES) RUST_TEST_THREADS=$(TEST_THREADS) cargo test $(LARGE) -- --nocapture convergence::

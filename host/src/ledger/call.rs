@@ -4,17 +4,19 @@ use super::connection::Connection;
 use redis::{Cmd, FromRedisValue, RedisResult, Script, ServerErrorKind};
 use std::sync::LazyLock;
 
-/// A script: the prelude that all share, and its own files.
+/// A script: the prelude that all share, and its own files. They are put together here, so that each is in the binary
+/// once.
 macro_rules! script {
     ($($file:literal),+) => {
         LazyLock::new(|| {
-            let text = concat!(
+            let files = [
                 include_str!("lua/prelude.lua"),
                 $(include_str!(concat!("lua/", $file)),)+
-            );
+            ];
+            let text = files.concat();
             #[cfg(test)]
-            let text = &with_mutant(text);
-            Script::new(text)
+            let text = with_mutant(&text);
+            Script::new(&text)
         })
     };
 }

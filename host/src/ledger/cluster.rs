@@ -19,7 +19,7 @@
 //!
 //! A worker that dies in between leaves a ticket announced and not committed. Then nobody takes the
 //! record for what Redis holds ([`Write::Unchanged`](super::Write::Unchanged) is refused), and the next
-//! delivery writes everything, or gives back what was reserved. Nothing is applied that is not reserved. Nor
+//! delivery writes everything; where it fails, a full sync gives back what has been reserved for an hour. Nothing is applied that is not reserved. Nor
 //! does anybody rely on a later ticket that has not finished ([`Verdict::Stale`]): its worker may
 //! have taken it on behalf of another object, and its event may never come again for this one.
 //!
@@ -66,11 +66,16 @@ impl Ledger {
         let to_reserve = writing.flat_map(slots).collect();
         let reserved = self
             .decide_in(&to_reserve, &RESERVE, proposals, staged)
-            .await?;
-        let Attempt::Verdict(Verdict::Committed) = reserved else {
-            self.unreserve(&to_reserve, proposals).await?;
-            return Ok(reserved);
-        };
+            .await;
+        match &reserved {
+            Ok(Attempt::Verdict(Verdict::Committed)) => {}
+            // Whoever needs the keys before the next attempt waits until that is long ago (`orphans`).
+            Err(LedgerError::Unavailable { .. }) => return reserved,
+            _ => {
+                self.unreserve(&to_reserve, proposals).await?;
+                return reserved;
+            }
+        }
         let applied = self
             .decide_in(&concerned, &APPLY, proposals, staged)
             .await?;

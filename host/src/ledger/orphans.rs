@@ -10,15 +10,19 @@
 
 use super::call::{Call, REMOVE_ORPHANS};
 use super::owner::Owner;
-use super::record::Record;
 use super::record::fields::{FIELDS, Fields};
+use super::record::{Record, milliseconds_now};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 /// Hash slots of a cluster that are read at a time.
 const HASHES_AT_ONCE: usize = 256;
+
+/// A worker that has reserved keys is through with them before: no invocation takes so long.
+const LONG: Duration = Duration::from_secs(60 * 60);
 
 /// Keys that one step asks for; Redis may give more.
 const KEYS_A_STEP: usize = 1000;
@@ -214,7 +218,8 @@ impl Ledger {
     /// entries were, and not listed among them. That is an earlier one, or a later one whose commit a
     /// failover has undone at home. A commit that was announced and has not finished leaves that open; and an object
     /// that fails since keeps what it had last, though nothing but the keys tells of that. What is still reserved
-    /// for it goes back to its owner before, be it itself.
+    /// for it goes back to its owner before, be it itself; also where its commit has not finished, when whoever reserved it
+    /// cannot be at it any more.
     pub async fn orphans(&self, candidates: &OrphanCandidates) -> Result<Orphans, LedgerError> {
         let record = self.names.record(&candidates.object);
         let mut fields = redis::cmd("HMGET");
@@ -231,6 +236,9 @@ impl Ledger {
         let listed: HashSet<&str> = listed.map(String::as_str).collect();
         let is_orphan = |(key, owner): &&(String, Owner)| {
             let may_be_its_last = owner.ticket > record.written && !owner.is_reserved();
+            if owner.is_reserved() && is_long_ago(owner.ticket) {
+                return true;
+            }
             record.committed != 0
                 && record.is_whole()
                 && owner.ticket != record.written
@@ -278,6 +286,12 @@ impl Ledger {
             _ => call,
         }
     }
+}
+
+/// Whether it was handed out long ago: tickets are microseconds, unless Redis' clock was set back.
+fn is_long_ago(ticket: u64) -> bool {
+    let now = Duration::from_millis(milliseconds_now());
+    now.saturating_sub(Duration::from_micros(ticket)) > LONG
 }
 
 /// Redis keys that their object does not yield any more, with their owners as they are noted.

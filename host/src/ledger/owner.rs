@@ -116,7 +116,7 @@ impl fmt::Display for Owner {
 }
 
 /// A ticket in nine digits, until the year 2540; the scripts write it so too.
-fn mark(ticket: u64) -> String {
+pub(super) fn mark(ticket: u64) -> String {
     let mut digits = Vec::new();
     let mut rest = ticket;
     while rest > 0 || digits.is_empty() {

@@ -193,20 +193,24 @@ impl Objects {
                     let pause = pauses.next().ok_or(ChangeError::Contended)?;
                     invocation::count(Count::CommitRetries, 1);
                     tokio::time::sleep(pause).await;
-                    let changed = proposals.get_mut(place).ok_or(ChangeError::Contended)?;
-                    let rerun = match place {
-                        _ if rewrite => Rerun::Always,
-                        0 => conditions.rerun,
-                        _ => Rerun::IfChanged,
-                    };
-                    rooms[place] = None;
-                    let notes = if place == 0 { conditions.notes } else { &aside };
-                    let conditions = conditions.beside(rerun, &rooms, notes);
-                    let again = self.evaluate_afresh(&changed.key, conditions).await;
-                    let (proposal, new, room) = again?;
-                    (*changed, rooms[place]) = (proposal, room);
-                    if place == 0 {
-                        foreseen = new;
+                    // All of them: workers that renew one at a time keep each other from getting on.
+                    let keys: Vec<String> = proposals.drain(..).map(|one| one.key).collect();
+                    rooms.clear();
+                    let begun = self.begin(&keys).await?;
+                    for (at, (key, begun)) in keys.iter().zip(begun).enumerate() {
+                        let rerun = match at {
+                            _ if rewrite && at == place => Rerun::Always,
+                            0 => conditions.rerun,
+                            _ => Rerun::IfChanged,
+                        };
+                        let notes = if at == 0 { conditions.notes } else { &aside };
+                        let conditions = conditions.beside(rerun, &rooms, notes);
+                        let (proposal, new, room) = self.evaluate(key, begun, conditions).await?;
+                        proposals.push(proposal);
+                        rooms.push(room);
+                        if at == 0 {
+                            foreseen = new;
+                        }
                     }
                 }
             }
@@ -259,17 +263,6 @@ impl Objects {
                 .map(|(owner, redis_key)| InTheWay::new(owner, redis_key))
                 .collect();
         }
-    }
-
-    /// Takes a ticket, then evaluates the object.
-    async fn evaluate_afresh(
-        &self,
-        key: &str,
-        conditions: Conditions<'_>,
-    ) -> Result<Proposed, ChangeError> {
-        let begun = self.begin(&[key.to_owned()]).await?.pop();
-        let begun = begun.ok_or(ChangeError::Contended)?;
-        self.evaluate(key, begun, conditions).await
     }
 
     async fn evaluate(

@@ -11,6 +11,14 @@
 --
 -- Repeating it is safe: a ticket that has been here is not applied again.
 
+-- Whether an object has written a key under a later ticket, of which its part here does not know any more.
+local function is_later(object, owner)
+  local _, written = reservations(owner)
+  local by = string.match(written, '^(%S+) ')
+  -- Longer are the decimal tickets of earlier versions.
+  return by and #by < 12 and name_in(written) == object.name and ticket_of(by) > object.number
+end
+
 -- Whether any key that an object is to write is neither its own nor reserved for it.
 local function unreserved(object, i)
   if not object.write or object.done then
@@ -18,7 +26,7 @@ local function unreserved(object, i)
   end
   return with_owners(object, function(_, _, found)
     for _, owner in ipairs(found) do
-      if names_at(owner) ~= object.name then
+      if names_at(owner) ~= object.name or is_later(object, owner) then
         return {'stale', i}
       end
     end

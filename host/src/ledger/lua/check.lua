@@ -3,10 +3,12 @@
 -- KEYS and ARGV are those of commit_prelude.lua; the records are parts: those of this slot.
 --
 -- Answers  {'committed'}             nothing is in the way
---          {'overtaken', i, ticket}, {'conflict', i, key, by}, {'unstaged'}: as apply
+--          {'overtaken', i, ticket, ...}, {'conflict', i, key, by}, {'changed', i}, {'unstaged'}: as apply; one that is
+--                                    to stay as it is has changed, too, where it is committed together with keys of
+--                                    others in this slot
 local pending = load_objects()
 local refusal = overtaken()
 if refusal or not pending then
   return refusal or {'committed'}
 end
-return conflict() or forbidden() or unstaged() or {'committed'}
+return conflict() or first_of(changed) or forbidden() or unstaged() or {'committed'}

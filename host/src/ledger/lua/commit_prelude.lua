@@ -206,7 +206,8 @@ local function conflict()
     together[object.name] = true
   end
   return first_of(function(object, i)
-    if object.done then
+    -- A later state of it may yield other keys.
+    if object.committed > object.number then
       return nil
     end
     return with_owners(object, function(from, to, found)
@@ -217,14 +218,17 @@ local function conflict()
           return {'conflict', i, key, claimed[key]}
         end
         claimed[key] = object.name
+        -- What is committed already is not written: it only keeps its keys from the others.
+        if object.done then
+          owner, before = nil, nil
+        elseif not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
+          return {'conflict', i, key, ''}
+        end
         if owner and not together[owner] then
           return {'conflict', i, key, owner}
         end
         if before and not together[before] then
           return {'conflict', i, key, before}
-        end
-        if not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
-          return {'conflict', i, key, ''}
         end
       end
     end)

@@ -13,7 +13,7 @@ local tombstone, channel = ARGV[1], ARGV[2]
 local earlier = KEYS[#ARGV + 1]
 
 local refusal = uncallable('UNLINK', owners) or uncallable('HDEL', owners, 'f') or uncallable('HSET', owners, 'f', 'v')
-  or uncallable('EXPIRE', record, '1') or unpublishable(channel)
+  or uncallable('EXPIRE', owners, '1') or unpublishable(channel)
 if refusal then
   return refusal
 end

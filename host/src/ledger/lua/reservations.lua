@@ -4,19 +4,19 @@
 -- reserved a key one after the other, for one object or for several of a joint commit: the latest stands first, and
 -- whoever gives its own back leaves the others' in place.
 
--- Of a key that fails over and over, what workers that have died had reserved is not kept for ever.
-local MOST_RESERVATIONS = 8
+-- More are not kept: workers that have died leave theirs. Whose is dropped finds its key taken, at the worst, and tries again.
+local MOST_RESERVATIONS = 4
 
 -- The reservations of a key, the latest first, and the owner who has written it, '' where nobody has.
 local function reservations(owner)
-  local list, written = {}, owner or ''
+  local list, text, place = {}, owner or '', 1
   while true do
-    local by, length, rest = string.match(written, '^%?(%S+) (%d+) (.*)$')
+    local _, last, by, length = string.find(text, '^%?(%S+) (%d+) ', place)
     if not by then
-      return list, written
+      return list, string.sub(text, place)
     end
-    list[#list + 1] = {by = by, name = string.sub(rest, 1, tonumber(length))}
-    written = string.sub(rest, tonumber(length) + 1)
+    place = last + tonumber(length) + 1
+    list[#list + 1] = {by = by, name = string.sub(text, last + 1, place - 1)}
   end
 end
 

@@ -1,8 +1,9 @@
 use super::*;
 use crate::ledger::Verdict;
+use crate::ledger::owner::mark;
 use crate::ledger::script_tests::texts;
 use redis_sync_local::{Redis, RedisCluster};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[test]
 fn a_scan_that_goes_on_from_a_place_reads_what_is_left_and_no_more() {
@@ -151,6 +152,26 @@ async fn a_key_that_is_given_back_to_an_object_that_does_not_yield_it_goes_too()
         assert!(!exists(&ledger, "k").await);
         assert_eq!(ledger.owners(&["k"]).await.unwrap(), [None]);
     }
+}
+
+/// Its worker died long ago, and the object fails since: nobody else would ever get the key.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_reserved_long_ago_is_given_back_also_by_an_object_that_has_not_finished() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let yields = ledger.proposal("y", texts(&["k", "l"])).await;
+    let recently = yields.ticket.number;
+    ledger.commit(&mut [yields]).await.unwrap();
+    let owned = ledger.owners(&["k", "l"]).await.unwrap();
+    let reserved =
+        |mark: &str, key: usize| format!("?{mark} 8 config/x{}", owned[key].as_deref().unwrap());
+    note(&ledger, "k", &reserved("3", 0)).await;
+    let recent = reserved(&mark(recently + 1), 1);
+    note(&ledger, "l", &recent).await;
+    assert_eq!(removed(&ledger).await, 0);
+    let left = ledger.owners(&["k", "l"]).await.unwrap();
+    assert_eq!(left, [owned[0].clone(), Some(recent)]);
+    assert!(exists(&ledger, "k").await);
 }
 
 /// A failover at home has undone the announcement of a commit that has come no farther.

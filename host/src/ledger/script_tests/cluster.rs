@@ -306,6 +306,45 @@ async fn only_reserved_keys_are_written_and_the_others_are_given_back() {
     );
 }
 
+/// Kills: what has been committed already, and does not keep its keys from an object that is committed with it; what is
+/// to stay as it is, and is looked at only when others have been written.
+#[tokio::test]
+async fn a_joint_commit_is_checked_with_all_that_it_is_of() {
+    let mut server = Server::start().await;
+    let state = "HSET part:o ticket 9 k ^k
+        HSET owners k 9~b/o
+        SET k v";
+    let o = || object("o", 9, texts(&["k"]));
+    let p = |write| object("p", 11, write);
+    for (proposals, answer) in [
+        (vec![o(), p(texts(&["k"]))], "conflict 1 k b/o"),
+        (vec![p(texts(&["k"])), o()], "conflict 1 k b/p"),
+        (vec![o(), p(texts(&["l"]))], "committed"),
+        (vec![o(), unchanged("p", 11, &["l"], "D")], "changed 1"),
+    ] {
+        server.set(state).await;
+        let call = in_slot(&CHECK, &proposals, &["k"], &no_staged());
+        assert_eq!(server.answer(&call).await, answer, "{proposals:?}");
+    }
+}
+
+/// A request that comes late, where the part of the object was evicted.
+#[tokio::test]
+async fn what_an_object_has_written_later_is_not_written_over() {
+    let mut server = Server::start().await;
+    for (owner, answer) in [
+        ("C~b/o", "stale 0"),
+        ("8~b/o", "committed"),
+        ("1763868000000000~b/o", "committed"),
+    ] {
+        server
+            .set(&format!("HSET owners k {owner}\nSET k newer"))
+            .await;
+        let late = in_slot(&APPLY, &[object("o", 9, texts(&["k"]))], &[], &no_staged());
+        assert_eq!(server.answer(&late).await, answer, "{owner}");
+    }
+}
+
 /// Kills: objects of a joint commit that are left half written because a later ticket of another one came between, and
 /// a later ticket that is written over.
 #[tokio::test]

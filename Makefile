@@ -179,20 +179,23 @@ check: setup lean lint lint-template package-sdk deny ## formatting, clippy, doc
 
 SCRIPTS := host/src/ledger/lua
 LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS ARGV --max-line-length 120 \
-  --ignore 211/in_chunks 211/call_with 211/json_list 211/number 211/undeclared 211/changed 211/mark \
-  211/digest_in 211/pack_keys 211/packed_in 211/keys_in 211/keys_taken_over 211/write_fields \
-  211/reservation 211/reserved 211/give_back 211/ticket_of 211/unreserved 211/unstaged 211/forbidden 211/names_at --
+  --ignore 211/in_chunks 211/call_with 211/json_list 211/number 211/decimal 211/undeclared 211/changed 211/mark \
+  211/digest_in 211/pack_keys 211/packed_in 211/keys_in 211/keys_taken_over 211/write_fields 211/uncallable \
+  211/unpublishable 211/no_permission 211/reservations 211/reserved 211/give_back 211/ticket_of 211/unstaged 211/forbidden \
+  211/names_at 211/overtaken --
 
 .PHONY: lint
 lint: target/.luacheck ## the scripts of the ledger, each with its prelude
-	cd $(SCRIPTS) && for script in announce finish fail remove_orphans release unreserve raise digest note stage access; do \
+	cd $(SCRIPTS) && for script in announce finish fail release raise digest note stage access; do \
 	  cat prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in ticket generation; do \
 	  cat prelude.lua generation_prelude.lua $$script.lua | $(LUACHECK) -; done
+	cd $(SCRIPTS) && for script in remove_orphans unreserve; do \
+	  cat prelude.lua reservations.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in check reserve; do \
-	  cat prelude.lua commit_prelude.lua $$script.lua | $(LUACHECK) -; done
+	  cat prelude.lua reservations.lua commit_prelude.lua $$script.lua | $(LUACHECK) -; done
 	cd $(SCRIPTS) && for script in commit apply; do \
-	  cat prelude.lua commit_prelude.lua commit_write.lua $$script.lua | $(LUACHECK) -; done
+	  cat prelude.lua reservations.lua commit_prelude.lua commit_write.lua $$script.lua | $(LUACHECK) -; done
 
 target/.luacheck:
 	@command -v luacheck >/dev/null || $(MAKE) --no-print-directory install PACKAGE=lua-check

@@ -1,11 +1,11 @@
--- Commits what one or several objects yield in one hash slot of a cluster, all of it or nothing; but an object of which
--- a later ticket has been here is passed over: the others have begun in other slots, and count on what they have
--- reserved here.
+-- Commits what one or several objects yield in one hash slot of a cluster, all of it or nothing; but an object of
+-- which a later ticket has been here is passed over: the others have begun in other slots, and count on what they
+-- have reserved here.
 --
 -- KEYS and ARGV are those of commit_prelude.lua; the records are parts: those of this slot.
 --
--- Answers  {'overtaken', i, ticket, ...}   those later tickets of these objects have been in this slot, and need not have
---                                          finished; the other objects are committed
+-- Answers  {'overtaken', i, ticket, ...}   those later tickets of these objects have been in this slot, and need
+--                                          not have finished; the other objects are committed
 --          {'stale', i}                    keys of object i are not reserved any more
 --          and otherwise as commit
 --

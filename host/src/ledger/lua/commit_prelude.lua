@@ -99,8 +99,8 @@ end
 
 -- Arguments of the commands that a commit calls, after the key, as far as permissions look at them.
 local arguments = {
-  EXPIRE = {'1'}, HDEL = {'f'}, HGETALL = {}, HSET = {'f', 'v'}, MSET = {'v'}, PERSIST = {}, RPUSH = {'v'}, SADD = {'v'},
-  SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'}, ZREM = {'m'},
+  EXPIRE = {'1'}, HDEL = {'f'}, HGETALL = {}, HSET = {'f', 'v'}, MSET = {'v'}, PERSIST = {}, RPUSH = {'v'},
+  SADD = {'v'}, SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'}, ZREM = {'m'},
 }
 
 -- Why the user may not do what a commit does, if it may not.

@@ -26,18 +26,18 @@ end
 
 -- Why the user may not do what is about to be done, if it may not: an error in the middle of a script would leave
 -- behind what was written before. (Redis before 7.0 cannot be asked.)
-local function refused(reason, ...)
+local function no_permission(reason, ...)
   if redis.acl_check_cmd and not redis.acl_check_cmd(...) then
     return redis.error_reply('NOPERM the user may not ' .. reason)
   end
 end
 
 local function uncallable(command, ...)
-  return refused("call '" .. command .. "', which this commit needs", command, ...)
+  return no_permission("call '" .. command .. "', which this commit needs", command, ...)
 end
 
 local function unpublishable(channel)
-  return channel ~= '' and refused('publish on the channel of CHANGES_CHANNEL', 'PUBLISH', channel, 'k') or nil
+  return channel ~= '' and no_permission('publish on the channel of CHANGES_CHANNEL', 'PUBLISH', channel, 'k') or nil
 end
 
 -- A list of texts as JSON. cjson writes an empty one as an object.

@@ -4,7 +4,8 @@
 -- reserved a key one after the other, for one object or for several of a joint commit: the latest stands first, and
 -- whoever gives its own back leaves the others' in place.
 
--- More are not kept: workers that have died leave theirs. Whose is dropped finds its key taken, at the worst, and tries again.
+-- More are not kept: workers that have died leave theirs. Whose is dropped finds its key taken, at the worst, and
+-- tries again.
 local MOST_RESERVATIONS = 4
 
 -- The reservations of a key, the latest first, and the owner who has written it, '' where nobody has.

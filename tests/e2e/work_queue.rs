@@ -4,7 +4,7 @@ use crate::environment::{assert_held, sync, with_queue, work_off};
 use crate::objects::{failing, one, texts};
 use crate::out_of_time::{is_stuck, stuck_end, within};
 use crate::payloads::identifiers;
-use redis_sync_local::{BUCKET, Effect, Fault, Operation, event};
+use redis_sync_local::{BUCKET, Effect, Environment, Fault, Operation, event};
 use redis_sync_tests::compiled;
 use redis_sync_tests::held::held;
 use serde_json::json;
@@ -91,15 +91,8 @@ async fn work_of_a_forced_sync_is_forced() {
     }
 }
 
-/// The rest is a message, which the function itself is given; it has what is due done by others.
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_queue_a_sync_sends_itself_the_rest() {
-    let (queue, environment) = with_queue().await;
-    for number in 0..1100 {
-        environment.s3.put(&format!("a/{number:04}"), "quick");
-    }
-    is_stuck(&environment, "a/0000");
-    // The second page of the listing does not come in time.
+/// The second page of the listing does not come in time.
+fn second_page_is_late(environment: &Environment) {
     for (times, delay) in [(Some(1), 0), (None, 120)] {
         environment.s3.inject(Fault {
             operation: Operation::ListObjectsV2,
@@ -108,6 +101,17 @@ async fn with_a_queue_a_sync_sends_itself_the_rest() {
             effect: Effect::Delay(Duration::from_secs(delay)),
         });
     }
+}
+
+/// The rest is a message, which the function itself is given; it has what is due done by others.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_queue_a_sync_sends_itself_the_rest() {
+    let (queue, environment) = with_queue().await;
+    for number in 0..1100 {
+        environment.s3.put(&format!("a/{number:04}"), "quick");
+    }
+    is_stuck(&environment, "a/0000");
+    second_page_is_late(&environment);
     let report = within(&environment, json!({}), 15).await.unwrap();
     let said = report["message"].as_str().unwrap();
     assert!(said.starts_with("1000 objects: "), "{said}");
@@ -131,14 +135,7 @@ async fn a_sync_that_has_sent_itself_the_rest_is_not_repeated_for_what_has_faile
     for number in 0..1100 {
         environment.s3.put(&format!("a/{number:04}"), "quick");
     }
-    for (times, delay) in [(Some(1), 0), (None, 120)] {
-        environment.s3.inject(Fault {
-            operation: Operation::ListObjectsV2,
-            key: Some(String::new()),
-            times,
-            effect: Effect::Delay(Duration::from_secs(delay)),
-        });
-    }
+    second_page_is_late(&environment);
     queue.send(json!({"sync": {"strict": true}}).to_string());
     let batch = queue.receive(1).unwrap();
     let function = &environment.function;

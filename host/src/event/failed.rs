@@ -13,10 +13,13 @@ struct FailedInvocation<'a> {
     payload: &'a RawValue,
 }
 
-/// The payload that has failed, or this one if it is none of those.
+/// The payload that has failed, or this one if it is none of those: most are none, and are not parsed for that.
 pub(super) fn unwrapped(payload: &str) -> &str {
     let mut payload = payload;
     for _ in 0..MOST {
+        if !payload.contains("\"requestPayload\"") {
+            break;
+        }
         match serde_json::from_str::<FailedInvocation<'_>>(payload) {
             Ok(failed) => payload = failed.payload.get(),
             Err(_) => break,

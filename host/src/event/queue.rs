@@ -88,17 +88,16 @@ fn read(body: &str) -> Message {
         has_failed: payload.len() < body.len(),
         ..Message::default()
     };
-    let body = payload;
-    if let Ok(work) = serde_json::from_str::<Work>(body) {
+    if let Ok(work) = serde_json::from_str::<Work>(payload) {
         message.is_work = true;
         message.force = work.force;
         message.delivery = ours(work);
         return message;
     }
-    match operation::sync_of(body) {
+    match operation::sync_of(payload) {
         Some(Ok(request)) => message.sync = Some(request),
         Some(Err(problem)) => message.delivery.problems.push(problem),
-        None => message.delivery = changes(body),
+        None => message.delivery = changes(payload),
     }
     message
 }

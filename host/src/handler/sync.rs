@@ -83,6 +83,13 @@ pub(super) async fn answer(
         Next::Continued => true,
         Next::From { .. } => false,
     };
+    let failed_before = request.failed_before.unwrap_or(0);
+    if request.strict && !is_kept && next.is_end() && failed_before > 0 {
+        tracing::error!(
+            failed = failed_before,
+            "objects have failed in a sync before it went on in the queue"
+        );
+    }
     if request.strict && !is_done {
         let goes_on = is_kept.then_some(&next);
         return Err(HandlerError::Incomplete(told(&summary, &kept, goes_on)));
@@ -118,17 +125,9 @@ pub(super) async fn from_queue(
         strict: true,
         ..request.clone()
     };
-    let failed_before = request.failed_before.unwrap_or(0);
     let answer = answer(pipeline, request, deadline).await;
-    match &answer {
-        Err(error) => tracing::error!(error = %error, "a sync that a message asks for is not done"),
-        Ok(answer) if failed_before > 0 && answer["status"] == "success" => {
-            tracing::error!(
-                failed = failed_before,
-                "objects have failed in a sync before it went on in the queue"
-            );
-        }
-        Ok(_) => {}
+    if let Err(error) = &answer {
+        tracing::error!(error = %error, "a sync that a message asks for is not done");
     }
     answer.is_ok()
 }

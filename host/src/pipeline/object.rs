@@ -164,6 +164,8 @@ impl Objects {
         let (mut pauses, aside) = (AGAIN.build(), Notes::default());
         // A key that its owner was seen to keep.
         let mut kept: Option<Conflict> = None;
+        // Objects that were taken for unchanged, and are not.
+        let mut rewritten: HashSet<String> = HashSet::new();
         loop {
             let sending = room_to_send(&rooms, &proposals).await;
             let started = Instant::now();
@@ -196,10 +198,13 @@ impl Objects {
                     // All of them: workers that renew one at a time keep each other from getting on.
                     let keys: Vec<String> = proposals.drain(..).map(|one| one.key).collect();
                     rooms.clear();
+                    if rewrite {
+                        rewritten.extend(keys.get(place).cloned());
+                    }
                     let begun = self.begin(&keys).await?;
                     for (at, (key, begun)) in keys.iter().zip(begun).enumerate() {
                         let rerun = match at {
-                            _ if rewrite && at == place => Rerun::Always,
+                            _ if rewritten.contains(key) => Rerun::Always,
                             0 => conditions.rerun,
                             _ => Rerun::IfChanged,
                         };

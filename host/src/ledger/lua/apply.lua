@@ -11,12 +11,11 @@
 --
 -- Repeating it is safe: a ticket that has been here is not applied again.
 
--- Whether an object has written a key under a later ticket, of which its part here does not know any more.
-local function is_later(object, owner)
-  local _, written = reservations(owner)
+-- Whether an object has written a key of that owner under a later ticket, of which its part here does not know any
+-- more.
+local function is_later(object, written)
   local by = string.match(written, '^(%S+) ')
-  -- Longer are the decimal tickets of earlier versions.
-  return by and #by < 12 and name_in(written) == object.name and ticket_of(by) > object.number
+  return by and not is_decimal(by) and name_in(written) == object.name and ticket_of(by) > object.number
 end
 
 -- Whether any key that an object is to write is neither its own nor reserved for it.
@@ -26,7 +25,8 @@ local function unreserved(object, i)
   end
   return with_owners(object, function(_, _, found)
     for _, owner in ipairs(found) do
-      if names_at(owner) ~= object.name or is_later(object, owner) then
+      local name, _, written = names_at(owner)
+      if name ~= object.name or is_later(object, written) then
         return {'stale', i}
       end
     end

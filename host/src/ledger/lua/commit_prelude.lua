@@ -118,12 +118,17 @@ local function forbidden()
   return unpublishable(request.channel)
 end
 
+-- Whether earlier versions have written that ticket: in decimal, which is longer than any mark.
+local function is_decimal(ticket)
+  return #ticket > 11
+end
+
 -- The name of the object that has a key, of its owner. Earlier versions have written tickets in decimal, and
 -- had one name for all prefixes.
 local function name_in(owner)
   local ticket, name = string.match(owner or '', '^(%S+) (.*)$')
   local earlier = request.earlier
-  if name and #ticket > 11 and earlier ~= cjson.null and not others[name]
+  if name and is_decimal(ticket) and earlier ~= cjson.null and not others[name]
       and string.sub(name, 1, #earlier.from) == earlier.from then
     return earlier.to .. string.sub(name, #earlier.from + 1)
   end
@@ -131,13 +136,13 @@ local function name_in(owner)
 end
 
 -- The names of the objects that are in the way of whoever wants a key: who has it or has reserved it, and who had
--- it before it was reserved.
+-- it before it was reserved; then the owner who has written it.
 local function names_at(owner)
   local list, written = reservations(owner)
   if list[1] then
-    return list[1].name, name_in(written)
+    return list[1].name, name_in(written), written
   end
-  return name_in(written)
+  return name_in(written), nil, written
 end
 
 -- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.

@@ -10,7 +10,7 @@
 --          {'conflict', i, key, by}   as apply
 
 -- Whether one of these objects has reserved a key under a later ticket, whose worker is about to write it.
-local function reserved_later()
+local function overtaken_by_reservation()
   local place_of = {}
   for i, object in ipairs(objects) do
     place_of[object.name] = i
@@ -72,7 +72,7 @@ local refusal = overtaken()
 if refusal or not pending then
   return refusal or {'committed'}
 end
-refusal = conflict() or reserved_later()
+refusal = conflict() or overtaken_by_reservation()
 if refusal then
   return refusal
 end

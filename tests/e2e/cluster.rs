@@ -2,6 +2,7 @@
 
 use crate::environment::variables;
 use crate::objects::{many, texts, yields};
+use futures::future::join_all;
 use redis_sync_local::{BUCKET, Function, Redis, RedisCluster, RedisOptions, S3};
 use redis_sync_tests::guest;
 use redis_sync_tests::held::held_by_cluster;
@@ -76,6 +77,31 @@ async fn ownership_and_large_values_are_as_on_one_server() {
         held_by_cluster(&cluster).await,
         json!({"k": "b", "l": "b", "m": "a"})
     );
+}
+
+/// Objects of a ring take over each other's keys, and an event of each comes at the same moment: every worker
+/// commits all four, and is overtaken by the others, but none so often that it gives up.
+#[tokio::test(flavor = "multi_thread")]
+async fn rings_of_objects_that_are_all_worked_on_at_once_end() {
+    let (s3, cluster, host) = start(&RedisOptions::default()).await;
+    let place = |ring: usize, place: usize| format!("{ring}-{}", place % 4);
+    let everywhere = || (0..4).flat_map(|ring| (0..4).map(move |at| (ring, at)));
+    for turn in 0..4 {
+        let holds = everywhere().map(|(ring, at)| {
+            let (object, key) = (place(ring, at), place(ring, at + turn));
+            s3.put(&format!("flags/{object}"), texts(&[(&key, &object)]));
+            (key, json!(object))
+        });
+        let expected = Value::Object(holds.collect());
+        let workers = everywhere().map(|(ring, at)| {
+            let (host, object) = (host.clone(), format!("flags/{}", place(ring, at)));
+            async move { host.deliver_one(&object).await }
+        });
+        let ended: Vec<_> = join_all(workers).await;
+        let failed: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
+        assert_eq!(failed, Vec::<String>::new(), "turn {turn}");
+        assert_eq!(held_by_cluster(&cluster).await, expected, "turn {turn}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,6 +189,27 @@ async fn a_strict_sync_that_is_out_of_time_goes_on_when_it_is_repeated() {
     }
 }
 
+/// What is noted in the end is noted in the time that is kept for it, however long Redis takes: an answer that comes
+/// too late is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_sync_says_where_it_ended_though_redis_does_not_answer_any_more() {
+    let environment = environment(&[]).await;
+    environment.s3.put("a", "quick");
+    environment.s3.put("z", "slow");
+    let read = environment.s3.park(Operation::GetObject, "z");
+    let freezing = async {
+        read.reached().await;
+        environment.redis.pause().unwrap();
+    };
+    let strict = within(&environment, json!({"strict": true}), 10);
+    let (answer, ()) = tokio::join!(strict, freezing);
+    environment.redis.resume().unwrap();
+    let said = message(answer);
+    assert!(said.contains("stopped at"), "{said}");
+    let warned = "where the sync goes on cannot be noted";
+    environment.function.wait_for_log(warned).await.unwrap();
+}
+
 /// What failed before the place where it goes on is not forgotten, and is tried again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_sync_that_goes_on_knows_of_what_failed_before() {

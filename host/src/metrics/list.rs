@@ -1,4 +1,4 @@
-//! The list of metrics: the one place that has their names. README, alarms, dashboard and runbook are
+//! The list of metrics: the one place that has their names. Reference, alarms and dashboard are
 //! compared with it by tests.
 
 use serde::Serialize;
@@ -168,7 +168,7 @@ impl Sample {
     }
 }
 
-/// Every metric, in the README's order.
+/// Every metric, in the order of `docs/reference.md`.
 pub fn all() -> impl Iterator<Item = Metric> {
     let lists = [GAUGES, COUNTS, SAMPLES];
     lists.into_iter().flatten().copied()

@@ -261,9 +261,9 @@ fn the_readme_has_the_same_table() {
         format!("| `{name}` | {unit}{by_route} | {written} | {meaning} |\n")
     };
     let table: String = list::all().map(row).collect();
-    let readme = include_str!("../../../README.md");
+    let reference = include_str!("../../../docs/reference.md");
     assert!(
-        readme.contains(&format!("| --- | --- | --- | --- |\n{table}\n")),
-        "the README's table must be:\n{table}"
+        reference.contains(&format!("| --- | --- | --- | --- |\n{table}\n")),
+        "the table of docs/reference.md must be:\n{table}"
     );
 }

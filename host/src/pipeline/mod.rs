@@ -3,7 +3,8 @@
 //! [`Pipeline::sync`] takes keys. [`many`] works on them at the same time; [`object`] brings one of
 //! them up to date: ticket, plugin list, [`evaluate`], commit. [`evaluate`] reads the object, asks
 //! [`decide`] whether anything has changed, and has the plugins run by [`transform`]; it writes
-//! nothing, so a dry run ends there. [`joint_commit`] reads the ledger's verdict.
+//! nothing, so a dry run ends there. [`joint`] commits it together with whoever has its keys, and [`verdict`]
+//! says what is to be done where the ledger does not take that.
 //!
 //! # What is tried again, and where
 //!
@@ -27,7 +28,7 @@ mod candidate;
 mod decide;
 mod error;
 mod evaluate;
-mod joint_commit;
+mod joint;
 mod many;
 mod notes;
 mod object;
@@ -36,6 +37,7 @@ mod ready;
 mod room;
 mod transform;
 mod trial;
+mod verdict;
 
 pub use candidate::Evaluated;
 pub use decide::Rerun;

@@ -11,11 +11,11 @@
 use super::decide::Rerun;
 use super::error::ChangeError;
 use super::evaluate::{Evaluator, Foreseen};
-use super::joint_commit::{self, Conflict, Extent, InTheWay, Next};
-use super::notes::{Cause, Notes, Stage};
+use super::joint::Joint;
+use super::notes::{Cause, Notes};
 use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room, Turn};
-use crate::budget::Held;
+use super::verdict::{Conflict, Next};
 use crate::event::Origins;
 use crate::invocation;
 use crate::ledger::{Generation, Ledger, LedgerError, Proposal, Ticket, Write};
@@ -23,7 +23,6 @@ use crate::metrics::{Count, Sample, milliseconds};
 use crate::report::{ObjectReport, Outcome};
 use crate::route::PluginList;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,10 +34,6 @@ const AGAIN: ExponentialBuilder = ExponentialBuilder::new()
     .with_max_delay(Duration::from_millis(500))
     .with_max_times(8)
     .with_jitter();
-
-/// Objects that begin together to join a commit. Where one of them turns out to keep its key, the tickets of those
-/// behind it were taken in vain.
-const JOINED_AT_ONCE: usize = 50;
 
 /// How objects are worked on.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +78,7 @@ struct After {
 }
 
 /// What an evaluation came to: what is proposed, what is to be reported of that, and its memory.
-type Proposed = (Proposal, Foreseen, Option<Room>);
+pub(super) type Proposed = (Proposal, Foreseen, Option<Room>);
 
 impl Objects {
     /// Takes tickets for these objects, and only then reads the plugin list, unless one is kept that
@@ -158,119 +153,38 @@ impl Objects {
         begun: Begun,
         conditions: Conditions<'_>,
     ) -> Result<ObjectReport, ChangeError> {
-        let (own, mut foreseen, room) = self.evaluate(key, begun, conditions).await?;
-        let (mut proposals, mut rooms) = (vec![own], vec![room]);
         // Evaluations of other objects do not belong in this object's log line.
         let (mut pauses, aside) = (AGAIN.build(), Notes::default());
+        let mut joint = Joint::new(self, conditions, &aside);
+        let mut foreseen = joint.add(key, begun).await?;
         // A key that its owner was seen to keep.
         let mut kept: Option<Conflict> = None;
-        // Objects that were taken for unchanged, and are not.
-        let mut rewritten: HashSet<String> = HashSet::new();
         loop {
-            let sending = room_to_send(&rooms, &proposals).await;
-            let started = Instant::now();
-            let verdict = self.ledger.commit(&mut proposals).await;
-            conditions.notes.time(Stage::Commit, started);
-            drop(sending);
-            match joint_commit::next(verdict?, &proposals)? {
-                Next::Done => return self.report(foreseen, proposals.swap_remove(0)).await,
+            match joint.commit().await? {
+                Next::Done => return self.report(foreseen, joint.into_own()).await,
                 Next::Superseded => {
                     foreseen.outcome = Outcome::Superseded;
                     return Ok(foreseen.report(key, 0));
                 }
+                // Seldom needed: neither is to make each object's future larger.
                 Next::Join(in_the_way) => {
                     if let Some(kept) = kept {
                         return Err(kept.refused());
                     }
-                    let conditions = Conditions {
-                        notes: &aside,
-                        ..conditions
-                    };
-                    // Seldom needed: it is not to make each object's future larger.
-                    let joining = self.join(in_the_way, &mut proposals, &mut rooms, conditions);
-                    kept = Box::pin(joining).await?;
+                    kept = Box::pin(joint.join(in_the_way)).await?;
                 }
                 Next::Again { place, rewrite } => {
                     kept = None;
                     let pause = pauses.next().ok_or(ChangeError::Contended)?;
                     invocation::count(Count::CommitRetries, 1);
                     tokio::time::sleep(pause).await;
-                    // All of them: workers that renew one at a time keep each other from getting on.
-                    let keys: Vec<String> = proposals.drain(..).map(|one| one.key).collect();
-                    rooms.clear();
-                    if rewrite {
-                        rewritten.extend(keys.get(place).cloned());
-                    }
-                    let begun = self.begin(&keys).await?;
-                    for (at, (key, begun)) in keys.iter().zip(begun).enumerate() {
-                        let rerun = match at {
-                            _ if rewritten.contains(key) => Rerun::Always,
-                            0 => conditions.rerun,
-                            _ => Rerun::IfChanged,
-                        };
-                        let notes = if at == 0 { conditions.notes } else { &aside };
-                        let conditions = conditions.beside(rerun, &rooms, notes);
-                        let (proposal, new, room) = self.evaluate(key, begun, conditions).await?;
-                        proposals.push(proposal);
-                        rooms.push(room);
-                        if at == 0 {
-                            foreseen = new;
-                        }
-                    }
+                    foreseen = Box::pin(joint.renew(place, rewrite)).await?;
                 }
             }
         }
     }
 
-    /// Adds the owner of a key that one of the proposals claims, and whoever has others of their keys,
-    /// and of the keys of those that are added, until nobody else is seen to be in the way. Ends with the
-    /// first that keeps its key, and gives that: unless the commit finds that something has changed
-    /// meanwhile, there is no more to be done.
-    async fn join(
-        &self,
-        first: InTheWay,
-        proposals: &mut Vec<Proposal>,
-        rooms: &mut Vec<Option<Room>>,
-        conditions: Conditions<'_>,
-    ) -> Result<Option<Conflict>, ChangeError> {
-        let mut extent = Extent::of(proposals);
-        let mut known: HashSet<String> = proposals.iter().map(|own| own.key.clone()).collect();
-        let (mut in_the_way, mut looked_up) = (vec![first], 0);
-        loop {
-            in_the_way.retain(|one| known.insert(one.owner.clone()));
-            for joining in in_the_way.chunks(JOINED_AT_ONCE) {
-                let keys: Vec<String> = joining.iter().map(|one| one.owner.clone()).collect();
-                let begun = self.begin(&keys).await;
-                let begun = begun.map_err(|cause| joining[0].conflict.unresolved(cause))?;
-                for (begun, one) in begun.into_iter().zip(joining) {
-                    let conditions = conditions.beside(Rerun::IfChanged, rooms, conditions.notes);
-                    let evaluated = self.evaluate(&one.owner, begun, conditions).await;
-                    let (mut proposal, _, room) =
-                        evaluated.map_err(|cause| one.conflict.unresolved(cause))?;
-                    self.ledger.complete(&mut proposal).await?;
-                    let keeps_it = proposal.claims(&one.redis_key);
-                    extent.add(&proposal);
-                    proposals.push(proposal);
-                    rooms.push(room);
-                    if keeps_it {
-                        return Ok(Some(one.conflict.clone()));
-                    }
-                    extent.check_room(&one.conflict)?;
-                }
-            }
-            if looked_up == proposals.len() {
-                return Ok(None);
-            }
-            let owners = self.ledger.other_owners(&proposals[looked_up..]).await?;
-            looked_up = proposals.len();
-            let others = owners.into_iter();
-            in_the_way = others
-                .map(|(owner, redis_key)| InTheWay::new(owner, redis_key))
-                .collect();
-        }
-    }
-
-    async fn evaluate(
+    pub(super) async fn evaluate(
         &self,
         key: &str,
         begun: Begun,
@@ -343,11 +257,4 @@ impl Objects {
             tracing::warn!(object = key, error = %error, "the failure could not be recorded");
         }
     }
-}
-
-/// Takes the memory that the commit needs beside the entries, from the account of the first proposal that
-/// writes any.
-async fn room_to_send(rooms: &[Option<Room>], proposals: &[Proposal]) -> Option<Held> {
-    let room = rooms.iter().flatten().next()?;
-    Some(room.of_commit(proposals).await)
 }

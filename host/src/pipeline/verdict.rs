@@ -1,13 +1,4 @@
-//! Committing an object together with the objects whose keys are in its way.
-//!
-//! A key that an object yields may belong to another one that has given it up in the bucket but not
-//! yet in Redis: it was deleted (the old name of a renamed object), or it yields something else by
-//! now. Its own event will say so, sooner or later; but waiting for it would make a rename depend on
-//! the order of its events, and two objects that swap their keys would wait for each other for
-//! ever. So the owner is evaluated as well, and both are committed in one go.
-//!
-//! A verdict names one such key. Who has the others is looked up before the next commit, and so on for those
-//! that join ([`object`](super::object)): a commit is large, and not to be sent once for every owner.
+//! What is to be done after the ledger's verdict on a commit.
 
 use super::error::ChangeError;
 use crate::ledger::{Proposal, TakenBy, Verdict};

@@ -54,11 +54,10 @@ pub(super) async fn remove(sync: &mut FullSync<'_>) -> Result<(), Stop> {
 /// Whether there is more.
 async fn step(sync: &mut FullSync<'_>, scan: &mut OwnersScan) -> Result<bool, Stop> {
     let ledger = sync.pipeline.ledger();
-    let found = before(sync.deadline, ledger.next_candidates(scan)).await?;
-    let Some(mut found) = found else {
+    let found = ledger.next_candidates(scan, |object| sync.span.has(object));
+    let Some(found) = before(sync.deadline, found).await? else {
         return Ok(false);
     };
-    found.retain(|candidates| sync.span.has(&candidates.object));
     let leaves_objects = matches!(sync.mode, Mode::Write(_, By::Half(_) | By::Queue(_)));
     let is_lost = |candidates: &&OrphanCandidates| {
         candidates.is_lost || leaves_objects && candidates.is_unrecorded

@@ -10,7 +10,7 @@
 //!    step 1: what it has reserved it gives back, and nothing has changed. Keys that the object has already are
 //!    reserved too, since a joint commit may give them to another object; and what other workers had reserved
 //!    before stays so when this one gives up (`lua/reservations.lua`);
-//! 4. calls the commit script in every slot that the object was ever in, also where nothing of it
+//! 4. **applies** it in every slot that the object was ever in, also where nothing of it
 //!    is left: a part with a later ticket is never overwritten, so that a straggler can do no harm;
 //! 5. **finishes** at home.
 //!
@@ -19,9 +19,13 @@
 //!
 //! A worker that dies in between leaves a ticket announced and not committed. Then nobody takes the
 //! record for what Redis holds ([`Write::Unchanged`](super::Write::Unchanged) is refused), and the next
-//! delivery writes everything; where it fails, a full sync gives back what has been reserved for an hour. Nothing is applied that is not reserved. Nor
-//! does anybody rely on a later ticket that has not finished ([`Verdict::Stale`]): its worker may
-//! have taken it on behalf of another object, and its event may never come again for this one.
+//! delivery writes everything. Where that fails, a full sync gives back what has been reserved for an hour. Nothing
+//! is applied that is not reserved. Nor does anybody rely on a later ticket that has not finished
+//! ([`Verdict::Stale`]): its worker may have taken it on behalf of another object, and its event may never come again
+//! for this one.
+//!
+//! A script is told of the objects that have something in its slot, or may have. Where the owner of a key turns out to
+//! be another one of the same commit, it is called once more with that one as well.
 //!
 //! All names of keys are in KEYS, as ElastiCache Serverless wants it, and all values in one
 //! argument: its 3,999 arguments a request are room for 3,990 keys in one hash slot, those that
@@ -30,7 +34,7 @@
 use super::answer::{Word, unknown};
 use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH, RAISE, RESERVE, UNRESERVE};
 use super::commit::Attempt;
-use super::proposal::{Proposal, Verdict};
+use super::proposal::{Proposal, TakenBy, Verdict};
 use super::request::{Request, Share};
 use super::slot::Slot;
 use super::stage::AllStaged;
@@ -51,33 +55,37 @@ impl Ledger {
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
         let new: BTreeSet<Slot> = proposals.iter().flat_map(slots).collect();
-        let checked = self.decide_in(&new, &CHECK, proposals, staged).await?;
+        let known: Vec<BTreeSet<Slot>> = proposals.iter().map(known_slots).collect();
+        let checked = self
+            .decide_in(&new, &known, &CHECK, proposals, staged)
+            .await?;
         let Attempt::Verdict(Verdict::Committed) = checked else {
             return Ok(checked);
         };
-        let mut concerned = BTreeSet::new();
+        let mut announced = Vec::with_capacity(proposals.len());
         for (place, proposal) in proposals.iter().enumerate() {
             match self.announce(place, proposal).await? {
-                Ok(slots) => concerned.extend(slots),
+                Ok(slots) => announced.push(slots),
                 Err(verdict) => return Ok(Attempt::Verdict(verdict)),
             }
         }
         let writing = proposals.iter().filter(|proposal| proposal.writes());
         let to_reserve = writing.flat_map(slots).collect();
         let reserved = self
-            .decide_in(&to_reserve, &RESERVE, proposals, staged)
+            .decide_in(&to_reserve, &announced, &RESERVE, proposals, staged)
             .await;
         match &reserved {
             Ok(Attempt::Verdict(Verdict::Committed)) => {}
             // Whoever needs the keys before the next attempt waits until that is long ago (`orphans`).
             Err(LedgerError::Unavailable { .. }) => return reserved,
             _ => {
-                self.unreserve(&to_reserve, proposals).await?;
+                self.unreserve(proposals).await?;
                 return reserved;
             }
         }
+        let concerned = announced.iter().flatten().copied().collect();
         let applied = self
-            .decide_in(&concerned, &APPLY, proposals, staged)
+            .decide_in(&concerned, &announced, &APPLY, proposals, staged)
             .await?;
         let overtaken = match &applied {
             Attempt::Verdict(Verdict::Committed) => &BTreeMap::new(),
@@ -111,21 +119,19 @@ impl Ledger {
     }
 
     /// Gives back what was reserved for a commit that cannot be.
-    async fn unreserve(
-        &self,
-        slots: &BTreeSet<Slot>,
-        proposals: &[Proposal],
-    ) -> Result<(), LedgerError> {
-        let call = |(slot, proposal): (&Slot, &Proposal)| {
+    async fn unreserve(&self, proposals: &[Proposal]) -> Result<(), LedgerError> {
+        let call = |(slot, proposal): (Slot, &Proposal)| {
             Call::new(&UNRESERVE)
-                .key(self.names.owners(Some(*slot)))
-                .key(self.names.part(*slot, &proposal.key))
+                .key(self.names.owners(Some(slot)))
+                .key(self.names.part(slot, &proposal.key))
                 .argument(proposal.ticket.number.to_string())
                 .argument(self.names.object(&proposal.key))
         };
-        let pairs = proposals
-            .iter()
-            .flat_map(|proposal| slots.iter().map(move |slot| (slot, proposal)));
+        let writing = proposals.iter().filter(|proposal| proposal.writes());
+        let pairs = writing.flat_map(|proposal| {
+            let slots = slots(proposal).into_iter();
+            slots.map(move |slot| (slot, proposal))
+        });
         let calls: Vec<Call> = pairs.map(call).collect();
         for calls in calls.chunks(SLOTS_AT_ONCE) {
             try_join_all(calls.iter().map(|call| self.call::<u64>(call))).await?;
@@ -134,11 +140,13 @@ impl Ledger {
     }
 
     /// Calls a commit script in these slots, many at a time, until one of them says no; where an object was overtaken,
-    /// has its next ticket be later than any that they know of. That a staged value is not there counts only where
-    /// nothing else is in the way.
+    /// has its next ticket be later than any that they know of. Each is told of the proposals that it is `concerned`
+    /// with. That a staged value is not there counts only where nothing else is in the way; but where the others have
+    /// been written by then, none of them is at its end.
     async fn decide_in(
         &self,
         slots: &BTreeSet<Slot>,
+        concerned: &[BTreeSet<Slot>],
         script: &'static Script,
         proposals: &[Proposal],
         staged: &AllStaged,
@@ -146,12 +154,12 @@ impl Ledger {
         let mut unstaged = false;
         // The latest ticket of each proposal that a hash slot knows of: later than all of these is to be the next.
         let mut overtaken: BTreeMap<usize, u64> = BTreeMap::new();
-        let mut requests = self.requests(slots, proposals);
+        let mut requests = self.requests(slots, concerned, proposals);
         while !requests.is_empty() {
             let now = requests.split_off(requests.len().saturating_sub(SLOTS_AT_ONCE));
             let calls = now
                 .into_iter()
-                .map(|request| self.decide(script, request, staged));
+                .map(|(slot, request)| self.decide_at(slot, script, request, proposals, staged));
             for attempt in try_join_all(calls).await? {
                 match attempt {
                     Attempt::Verdict(Verdict::Committed) => {}
@@ -173,7 +181,8 @@ impl Ledger {
         for (place, ticket) in &overtaken {
             self.raise(proposals.get(*place), *ticket).await?;
         }
-        Ok(if !overtaken.is_empty() {
+        let is_applied = script.get_hash() == APPLY.get_hash();
+        Ok(if !overtaken.is_empty() && !(unstaged && is_applied) {
             Attempt::Overtaken(overtaken)
         } else if unstaged {
             Attempt::Unstaged
@@ -182,30 +191,83 @@ impl Ledger {
         })
     }
 
-    fn requests<'a>(&self, slots: &BTreeSet<Slot>, proposals: &'a [Proposal]) -> Vec<Request<'a>> {
-        let mut pieces: Vec<_> = proposals.iter().map(Pieces::of).collect();
+    /// Calls a commit script in a slot: once more where the owner of a key is one of these proposals that it was not
+    /// told of.
+    async fn decide_at<'a>(
+        &self,
+        slot: Slot,
+        script: &'static Script,
+        mut request: Request<'a>,
+        proposals: &'a [Proposal],
+        staged: &AllStaged,
+    ) -> Result<Attempt, LedgerError> {
+        loop {
+            let attempt = self.decide(script, &mut request, staged).await?;
+            let owner = match &attempt {
+                Attempt::Verdict(Verdict::Conflict {
+                    taken_by: TakenBy::Object(owner),
+                    ..
+                }) => owner,
+                _ => return Ok(attempt),
+            };
+            let is_told = |place: usize| request.shares.iter().any(|share| share.place == place);
+            let mut all = proposals.iter().enumerate();
+            let among = all.find(|(place, one)| one.key == *owner && !is_told(*place));
+            let Some((place, proposal)) = among else {
+                return Ok(attempt);
+            };
+            let share = self.share(slot, place, proposal, &mut Pieces::default());
+            request.shares.push(share);
+        }
+    }
+
+    /// What a proposal has in a slot, which is taken from its pieces.
+    fn share<'a>(
+        &self,
+        slot: Slot,
+        place: usize,
+        proposal: &'a Proposal,
+        pieces: &mut Pieces<'a>,
+    ) -> Share<'a> {
         let earlier = self.names.earlier();
+        Share {
+            proposal,
+            place,
+            record: self.names.part(slot, &proposal.key),
+            earlier: earlier.map(|names| names.part(slot, &proposal.key)),
+            keys: pieces.keys.remove(&slot).unwrap_or_default(),
+            entries: pieces.entries.remove(&slot).unwrap_or_default(),
+            recorded: pieces.recorded.remove(&slot).unwrap_or_default(),
+        }
+    }
+
+    fn requests<'a>(
+        &self,
+        slots: &BTreeSet<Slot>,
+        concerned: &[BTreeSet<Slot>],
+        proposals: &'a [Proposal],
+    ) -> Vec<(Slot, Request<'a>)> {
+        let mut told: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
+        for (place, concerned) in concerned.iter().enumerate() {
+            for slot in concerned {
+                told.entry(*slot).or_default().push(place);
+            }
+        }
+        let mut pieces: Vec<_> = proposals.iter().map(Pieces::of).collect();
         let request = |slot: &Slot| {
             let mut request = Request {
                 owners: self.names.owners(Some(*slot)),
                 index: None,
-                shares: Vec::with_capacity(proposals.len()),
+                shares: Vec::new(),
                 known: BTreeSet::new(),
             };
-            for (proposal, pieces) in proposals.iter().zip(&mut pieces) {
-                request.shares.push(Share {
-                    proposal,
-                    record: self.names.part(*slot, &proposal.key),
-                    earlier: earlier
-                        .as_ref()
-                        .map(|names| names.part(*slot, &proposal.key)),
-                    keys: pieces.keys.remove(slot).unwrap_or_default(),
-                    entries: pieces.entries.remove(slot).unwrap_or_default(),
-                });
-                let recorded = pieces.recorded.remove(slot);
-                request.known.extend(recorded.unwrap_or_default());
+            for place in told.remove(slot).unwrap_or_default() {
+                let share = self.share(*slot, place, &proposals[place], &mut pieces[place]);
+                let recorded = share.recorded.iter().map(|key| (*key).to_owned());
+                request.known.extend(recorded);
+                request.shares.push(share);
             }
-            request
+            (*slot, request)
         };
         slots.iter().map(request).collect()
     }
@@ -215,7 +277,7 @@ impl Ledger {
         &self,
         place: usize,
         proposal: &Proposal,
-    ) -> Result<Result<Vec<Slot>, Verdict>, LedgerError> {
+    ) -> Result<Result<BTreeSet<Slot>, Verdict>, LedgerError> {
         let call = &self
             .at_home(Call::new(&ANNOUNCE), proposal)
             .argument(if proposal.writes() { "0" } else { "1" })
@@ -270,20 +332,17 @@ impl Ledger {
 }
 
 /// What a proposal has in each slot.
+#[derive(Default)]
 struct Pieces<'a> {
     keys: BTreeMap<Slot, Vec<&'a str>>,
     entries: BTreeMap<Slot, Vec<&'a Entry>>,
     /// Keys that the record lists.
-    recorded: BTreeMap<Slot, Vec<String>>,
+    recorded: BTreeMap<Slot, Vec<&'a str>>,
 }
 
 impl<'a> Pieces<'a> {
     fn of(proposal: &'a Proposal) -> Self {
-        let mut pieces = Self {
-            keys: BTreeMap::new(),
-            entries: BTreeMap::new(),
-            recorded: BTreeMap::new(),
-        };
+        let mut pieces = Self::default();
         for key in proposal.keys() {
             pieces.keys.entry(Slot::of(key)).or_default().push(key);
         }
@@ -293,7 +352,7 @@ impl<'a> Pieces<'a> {
         }
         for key in proposal.recorded_keys() {
             let recorded = pieces.recorded.entry(Slot::of(key)).or_default();
-            recorded.push(key.clone());
+            recorded.push(key.as_str());
         }
         pieces
     }
@@ -302,6 +361,14 @@ impl<'a> Pieces<'a> {
 /// The slots of the keys that an object is to have.
 fn slots(proposal: &Proposal) -> BTreeSet<Slot> {
     proposal.keys().map(Slot::of).collect()
+}
+
+/// The slots in which an object is to have something, or has, by its record.
+fn known_slots(proposal: &Proposal) -> BTreeSet<Slot> {
+    let recorded = proposal.recorded_keys().iter();
+    let mut slots = slots(proposal);
+    slots.extend(recorded.map(|key| Slot::of(key)));
+    slots
 }
 
 fn slots_json(proposal: &Proposal) -> String {

@@ -71,7 +71,8 @@ impl Ledger {
         if self.cluster {
             self.commit_by_slot(proposals, staged).await
         } else {
-            self.decide(&COMMIT, self.whole(proposals), staged).await
+            self.decide(&COMMIT, &mut self.whole(proposals), staged)
+                .await
         }
     }
 
@@ -86,18 +87,20 @@ impl Ledger {
     /// Everything in one request.
     fn whole<'a>(&self, proposals: &'a [Proposal]) -> Request<'a> {
         let earlier = self.names.earlier();
-        let share = |proposal: &'a Proposal| Share {
+        let share = |(place, proposal): (usize, &'a Proposal)| Share {
             proposal,
+            place,
             record: self.names.record(&proposal.key),
             earlier: earlier.as_ref().map(|names| names.record(&proposal.key)),
             keys: proposal.keys().collect(),
             entries: proposal.entries().iter().collect(),
+            recorded: Vec::new(),
         };
         let known = proposals.iter().flat_map(Proposal::recorded_keys);
         Request {
             owners: self.names.owners(None),
             index: Some(self.names.index("")),
-            shares: proposals.iter().map(share).collect(),
+            shares: proposals.iter().enumerate().map(share).collect(),
             known: known.cloned().collect(),
         }
     }
@@ -107,18 +110,27 @@ impl Ledger {
     pub(super) async fn decide(
         &self,
         script: &'static Script,
-        mut request: Request<'_>,
+        request: &mut Request<'_>,
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
-        let mut answer = self.answer(script, &request, staged).await?;
+        let mut answer = self.answer(script, request, staged).await?;
         if let Answer::Undeclared(more) = answer {
             request.known.extend(more);
-            answer = self.answer(script, &request, staged).await?;
+            answer = self.answer(script, request, staged).await?;
         }
+        let places: Vec<usize> = request.shares.iter().map(|share| share.place).collect();
+        let at = |place: usize| places.get(place).copied();
         Ok(match answer {
-            Answer::Verdict(verdict) => Attempt::Verdict(verdict),
+            Answer::Verdict(verdict) => Attempt::Verdict(verdict.at(&places)),
             Answer::Unstaged => Attempt::Unstaged,
-            Answer::Overtaken(tickets) => Attempt::Overtaken(tickets),
+            Answer::Overtaken(tickets) => {
+                let tickets = tickets.into_iter();
+                Attempt::Overtaken(
+                    tickets
+                        .filter_map(|(place, ticket)| Some((at(place)?, ticket)))
+                        .collect(),
+                )
+            }
             Answer::Undeclared(_) => Attempt::Verdict(Verdict::Stale(0)),
         })
     }

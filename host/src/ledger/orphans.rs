@@ -10,19 +10,15 @@
 
 use super::call::{Call, REMOVE_ORPHANS};
 use super::owner::Owner;
+use super::record::Record;
 use super::record::fields::{FIELDS, Fields};
-use super::record::{Record, milliseconds_now};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
 
 /// Hash slots of a cluster that are read at a time.
 const HASHES_AT_ONCE: usize = 256;
-
-/// A worker that has reserved keys is through with them before: no invocation takes so long.
-const LONG: Duration = Duration::from_secs(60 * 60);
 
 /// Keys that one step asks for; Redis may give more.
 const KEYS_A_STEP: usize = 1000;
@@ -119,11 +115,12 @@ impl Ledger {
         Ok(OwnersScan { hashes, place })
     }
 
-    /// Goes on; says which objects of this bucket have something that is not as it should be.
-    /// `None` at the end.
+    /// Goes on; says which of those objects of this bucket that are meant have something that is not as it should
+    /// be. `None` at the end.
     pub async fn next_candidates(
         &self,
         scan: &mut OwnersScan,
+        is_meant: impl Fn(&str) -> bool,
     ) -> Result<Option<Vec<OrphanCandidates>>, LedgerError> {
         let Some(all) = self.next_owned(scan).await? else {
             return Ok(None);
@@ -139,7 +136,8 @@ impl Ledger {
                 } else {
                     &mut owned
                 };
-                if let Some(object) = self.names.key_of_owner(&owner, &redis_key) {
+                let object = self.names.key_of_owner(&owner, &redis_key);
+                if let Some(object) = object.filter(|object| is_meant(object)) {
                     let keys = owned.entry(object.to_owned()).or_default();
                     keys.push((redis_key.clone(), owner));
                 }
@@ -234,26 +232,28 @@ impl Ledger {
         };
         let listed = record.keys.iter().flatten().chain(&earlier);
         let listed: HashSet<&str> = listed.map(String::as_str).collect();
-        let is_orphan = |(key, owner): &&(String, Owner)| {
-            let may_be_its_last = owner.ticket > record.written && !owner.is_reserved();
-            if owner.is_reserved() && is_long_ago(owner.ticket) {
-                return true;
-            }
-            record.committed != 0
-                && record.is_whole()
-                && owner.ticket != record.written
-                && (owner.is_reserved() || !listed.contains(key.as_str()))
-                && !(may_be_its_last && record.error.is_some())
+        let orphan = |(key, owner): &(String, Owner)| {
+            let is_another =
+                record.committed != 0 && record.is_whole() && owner.ticket != record.written;
+            let may_be_its_last = owner.ticket > record.written && record.error.is_some();
+            let is_kept = may_be_its_last || listed.contains(key.as_str());
+            let removed = match (owner.is_reserved(), is_another) {
+                (true, false) => Removed::WhenLongAgo,
+                (true, true) => Removed::AtOnce,
+                (false, true) if !is_kept => Removed::AtOnce,
+                (false, _) => return None,
+            };
+            Some((key.clone(), owner.clone(), removed))
         };
         Ok(Orphans {
             object: candidates.object.clone(),
-            keys: candidates.keys.iter().filter(is_orphan).cloned().collect(),
+            keys: candidates.keys.iter().filter_map(orphan).collect(),
         })
     }
 
     /// Removes them, unless somebody has written them meanwhile. Says how many it were.
     pub async fn remove_orphans(&self, orphans: &Orphans) -> Result<u64, LedgerError> {
-        let mut by_slot: BTreeMap<Option<Slot>, Vec<&(String, Owner)>> = BTreeMap::new();
+        let mut by_slot: BTreeMap<Option<Slot>, Vec<&Orphan>> = BTreeMap::new();
         for orphan in &orphans.keys {
             let slot = self.cluster.then(|| Slot::of(&orphan.0));
             by_slot.entry(slot).or_default().push(orphan);
@@ -266,7 +266,7 @@ impl Ledger {
         Ok(removed)
     }
 
-    fn removal(&self, orphans: &Orphans, slot: Option<Slot>, keys: &[&(String, Owner)]) -> Call {
+    fn removal(&self, orphans: &Orphans, slot: Option<Slot>, keys: &[&Orphan]) -> Call {
         let record = match slot {
             Some(slot) => self.names.part(slot, &orphans.object),
             None => self.names.record(&orphans.object),
@@ -278,8 +278,12 @@ impl Ledger {
             .key(record)
             .argument(tombstone.unwrap_or_default())
             .argument(self.changes_channel.as_deref().unwrap_or_default());
-        for (key, owner) in keys {
-            call = call.key(key.as_str()).argument(owner.to_string());
+        for (key, owner, removed) in keys {
+            let patient = match removed {
+                Removed::AtOnce => "",
+                Removed::WhenLongAgo => "~",
+            };
+            call = call.key(key.as_str()).argument(format!("{patient}{owner}"));
         }
         match (slot, self.names.earlier()) {
             (Some(slot), Some(earlier)) => call.key(earlier.part(slot, &orphans.object)),
@@ -288,23 +292,32 @@ impl Ledger {
     }
 }
 
-/// Whether it was handed out long ago: tickets are microseconds, unless Redis' clock was set back.
-fn is_long_ago(ticket: u64) -> bool {
-    let now = Duration::from_millis(milliseconds_now());
-    now.saturating_sub(Duration::from_micros(ticket)) > LONG
-}
-
-/// Redis keys that their object does not yield any more, with their owners as they are noted.
+/// Redis keys that their object does not yield any more, and those that are reserved for it in vain.
 #[derive(Debug)]
 pub struct Orphans {
     object: String,
-    keys: Vec<(String, Owner)>,
+    keys: Vec<Orphan>,
+}
+
+/// A Redis key, its owner as it is noted, and when that is removed.
+type Orphan = (String, Owner, Removed);
+
+/// When an owner is removed.
+#[derive(Clone, Copy, Debug)]
+enum Removed {
+    AtOnce,
+    /// When whoever has reserved the key cannot be at it any more.
+    WhenLongAgo,
 }
 
 impl Orphans {
-    /// How many there are.
+    /// How many keys would go. What is reserved is given back, and no key goes.
     pub fn count(&self) -> u64 {
-        u64::try_from(self.keys.len()).unwrap_or(u64::MAX)
+        let keys = self
+            .keys
+            .iter()
+            .filter(|(_, owner, _)| !owner.is_reserved());
+        u64::try_from(keys.count()).unwrap_or(u64::MAX)
     }
 }
 

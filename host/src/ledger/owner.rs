@@ -81,7 +81,7 @@ impl Owner {
     /// Whether an earlier version has noted it, which did not name the prefix of its deployment.
     pub(super) fn is_earlier(&self) -> bool {
         let mark = self.text.split(' ').next().unwrap_or_default();
-        mark.len() >= DECIMAL
+        !self.is_reserved() && mark.len() >= DECIMAL
     }
 }
 
@@ -97,7 +97,9 @@ struct Reservation<'a> {
 
 impl<'a> Reservation<'a> {
     fn parse(noted: &'a str) -> Option<Self> {
-        let (mark, rest) = noted.strip_prefix('?')?.split_once(' ')?;
+        let (made, rest) = noted.strip_prefix('?')?.split_once(' ')?;
+        // When it was made is for the scripts to know: by the clock of the server that it is on.
+        let mark = made.split_once(':').map_or(made, |(mark, _)| mark);
         let (length, rest) = rest.split_once(' ')?;
         let (object, before) = rest.split_at_checked(length.parse().ok()?)?;
         Some(Self {
@@ -154,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_reserved_key_is_still_of_whoever_has_written_it() {
-        let noted = "?9 8 config/a?7 8 config/b5 config/b c";
+        let noted = "?9:1aBc- 8 config/a?7 8 config/b5 config/b c";
         let owners = Owner::all(noted);
         let seen = owners.iter().map(|owner| {
             let (ticket, object) = (owner.ticket, owner.object.as_str());
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!(
             Vec::from_iter(seen),
             [
-                (9, "config/a", true, "?9 8 config/a".to_owned()),
+                (9, "config/a", true, "?9:1aBc- 8 config/a".to_owned()),
                 (7, "config/b", true, "?7 8 config/b".to_owned()),
                 (5, "config/b c", false, "5 config/b c".to_owned()),
             ]

@@ -62,6 +62,28 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The same where what it counts by are the proposals that have these places.
+    pub(super) fn at(self, places: &[usize]) -> Self {
+        let at = |place: usize| places.get(place).copied().unwrap_or(place);
+        match self {
+            Self::Committed => Self::Committed,
+            Self::Superseded(place) => Self::Superseded(at(place)),
+            Self::Stale(place) => Self::Stale(at(place)),
+            Self::Changed(place) => Self::Changed(at(place)),
+            Self::Conflict {
+                proposal,
+                redis_key,
+                taken_by,
+            } => Self::Conflict {
+                proposal: at(proposal),
+                redis_key,
+                taken_by,
+            },
+        }
+    }
+}
+
 /// Who has a Redis key that a proposal claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TakenBy {

@@ -8,7 +8,7 @@ use super::stage::AllStaged;
 use crate::entry::{Entry, Value};
 use redis::Script;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 /// What one call concerns: everything, or on a cluster one hash slot of it.
@@ -26,6 +26,8 @@ pub(super) struct Request<'a> {
 /// What one object is to have in one place.
 pub(super) struct Share<'a> {
     pub(super) proposal: &'a Proposal,
+    /// The place of that among all that are committed together.
+    pub(super) place: usize,
     /// Its record, or the part of it that is here.
     pub(super) record: String,
     /// The same of versions before that called it otherwise.
@@ -33,6 +35,8 @@ pub(super) struct Share<'a> {
     pub(super) keys: Vec<&'a str>,
     /// What is to be written to those keys; nothing where they stay as they are.
     pub(super) entries: Vec<&'a Entry>,
+    /// Keys that its record lists; on one server that is here.
+    pub(super) recorded: Vec<&'a str>,
 }
 
 /// What the script is told as JSON; the rest is packed.
@@ -73,6 +77,9 @@ struct Object<'a> {
     earlier: Option<usize>,
     /// Packed fields of its record.
     fields: usize,
+    /// Places of the keys that its record at home lists.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recorded: Vec<usize>,
 }
 
 /// What holds for every commit.
@@ -107,8 +114,10 @@ impl Request<'_> {
         }
         let mut objects = Vec::with_capacity(self.shares.len());
         let mut packed = Packed::default();
+        let mut place_of: HashMap<&str, usize> = HashMap::new();
         for share in &self.shares {
             let first = call.keys() + 1;
+            place_of.extend(share.keys.iter().copied().zip(first..));
             call = share.keys.iter().fold(call, |call, key| call.key(*key));
             let last = call.keys();
             call = share
@@ -121,6 +130,13 @@ impl Request<'_> {
         }
         for key in self.known_only() {
             call = call.key(key);
+            place_of.insert(key, call.keys());
+        }
+        for (object, share) in objects.iter_mut().zip(&self.shares) {
+            let recorded = share.recorded.iter();
+            object.recorded = recorded
+                .filter_map(|key| place_of.get(key).copied())
+                .collect();
         }
         let (mut places, mut lengths) = (BTreeMap::new(), Vec::new());
         for entry in self.entries() {
@@ -201,6 +217,7 @@ impl Share<'_> {
             last,
             earlier: self.earlier.as_ref().map(|_| last + 1),
             fields,
+            recorded: Vec::new(),
         }
     }
 
@@ -265,8 +282,10 @@ mod tests {
                 proposal: &proposal,
                 record: "record".into(),
                 earlier: None,
+                place: 0,
                 keys: proposal.keys().collect(),
                 entries: proposal.entries().iter().collect(),
+                recorded: Vec::new(),
             }],
             known: BTreeSet::new(),
         };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::entry::{EntrySet, Value};
 use crate::ledger::Write;
 use crate::ledger::script_tests::{object, texts};
 use redis_sync_local::RedisCluster;
@@ -94,4 +95,84 @@ async fn the_next_ticket_is_later_than_any_that_a_hash_slot_knows_of() {
         let proposal = ledger.proposal("o", texts(&keys)).await;
         assert_eq!(ledger.commit(&mut [proposal]).await.unwrap(), verdict);
     }
+}
+
+/// Of a joint commit one object was overtaken in a slot; in another one, a staged value is gone, and nothing was written.
+///
+/// Kills: taking that for the first alone, after which the others would be at their end.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_at_the_end_of_a_commit_of_which_a_slot_is_not_written() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let large = Entry {
+        key: "large".to_owned(),
+        value: Value::Bytes(vec![b'x'; 1 << 20]),
+        ttl_seconds: None,
+    };
+    let large = Write::Entries(EntrySet::new(vec![large], "", None).unwrap());
+    let proposals = [
+        ledger.proposal("overtaken", texts(&["a"])).await,
+        ledger.proposal("large", large).await,
+    ];
+    let mut announced = Vec::new();
+    for (place, proposal) in proposals.iter().enumerate() {
+        let slots = ledger.announce(place, proposal).await.unwrap().unwrap();
+        announced.push(slots);
+    }
+    let concerned = announced.iter().flatten().copied().collect();
+    let nowhere = ledger.names_to_stage(&proposals);
+    let decide = |script| ledger.decide_in(&concerned, &announced, script, &proposals, &nowhere);
+    let reserved = decide(&RESERVE).await.unwrap();
+    assert!(matches!(reserved, Attempt::Verdict(Verdict::Committed)));
+    let mut later = redis::cmd("HSET");
+    later
+        .arg(ledger.names.part(Slot::of("a"), "overtaken"))
+        .arg("ticket")
+        .arg(proposals[0].ticket.number + 1);
+    ledger.ask::<u64>(&later).await.unwrap();
+    let applied = decide(&APPLY).await.unwrap();
+    assert!(matches!(applied, Attempt::Unstaged));
+}
+
+/// The record of an object is lost, so that nothing says any more in which slots it is.
+///
+/// Kills: a conflict with an object of the same commit that a slot is not told of.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_committed_together_is_not_in_the_way_where_its_record_was_lost() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let had = ledger.proposal("had", texts(&["k"])).await;
+    ledger.commit(&mut [had]).await.unwrap();
+    ledger.lose_record("had").await;
+    let given_up = ledger.proposal("had", texts(&[])).await;
+    let takes = ledger.proposal("takes", texts(&["k"])).await;
+    let verdict = ledger.commit(&mut [takes, given_up]).await.unwrap();
+    assert_eq!(verdict, Verdict::Committed);
+    let owner = ledger.owners(&["k"]).await.unwrap().pop().flatten();
+    assert!(owner.unwrap().ends_with(" config/takes"));
+}
+
+/// What is recorded in a slot is of the objects that have been there: of hundreds that one takes the place of, each was in
+/// its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_leaves_nothing_in_the_slots_of_others_that_it_is_committed_with() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let keys: Vec<String> = (0..30).map(|number| format!("k{number}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let mut all = Vec::new();
+    for key in &keys {
+        let one = ledger.proposal(key, texts(&[key])).await;
+        ledger.commit(&mut [one]).await.unwrap();
+        all.push(ledger.proposal(key, texts(&[])).await);
+    }
+    all.push(ledger.proposal("all", texts(&keys)).await);
+    let verdict = ledger.commit(&mut all).await.unwrap();
+    assert_eq!(verdict, Verdict::Committed);
+    let mut parts = 0;
+    for node in cluster.primaries() {
+        let found = node.command(&["KEYS", "redis-sync:*part:*"]).await.unwrap();
+        parts += found.lines().filter(|line| !line.is_empty()).count();
+    }
+    assert_eq!(parts, 2 * keys.len());
 }

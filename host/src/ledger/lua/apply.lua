@@ -11,13 +11,6 @@
 --
 -- Repeating it is safe: a ticket that has been here is not applied again.
 
--- Whether an object has written a key of that owner under a later ticket, of which its part here does not know any
--- more.
-local function is_later(object, written)
-  local by = string.match(written, '^(%S+) ')
-  return by and not is_decimal(by) and name_in(written) == object.name and ticket_of(by) > object.number
-end
-
 -- Whether any key that an object is to write is neither its own nor reserved for it.
 local function unreserved(object, i)
   if not object.write or object.done then
@@ -25,8 +18,7 @@ local function unreserved(object, i)
   end
   return with_owners(object, function(_, _, found)
     for _, owner in ipairs(found) do
-      local name, _, written = names_at(owner)
-      if name ~= object.name or is_later(object, written) then
+      if names_at(owner) ~= object.name then
         return {'stale', i}
       end
     end
@@ -37,5 +29,5 @@ local function record(object)
   write_record(object, object.live and object.last >= object.first)
 end
 
-local answer = commit_objects(unreserved, record)
+local answer = commit_objects(unreserved, record, true)
 return answer[1] == 'committed' and overtaken() or answer

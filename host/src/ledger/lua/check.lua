@@ -3,9 +3,8 @@
 -- KEYS and ARGV are those of commit_prelude.lua; the records are parts: those of this slot.
 --
 -- Answers  {'committed'}             nothing is in the way
---          {'overtaken', i, ticket, ...}, {'conflict', i, key, by}, {'changed', i}, {'unstaged'}: as apply; one that is
---                                    to stay as it is has changed, too, where it is committed together with keys of
---                                    others in this slot
+--          {'overtaken', i, ticket, ...}, {'stale', i}, {'conflict', i, key, by}, {'unstaged'}: as apply
+--          {'changed', i}            also where object i is to stay as it is, and others are committed with it
 local pending = load_objects()
 local refusal = overtaken()
 if refusal or not pending then

@@ -1,4 +1,4 @@
--- Shared by the scripts that commit, or look whether they could: commit, check and apply.
+-- Shared by the scripts that commit, or look whether they could: commit, check, reserve and apply.
 --
 -- KEYS     the owners, the record of each object, every data key concerned, what earlier versions called the
 --          records, every staged key (commit: the index after the records)
@@ -12,7 +12,8 @@
 --            objects    for each object: name (bucket/key), member (key), ticket, live (whether it
 --                       exists), write (whether its entries follow, or are those already there),
 --                       first and last (its keys, as places in KEYS), earlier (the place of what
---                       earlier versions called the record), fields (how many parts those are)
+--                       earlier versions called the record), fields (how many parts those are);
+--                       on a cluster, recorded (places of the keys that its record at home lists)
 -- ARGV[2]  of each object: the digest of its entries, the fields of its record, name and value in turn;
 --          then for each key of each object that is written: kind, time to live in seconds or '', number
 --          of elements, elements; of kind 'staged', the one element is a place in KEYS. All are in
@@ -22,7 +23,6 @@
 -- An owner is '<ticket> <name>': the ticket its key was written under, in digits of six bits. The record has that
 -- ticket as `written`, or as its own: where they differ, the one or the other was lost.
 
-local owners = KEYS[1]
 local request = cjson.decode(ARGV[1])
 local objects = request.objects
 
@@ -82,6 +82,10 @@ local function load_objects()
     -- A ticket as late as this one has been here.
     object.done = object.committed >= object.number
     object.old, object.had, object.new = keys_in(object.record), {}, {}
+    -- Where the part was lost, the record at home is all that leads to what is here.
+    for _, place in ipairs(not seen[1] and object.recorded or {}) do
+      object.old[#object.old + 1] = KEYS[place]
+    end
     object.reserved = unpack_keys(redis.call('HGET', object.record, 'v') or '')
     if request.earlier ~= cjson.null then
       take_over(object)
@@ -103,7 +107,8 @@ local arguments = {
   SADD = {'v'}, SET = {'v'}, UNLINK = {}, ZADD = {'1', 'm'}, ZREM = {'m'},
 }
 
--- Why the user may not do what a commit does, if it may not.
+-- Why the user may not do what a commit does, if it may not. Permissions are by key pattern: it is asked of a data key,
+-- where there is one.
 local function forbidden()
   local key = KEYS[2]
   for _, object in ipairs(objects) do
@@ -135,14 +140,21 @@ local function name_in(owner)
   return name
 end
 
--- The names of the objects that are in the way of whoever wants a key: who has it or has reserved it, and who had
--- it before it was reserved; then the owner who has written it.
+-- Who keeps others from a key: the object of its first reservation, or of its owner; the object of the owner behind
+-- that reservation; and the owner who has written it, as it is noted.
 local function names_at(owner)
   local list, written = reservations(owner)
   if list[1] then
     return list[1].name, name_in(written), written
   end
   return name_in(written), nil, written
+end
+
+-- Whether an object has written a key of that owner under a later ticket, of which its record here does not know any
+-- more.
+local function is_later(object, written)
+  local by = string.match(written, '^(%S+) ')
+  return by and not is_decimal(by) and name_in(written) == object.name and ticket_of(by) > object.number
 end
 
 -- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.
@@ -204,8 +216,10 @@ local function changed(object, i)
   end)
 end
 
--- Whether a key is not free. An object's own keys stay its own where the owners were lost.
-local function conflict()
+-- Whether a key is not free. An object's own keys stay its own where the owners were lost. `is_reserved` says whether
+-- all keys are reserved by now: what somebody unknown has put there since is lost then, as nothing can be given up any
+-- more.
+local function conflict(is_reserved)
   local together, claimed = {}, {}
   for _, object in ipairs(objects) do
     together[object.name] = true
@@ -218,7 +232,7 @@ local function conflict()
     return with_owners(object, function(from, to, found)
       for place = from, to do
         local key = KEYS[place]
-        local owner, before = names_at(found[place - from + 1])
+        local owner, before, written = names_at(found[place - from + 1])
         if claimed[key] then
           return {'conflict', i, key, claimed[key]}
         end
@@ -226,7 +240,10 @@ local function conflict()
         -- What is committed already is not written: it only keeps its keys from the others.
         if object.done then
           owner, before = nil, nil
-        elseif not owner and not request.adopt and not object.had[key] and redis.call('EXISTS', key) == 1 then
+        elseif is_later(object, written) then
+          return {'stale', i}
+        elseif written == '' and not (owner and is_reserved) and not request.adopt and not object.had[key]
+            and redis.call('EXISTS', key) == 1 then
           return {'conflict', i, key, ''}
         end
         if owner and not together[owner] then

@@ -57,17 +57,6 @@ local function remove_old(object)
   call_with(reserved_still, 'HSET', owners)
 end
 
--- Calls `visit` with each key that is listed as reserved for the object, and its owner.
-local function with_reserved(object, visit)
-  local list = object.reserved
-  in_chunks(1, #list, function(from, to)
-    local found = redis.call('HMGET', owners, unpack(list, from, to))
-    for place = from, to do
-      visit(list[place], found[place - from + 1])
-    end
-  end)
-end
-
 -- What is reserved of a key for the object under tickets later than this one.
 local function reserved_later(object, owner)
   local later = {}
@@ -81,19 +70,9 @@ end
 
 -- Gives back what was reserved for the object under this ticket or an earlier one, and is not yielded any more.
 local function give_back_reserved(object)
-  local left = {}
-  local function is_given_back(reservation)
+  give_back_listed(object.record, object.reserved, object.name, function(reservation)
     return reservation.name == object.name and ticket_of(reservation.by) <= object.number
-  end
-  with_reserved(object, function(key, owner)
-    local _, any_left = give_back(owners, key, owner, object.name, is_given_back)
-    if any_left then
-      left[#left + 1] = key
-    end
   end)
-  if #left > 0 then
-    redis.call('HSET', object.record, 'v', pack_keys(left))
-  end
 end
 
 local push = {hash = 'HSET', list = 'RPUSH', set = 'SADD', sorted_set = 'ZADD'}
@@ -131,8 +110,10 @@ end
 local function write_entries(object)
   local keys, owned, strings, later = {}, {}, {}, {}
   local owner = mark(object.ticket) .. ' ' .. object.name
-  with_reserved(object, function(key, noted)
-    later[key] = reserved(reserved_later(object, noted), owner)
+  in_chunks(1, #object.reserved, function(from, to)
+    for i, noted in ipairs(redis.call('HMGET', owners, unpack(object.reserved, from, to))) do
+      later[object.reserved[from + i - 1]] = reserved(reserved_later(object, noted), owner)
+    end
   end)
   for place = object.first, object.last do
     local key = KEYS[place]
@@ -184,14 +165,14 @@ local function write_objects(record)
 end
 
 -- Commits all objects or none: `outdated` says whether the ticket of one does not count, `record`
--- writes its record.
-local function commit_objects(outdated, record)
+-- writes its record, `is_reserved` is that of `conflict`.
+local function commit_objects(outdated, record, is_reserved)
   local pending = load_objects()
   local refusal = first_of(outdated)
   if refusal or not pending then
     return refusal or {'committed'}
   end
-  refusal = undeclared() or first_of(changed) or conflict() or forbidden() or unstaged()
+  refusal = undeclared() or first_of(changed) or conflict(is_reserved) or forbidden() or unstaged()
   if refusal then
     return refusal
   end

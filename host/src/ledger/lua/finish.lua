@@ -6,8 +6,8 @@
 --          were written, then the record's fields, name and value in turn
 --
 -- Answers  {'committed'}
---          {'stale'}   the ticket was not issued, as far as the record knows: it was lost. What was
---                      written to the slots is under a ticket that nobody would come after
+--          {'stale'}   the ticket was not issued, as far as the record knows: it was lost. The next one may be smaller
+--                      than what the slots have, so the caller is to take it
 local record, index = KEYS[1], KEYS[2]
 local seen = redis.call('HMGET', record, 'ticket', 'announced', 'issued')
 local ticket = tonumber(ARGV[1])
@@ -16,6 +16,8 @@ if number(seen[1]) >= ticket then
 elseif number(seen[3]) < ticket then
   return {'stale'}
 end
+-- A full Redis refuses HSET as long as the script has written nothing. HDEL writes, so that deletions make room.
+redis.call('HDEL', record, '')
 write_fields(record, ARGV[1], ARGV[7] == '1', {unpack(ARGV, 8)})
 if KEYS[3] and keys_taken_over(KEYS[3], ARGV[6]) then
   redis.call('UNLINK', KEYS[3])

@@ -5,10 +5,11 @@
 --          with a prefix, what earlier versions called that part
 -- ARGV     on a cluster, seconds that the part of an object without keys is kept; '' on one server, where the record
 --          lists all that the object has, and what it lists is no orphan; where changed keys are published
---          or ''; the owners that the keys had
+--          or ''; the owners that the keys had; '~' before a reservation that is given back only when its worker
+--          cannot be at it any more
 --
 -- Answers  how many there were
-local owners, record = KEYS[1], KEYS[2]
+local record = KEYS[2]
 local tombstone, channel = ARGV[1], ARGV[2]
 local earlier = KEYS[#ARGV + 1]
 
@@ -23,15 +24,18 @@ if tombstone == '' then
     is_listed[key] = true
   end
 end
+-- A full Redis refuses HSET as long as the script has written nothing. HDEL writes, so that this makes room.
+redis.call('HDEL', record, '')
 local orphans, is_orphan = {}, {}
 in_chunks(3, #ARGV, function(from, to)
   local found = redis.call('HMGET', owners, unpack(KEYS, from, to))
   for place = from, to do
     local owner = found[place - from + 1]
-    if string.sub(ARGV[place], 1, 1) == '?' then
-      -- It was never written.
-      give_back(owners, KEYS[place], redis.call('HGET', owners, KEYS[place]), '', function(reservation)
-        return reserved({reservation}, '') == ARGV[place]
+    local is_patient, reservation = string.match(ARGV[place], '^(~?)(%?.*)$')
+    if reservation then
+      -- It was never written. The key may have been among these before, with another reservation of it.
+      give_back(KEYS[place], redis.call('HGET', owners, KEYS[place]), function(one)
+        return reserved({one}, '') == reservation and (is_patient == '' or is_long_ago(one))
       end)
     elseif owner == ARGV[place] and not is_listed[KEYS[place]] then
       orphans[#orphans + 1] = KEYS[place]

@@ -42,7 +42,7 @@ local function reserved_for(own, owner)
 end
 
 local function reserve(object)
-  local own = {by = mark(object.ticket), name = object.name}
+  local own = {by = mark(object.ticket), at = mark(seconds()), name = object.name}
   local is_listed, list, noted = {}, object.reserved, {}
   for _, key in ipairs(list) do
     is_listed[key] = true

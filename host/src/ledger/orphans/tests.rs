@@ -3,7 +3,7 @@ use crate::ledger::Verdict;
 use crate::ledger::owner::mark;
 use crate::ledger::script_tests::texts;
 use redis_sync_local::{Redis, RedisCluster};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_scan_that_goes_on_from_a_place_reads_what_is_left_and_no_more() {
@@ -109,7 +109,7 @@ async fn of_a_cluster_that_fails_over_another_node_is_primary() {
 async fn removed(ledger: &Ledger) -> u64 {
     let mut scan = ledger.scan_owners(None).await.unwrap();
     let mut removed = 0;
-    while let Some(candidates) = ledger.next_candidates(&mut scan).await.unwrap() {
+    while let Some(candidates) = ledger.next_candidates(&mut scan, |_| true).await.unwrap() {
         for candidates in candidates {
             let orphans = ledger.orphans(&candidates).await.unwrap();
             removed += ledger.remove_orphans(&orphans).await.unwrap();
@@ -159,19 +159,26 @@ async fn a_key_that_is_given_back_to_an_object_that_does_not_yield_it_goes_too()
 async fn what_was_reserved_long_ago_is_given_back_also_by_an_object_that_has_not_finished() {
     let cluster = RedisCluster::start().await.unwrap();
     let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
-    let yields = ledger.proposal("y", texts(&["k", "l"])).await;
-    let recently = yields.ticket.number;
+    let yields = ledger.proposal("y", texts(&["k", "l", "m"])).await;
     ledger.commit(&mut [yields]).await.unwrap();
-    let owned = ledger.owners(&["k", "l"]).await.unwrap();
-    let reserved =
-        |mark: &str, key: usize| format!("?{mark} 8 config/x{}", owned[key].as_deref().unwrap());
-    note(&ledger, "k", &reserved("3", 0)).await;
-    let recent = reserved(&mark(recently + 1), 1);
-    note(&ledger, "l", &recent).await;
-    assert_eq!(removed(&ledger).await, 0);
-    let left = ledger.owners(&["k", "l"]).await.unwrap();
-    assert_eq!(left, [owned[0].clone(), Some(recent)]);
-    assert!(exists(&ledger, "k").await);
+    let owned = ledger.owners(&["k", "l", "m"]).await.unwrap();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    // Whatever its ticket says: that is by another server's clock.
+    for ticket in ["3", "7zzzzzzzz"] {
+        let reserved = |at: u64, key: usize| {
+            let owner = owned[key].as_deref().unwrap();
+            format!("?{ticket}:{} 8 config/x{owner}", mark(at))
+        };
+        // A clock that was ahead has been set back since.
+        note(&ledger, "k", &reserved(now - 3700, 0)).await;
+        note(&ledger, "m", &reserved(now + 3700, 2)).await;
+        let recent = reserved(now - 3500, 1);
+        note(&ledger, "l", &recent).await;
+        assert_eq!(removed(&ledger).await, 0);
+        let left = ledger.owners(&["k", "l", "m"]).await.unwrap();
+        assert_eq!(left, [owned[0].clone(), Some(recent), owned[2].clone()]);
+        assert!(exists(&ledger, "k").await);
+    }
 }
 
 /// A failover at home has undone the announcement of a commit that has come no farther.

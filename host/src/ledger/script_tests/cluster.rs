@@ -1,7 +1,7 @@
 //! The scripts of a cluster in a hash slot: check, reserve and apply.
 
 use super::*;
-use crate::ledger::call::{APPLY, CHECK, RESERVE, UNRESERVE};
+use crate::ledger::call::{APPLY, CHECK, FINISH, REMOVE_ORPHANS, RESERVE, UNRESERVE};
 
 fn no_staged() -> BTreeMap<String, Staged> {
     BTreeMap::new()
@@ -369,4 +369,101 @@ async fn of_a_joint_commit_only_what_was_overtaken_is_left_out() {
 
     assert_eq!(server.answer(&call).await, "overtaken 0 12 2 7");
     assert_eq!(server.state().await, after);
+}
+
+/// Redis has evicted what is recorded in a slot, and who has the keys there: what leads to them is the record at home.
+#[tokio::test]
+async fn what_a_slot_has_lost_of_an_object_is_known_from_its_record() {
+    let mut server = Server::start().await;
+    let recorded = |mut proposal: Proposal| {
+        proposal.ticket.record.keys = Some(vec!["k".to_owned(), "m".to_owned()]);
+        proposal
+    };
+    for (proposal, kept) in [
+        (gone("o", 9), None),
+        (object("o", 9, texts(&["x"])), Some("v")),
+    ] {
+        let state = "HSET owners m 8~b/p
+            MSET k old m theirs";
+        server.set(state).await;
+        let proposal = [recorded(proposal)];
+        let call = in_slot(&RESERVE, &proposal, &["k", "m"], &no_staged());
+        assert_eq!(server.answer(&call).await, "committed");
+        let call = in_slot(&APPLY, &proposal, &["k", "m"], &no_staged());
+        assert_eq!(server.answer(&call).await, "committed");
+        let after = server.state().await;
+        let held = (&after["k"], &after["m"], after["x"].as_str());
+        assert_eq!(held, (&Value::Null, &json!("theirs"), kept));
+    }
+}
+
+/// Somebody unknown has put a value there since a worker has reserved the key that died.
+#[tokio::test]
+async fn what_a_stranger_has_written_is_not_taken_over_because_it_is_reserved() {
+    let mut server = Server::start().await;
+    let options = CommitOptions {
+        adopt: false,
+        ..OPTIONS
+    };
+    let state = "HSET owners k ?6~3~b/o\nHSET part:o v ^k";
+    let proposals = [object("o", 9, texts(&["k"]))];
+    for (script, there, answer) in [
+        (&CHECK, false, "committed"),
+        (&RESERVE, false, "committed"),
+        (&APPLY, false, "committed"),
+        (&CHECK, true, "conflict 0 k "),
+        (&RESERVE, true, "conflict 0 k "),
+        // In other slots it may have begun.
+        (&APPLY, true, "committed"),
+    ] {
+        server.set(state).await;
+        if there {
+            server.redis.command(&["SET", "k", "theirs"]).await.unwrap();
+        }
+        let call = in_slot_with(script, &proposals, &[], &no_staged(), &options);
+        assert_eq!(server.answer(&call).await, answer, "{there}");
+    }
+}
+
+/// What it gives back was there before, so that it makes no room; what it removes does.
+#[tokio::test]
+async fn a_full_redis_takes_what_gives_back() {
+    let mut server = Server::start().await;
+    let state = "HSET part:o ticket 5 k ^k v ^m
+        HSET owners k 5~b/o m ?9~3~b/o5~b/p
+        MSET k v m theirs";
+    let orphans = Call::new(&REMOVE_ORPHANS)
+        .key("owners")
+        .key("part:o")
+        .arguments(["100", ""])
+        .key("m")
+        .key("k")
+        .arguments(["?9 3 b/o", "5 b/o"]);
+    let finish = Call::new(&FINISH)
+        .key("record")
+        .key("index")
+        .arguments(["9", "o", "0", "100", "[]", "", "1"]);
+    for (call, answer, key, left) in [
+        (
+            &unreserve("9"),
+            "1",
+            "owners",
+            json!({"k": "5 b/o", "m": "5 b/p"}),
+        ),
+        (&orphans, "1", "owners", json!({"m": "5 b/p"})),
+        (&finish, "committed", "index", Value::Null),
+    ] {
+        server.set(state).await;
+        server
+            .set_more("HSET record issued 9 announced 9\nZADD index 0 o\nCONFIG SET maxmemory 1")
+            .await;
+        let said = call.invoke::<redis::Value>(&mut server.connection).await;
+        server
+            .redis
+            .command(&["CONFIG", "SET", "maxmemory", "0"])
+            .await
+            .unwrap();
+        assert_eq!(line(&said.unwrap()), answer);
+        assert_eq!(server.state().await[key], left);
+    }
 }

@@ -93,6 +93,14 @@ async fn a_ticket_counts_once_and_only_while_it_is_the_latest() {
         )
         .answers("stale 0"),
         case(
+            "the record was lost, and a later ticket was taken since",
+            "HSET redis-sync:object:b/o issued 20
+            HSET redis-sync:owners k C~b/o
+            SET k new",
+            vec![object("o", 9, texts(&["k"]))],
+        )
+        .answers("stale 0"),
+        case(
             "a repetition changes nothing",
             repeated,
             vec![object("o", 5, texts(&["k"]))],

@@ -42,6 +42,11 @@ impl Server {
     /// Empties Redis, then carries out commands, a line each.
     async fn set(&mut self, commands: &str) {
         self.redis.command(&["FLUSHALL"]).await.unwrap();
+        self.set_more(commands).await;
+    }
+
+    /// The same with what is there.
+    async fn set_more(&self, commands: &str) {
         for line in commands.lines().map(str::trim) {
             let words: Vec<String> = line.split_whitespace().map(unescaped).collect();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -67,10 +72,13 @@ impl Server {
                 "hash" if is_record(&key) => {
                     json!(readable(self.ask(&["HGETALL", &key]).await))
                 }
-                "hash" => json!(
-                    self.ask::<BTreeMap<String, String>>(&["HGETALL", &key])
-                        .await
-                ),
+                "hash" => {
+                    let all: BTreeMap<String, String> = self.ask(&["HGETALL", &key]).await;
+                    let all = all.into_iter();
+                    json!(BTreeMap::from_iter(
+                        all.map(|(name, value)| (name, timeless(&value)))
+                    ))
+                }
                 "zset" => json!(self.ask::<Vec<String>>(&["ZRANGE", &key, "0", "-1"]).await),
                 "list" => json!(self.ask::<Vec<String>>(&["LRANGE", &key, "0", "-1"]).await),
                 "set" => json!(self.ask::<BTreeSet<String>>(&["SMEMBERS", &key]).await),
@@ -86,6 +94,17 @@ impl Server {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command.query_async(&mut self.connection).await.unwrap()
+    }
+}
+
+/// An owner without the second at which its first reservation was made, if that is of now.
+fn timeless(owner: &str) -> String {
+    let made = owner
+        .strip_prefix('?')
+        .and_then(|rest| rest.split_once(' '));
+    match made.and_then(|(made, rest)| Some((made.split_once(':')?, rest))) {
+        Some(((mark, _), rest)) => format!("?{mark} {rest}"),
+        None => owner.to_owned(),
     }
 }
 
@@ -219,13 +238,24 @@ fn in_slot(
     known: &[&str],
     staged: &BTreeMap<String, Staged>,
 ) -> Call {
+    in_slot_with(script, proposals, known, staged, &OPTIONS)
+}
+
+/// The same with these options.
+fn in_slot_with(
+    script: &'static Script,
+    proposals: &[Proposal],
+    known: &[&str],
+    staged: &BTreeMap<String, Staged>,
+    options: &CommitOptions<'_>,
+) -> Call {
     let request = Request {
         owners: "owners".to_owned(),
         index: None,
         shares: shares(proposals, |key| format!("part:{key}"), |_| None),
         known: known.iter().map(|key| (*key).to_owned()).collect(),
     };
-    request.call(script, &Names::new("b", "", true), &OPTIONS, staged)
+    request.call(script, &Names::new("b", "", true), options, staged)
 }
 
 fn shares(
@@ -233,14 +263,20 @@ fn shares(
     record: impl Fn(&str) -> String,
     earlier: impl Fn(&str) -> Option<String>,
 ) -> Vec<Share<'_>> {
-    let share = |proposal| Share {
+    let share = |(place, proposal)| Share {
         proposal,
+        place,
         record: record(&proposal.key),
         earlier: earlier(&proposal.key),
         keys: proposal.keys().collect(),
         entries: proposal.entries().iter().collect(),
+        recorded: proposal
+            .recorded_keys()
+            .iter()
+            .map(String::as_str)
+            .collect(),
     };
-    proposals.iter().map(share).collect()
+    proposals.iter().enumerate().map(share).collect()
 }
 
 /// Every quoted word of a script that a command takes for a field is one of the schema.

@@ -81,9 +81,8 @@ async fn in_rounds(
     environment.s3.reset_counts();
     let started = Instant::now();
     let mut sum = BTreeMap::new();
-    let (mut after, mut rounds) = (json!(""), 0);
+    let (mut request, mut rounds) = (json!({"sync": {}}), 0);
     loop {
-        let request = json!({"sync": {"after": after}});
         let report = environment.function.invoke_within(&request, TIMEOUT).await;
         let report = report.unwrap();
         rounds += 1;
@@ -96,10 +95,10 @@ async fn in_rounds(
         for (outcome, count) in counts(&report) {
             *sum.entry(outcome).or_default() += count;
         }
-        after = match report.get("next") {
-            Some(next) => next.clone(),
-            None => break,
+        let Some(next) = report.get("next") else {
+            break;
         };
+        request = json!({"sync": {"after": next, "chain": report["chain"]}});
         assert_eq!(report["got_on"], true, "{report}");
     }
     // The plugin is in the listing too.

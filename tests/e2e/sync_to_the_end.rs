@@ -194,18 +194,21 @@ async fn a_strict_sync_that_is_out_of_time_goes_on_when_it_is_repeated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_sync_says_where_it_ended_though_redis_does_not_answer_any_more() {
     let environment = environment(&[]).await;
-    environment.s3.put("a", "quick");
+    for number in 0..20 {
+        environment.s3.put(&format!("a/{number:02}"), "quick");
+    }
     environment.s3.put("z", "slow");
     let read = environment.s3.park(Operation::GetObject, "z");
     let freezing = async {
         read.reached().await;
         environment.redis.pause().unwrap();
     };
-    let strict = within(&environment, json!({"strict": true}), 10);
+    let strict = within(&environment, json!({"strict": true, "force": true}), 10);
     let (answer, ()) = tokio::join!(strict, freezing);
     environment.redis.resume().unwrap();
     let said = message(answer);
-    assert!(said.contains("stopped at"), "{said}");
+    assert!(said.contains("stopped after `a/"), "{said}");
+    assert!(!said.contains("goes on after"), "{said}");
     let warned = "where the sync goes on cannot be noted";
     environment.function.wait_for_log(warned).await.unwrap();
 }
@@ -352,14 +355,21 @@ async fn completed(environment: &Environment, invocations: usize) -> Vec<Option<
 async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_them() {
     let environment = environment(&[]).await;
     environment.s3.put("flags/a", one("a"));
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let now = u64::try_from(now).unwrap();
+    let rest = |chain: &Value| json!({"after": "flags/", "chain": chain});
     let table = [
         (json!({"prefix": "flags/"}), None),
         (json!({"prefix": "flags/", "everything": true}), Some(1)),
         (json!({"after": "flags/"}), None),
         (json!({"dry_run": true}), None),
         (json!({}), Some(1)),
-        (json!({"after": "flags/", "failed_before": 0}), Some(1)),
-        (json!({"after": "flags/", "failed_before": 2}), Some(0)),
+        (rest(&json!({"whole": true, "ended": now})), Some(1)),
+        (
+            rest(&json!({"whole": true, "ended": now, "failed": 2})),
+            Some(0),
+        ),
+        (rest(&json!({"ended": now})), None),
         (json!({"verify": true}), Some(1)),
     ];
     for (request, _) in &table {
@@ -367,6 +377,67 @@ async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_
     }
     let expected = table.map(|(_, counted)| counted);
     assert_eq!(completed(&environment, expected.len()).await, expected);
+}
+
+/// A part that is sent again after days, from a dead-letter queue, say: nobody has looked at what has happened since.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_sync_that_comes_days_late_begins_at_the_front() {
+    let environment = environment(&[]).await;
+    environment.s3.put("a", "v");
+    let hours_ago = |hours: u64| {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        json!({"after": "b", "chain": {"whole": true, "ended": (now - 3600 * hours) * 1000}})
+    };
+    for (hours, expected) in [(5, "0 objects"), (7, "1 object: 1 synced")] {
+        let report = sync(&environment, hours_ago(hours)).await;
+        assert_eq!(report["message"], expected);
+    }
+}
+
+/// What is done is passed over the next time, so that a page which takes longer than an invocation is done in several.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_does_not_get_through_a_page_gets_on_as_long_as_it_does_anything() {
+    let environment = environment(&[]).await;
+    for number in 0..20 {
+        environment.s3.put(&format!("a/{number:02}"), "quick");
+    }
+    is_stuck(&environment, "a/10");
+    for (got_on, unchanged) in [(true, 0), (false, 19)] {
+        let report = within(&environment, json!({}), 6).await.unwrap();
+        assert_eq!(report["counts"]["unchanged"], unchanged, "{report}");
+        assert_eq!(
+            (&report["next"], &report["got_on"]),
+            (&json!(""), &json!(got_on))
+        );
+        let said = report["message"].as_str().unwrap();
+        assert!(
+            said.contains("stopped before its first page was done"),
+            "{said}"
+        );
+    }
+}
+
+/// What is known of a change is noted in the time that there is: an answer that comes too late is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugins_event_is_answered_in_time_though_redis_does_not_answer_any_more() {
+    let environment = environment(&[]).await;
+    environment.s3.put("flags/a", one("a"));
+    environment
+        .s3
+        .put("plugins/flags.wasm", compiled::variant("A"));
+    let read = environment.s3.park(Operation::GetObject, "flags/a");
+    let freezing = async {
+        read.reached().await;
+        environment.redis.pause().unwrap();
+    };
+    let event = event::created(BUCKET, "plugins/flags.wasm");
+    let changed = environment
+        .function
+        .invoke_within(event, Duration::from_secs(10));
+    let (answer, ()) = tokio::join!(changed, freezing);
+    environment.redis.resume().unwrap();
+    let said = message(answer);
+    assert!(said.contains("plugins/flags.wasm"), "{said}");
 }
 
 /// A place that is none of its own would pass over what was deleted under the prefix.

@@ -1,29 +1,202 @@
 //! What an on-failure destination keeps of an invocation: its payload, in an envelope. Sent again as it is, it may fail
 //! again, and comes in one more.
+//!
+//! The destination may be a queue or another function, which get the envelope as it is; a topic of SNS, which puts it as
+//! text into a message; or a bus of EventBridge, which makes it the detail of an event.
 
+use super::problem::EventError;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Envelopes within each other that are opened: each is one that somebody has sent again.
 const MOST: usize = 20;
 
+/// The member that tells an envelope, as it stands in the text: within a message of SNS its quotes are escaped.
+const MEMBER: &str = "requestPayload";
+
+/// An envelope, or what a destination makes of it.
 #[derive(Deserialize)]
-struct FailedInvocation<'a> {
+struct Invocation<'a> {
     #[serde(rename = "requestPayload", borrow)]
-    payload: &'a RawValue,
+    payload: Option<&'a RawValue>,
+    #[serde(rename = "requestContext", borrow)]
+    context: Option<Context<'a>>,
+    /// Of EventBridge.
+    #[serde(borrow)]
+    detail: Option<&'a RawValue>,
+    /// Of SNS.
+    #[serde(rename = "Message", borrow)]
+    message: Option<Cow<'a, str>>,
+    #[serde(rename = "Records", borrow)]
+    records: Option<Vec<Record<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Context<'a> {
+    #[serde(borrow)]
+    condition: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Record<'a> {
+    #[serde(rename = "Sns", borrow)]
+    sns: Option<Sns<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Sns<'a> {
+    #[serde(rename = "Message", borrow)]
+    message: Cow<'a, str>,
+}
+
+/// A payload, and whether it is what has failed before.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Payload<'a> {
+    pub(super) text: Cow<'a, str>,
+    pub(super) has_failed: bool,
 }
 
 /// The payload that has failed, or this one if it is none of those: most are none, and are not parsed for that.
-pub(super) fn unwrapped(payload: &str) -> &str {
-    let mut payload = payload;
+pub(super) fn unwrapped(payload: &str) -> Result<Payload<'_>, EventError> {
+    let mut unwrapped = Payload {
+        text: Cow::Borrowed(payload),
+        has_failed: false,
+    };
     for _ in 0..MOST {
-        if !payload.contains("\"requestPayload\"") {
+        if !unwrapped.text.contains(MEMBER) && !is_without_payload(&unwrapped.text) {
             break;
         }
-        match serde_json::from_str::<FailedInvocation<'_>>(payload) {
-            Ok(failed) => payload = failed.payload.get(),
-            Err(_) => break,
+        let inner = match &unwrapped.text {
+            Cow::Borrowed(text) => opened(text)?,
+            Cow::Owned(text) => opened(text)?.map(|inner| Cow::Owned(inner.into_owned())),
+        };
+        match inner {
+            Some(text) => {
+                unwrapped = Payload {
+                    text,
+                    has_failed: true,
+                }
+            }
+            None => break,
         }
     }
-    payload
+    Ok(unwrapped)
+}
+
+/// Whether it may be an envelope whose payload was left out: it is too large for the destination.
+fn is_without_payload(text: &str) -> bool {
+    text.contains("\"requestContext\"") && text.contains("\"functionArn\"")
+}
+
+/// What is in an envelope; nothing in what is none.
+fn opened(text: &str) -> Result<Option<Cow<'_, str>>, EventError> {
+    let Ok(invocation) = serde_json::from_str::<Invocation<'_>>(text) else {
+        return Ok(None);
+    };
+    let Invocation {
+        payload,
+        context,
+        detail,
+        message,
+        records,
+    } = invocation;
+    let condition = context.and_then(|context| context.condition);
+    if let Some(payload) = payload {
+        return match condition.as_deref() {
+            Some("Success") => Err(EventError::Succeeded),
+            _ => Ok(Some(Cow::Borrowed(payload.get()))),
+        };
+    }
+    if condition.is_some() {
+        return Err(EventError::PayloadLeftOut);
+    }
+    // A message or an event of something else stays what it is.
+    let is_envelope = |text: &str| !matches!(opened(text), Ok(None));
+    if let Some(detail) = detail
+        .map(RawValue::get)
+        .filter(|detail| is_envelope(detail))
+    {
+        return Ok(Some(Cow::Borrowed(detail)));
+    }
+    let mut records = records.unwrap_or_default();
+    let of_record = match records.len() {
+        1 => records.pop().and_then(|record| record.sns),
+        _ => None,
+    };
+    let message = message.or(of_record.map(|sns| sns.message));
+    Ok(message.filter(|message| is_envelope(message)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn envelope(payload: &Value) -> Value {
+        json!({
+            "version": "1.0", "timestamp": "2026-11-24T00:00:00.000Z",
+            "requestContext": {"requestId": "i", "functionArn": "arn", "condition": "RetriesExhausted", "approximateInvokeCount": 3},
+            "requestPayload": payload, "responseContext": {"statusCode": 200}, "responsePayload": {"errorType": "Failed"},
+        })
+    }
+
+    /// As AWS documents what a destination gets of an asynchronous invocation, for each kind.
+    #[test]
+    fn a_failed_payload_is_found_in_whatever_a_destination_makes_of_it() {
+        let payload = json!({"sync": {"prefix": "a \"b\" \u{1}"}});
+        let queue = envelope(&payload);
+        let topic = json!({"Type": "Notification", "MessageId": "m", "Message": queue.to_string()});
+        let topic_calls = json!({"Records": [{"EventSource": "aws:sns", "EventVersion": "1.0", "Sns": topic.clone()}]});
+        let bus = json!({
+            "version": "0", "source": "lambda", "detail-type": "Lambda Function Invocation Result - Failure",
+            "detail": queue.clone(),
+        });
+        let again = envelope(&topic_calls);
+        let both = json!({"Type": "Notification", "Message": bus.to_string()});
+        for kept in [queue, topic, topic_calls, bus, again, both] {
+            let kept = kept.to_string();
+            let found = unwrapped(&kept).unwrap();
+            assert!(found.has_failed, "{kept}");
+            assert_eq!(
+                serde_json::from_str::<Value>(&found.text).unwrap(),
+                payload,
+                "{kept}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_envelope_stays_as_it_is() {
+        let event = json!({"Records": [{"eventSource": "aws:s3", "s3": {"object": {"key": "requestPayload"}}}]});
+        let two = json!({"Records": [{"Sns": {"Message": "requestPayload"}}, {"Sns": {"Message": "{}"}}]});
+        let odd = json!({"Message": "requestPayload"});
+        for payload in [
+            event,
+            two,
+            odd,
+            json!("requestPayload"),
+            json!(["requestPayload"]),
+        ] {
+            let payload = payload.to_string();
+            let found = unwrapped(&payload).unwrap();
+            assert_eq!((&*found.text, found.has_failed), (payload.as_str(), false));
+        }
+    }
+
+    #[test]
+    fn an_envelope_without_what_has_failed_says_so() {
+        let mut succeeded = envelope(&json!({"sync": {}}));
+        succeeded["requestContext"]["condition"] = json!("Success");
+        assert_eq!(
+            unwrapped(&succeeded.to_string()),
+            Err(EventError::Succeeded)
+        );
+        let mut left_out = envelope(&json!({}));
+        left_out.as_object_mut().unwrap().remove("requestPayload");
+        assert_eq!(
+            unwrapped(&left_out.to_string()),
+            Err(EventError::PayloadLeftOut)
+        );
+    }
 }

@@ -17,7 +17,7 @@ mod queue;
 
 pub use batch::{BatchJob, BatchTask};
 pub use change::{Change, Delivery};
-pub use operation::{ForgetRequest, Operation, PreviewRequest, SyncRequest};
+pub use operation::{Chain, ForgetRequest, Operation, PreviewRequest, SyncRequest};
 pub use origin::{Author, Origin, Origins};
 pub use problem::{EventError, Problems};
 pub use queue::Message;
@@ -54,14 +54,32 @@ struct Envelope<'a> {
     records: Option<First<'a>>,
     #[serde(rename = "invocationSchemaVersion")]
     batch: Option<IgnoredAny>,
-    read: Option<IgnoredAny>,
-    sync: Option<IgnoredAny>,
-    explain: Option<IgnoredAny>,
-    status: Option<IgnoredAny>,
-    forget: Option<IgnoredAny>,
-    preview: Option<IgnoredAny>,
+    #[serde(default)]
+    read: IsThere,
+    #[serde(default)]
+    sync: IsThere,
+    #[serde(default)]
+    explain: IsThere,
+    #[serde(default)]
+    status: IsThere,
+    #[serde(default)]
+    forget: IsThere,
+    #[serde(default)]
+    preview: IsThere,
     #[serde(borrow)]
     source: Option<Cow<'a, str>>,
+    #[serde(rename = "detail-type", borrow)]
+    detail_type: Option<Cow<'a, str>>,
+}
+
+/// Whether a member is there, whatever it has.
+#[derive(Clone, Copy, Default)]
+struct IsThere(bool);
+
+impl<'de> Deserialize<'de> for IsThere {
+    fn deserialize<D: Deserializer<'de>>(member: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(member).map(|_| Self(true))
+    }
 }
 
 /// The first element of an array, which may have millions.
@@ -98,39 +116,38 @@ struct Source {
 
 /// Recognises a payload. What an on-failure destination keeps of a failed invocation is its payload again.
 pub fn classify(payload: &str) -> Result<Event, EventError> {
-    let payload = failed::unwrapped(payload);
-    let envelope = serde_json::from_str(payload).map_err(|_| EventError::Unknown)?;
-    recognised(payload, envelope)
+    let payload = failed::unwrapped(payload)?.text;
+    let envelope = serde_json::from_str(&payload).map_err(|_| EventError::Unknown)?;
+    recognised(&payload, envelope)
 }
 
 fn recognised(payload: &str, envelope: Envelope<'_>) -> Result<Event, EventError> {
     if envelope.batch.is_some() {
         return batch::parse(payload).map(Event::Batch);
     }
-    if envelope.read.is_some()
-        || envelope.sync.is_some()
-        || envelope.explain.is_some()
-        || envelope.status.is_some()
-        || envelope.forget.is_some()
-        || envelope.preview.is_some()
-    {
+    let operations = [
+        envelope.read,
+        envelope.sync,
+        envelope.explain,
+        envelope.status,
+        envelope.forget,
+        envelope.preview,
+    ];
+    if operations.iter().any(|IsThere(is_there)| *is_there) {
         return operation::parse(payload).map(Event::Operation);
     }
-    if envelope
-        .source
-        .as_deref()
-        .is_some_and(operation::is_schedule)
-    {
+    let (source, detail_type) = (envelope.source.as_deref(), envelope.detail_type.as_deref());
+    if operation::is_schedule(source, detail_type) {
         return Ok(Event::Operation(Operation::Sync(SyncRequest::scheduled())));
     }
     let first = envelope.records.and_then(|First(record)| record);
-    if first.and_then(source).as_deref() == Some("aws:sqs") {
+    if first.and_then(source_of).as_deref() == Some("aws:sqs") {
         return queue::parse(payload).map(|(messages, fifo)| Event::Queue { messages, fifo });
     }
     notification::parse(payload).map(Event::Notification)
 }
 
-fn source(record: &RawValue) -> Option<String> {
+fn source_of(record: &RawValue) -> Option<String> {
     serde_json::from_str::<Source>(record.get()).ok()?.source
 }
 

@@ -5,7 +5,9 @@ use crate::key;
 use crate::text::clip;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::fmt;
 
 /// What an operator asks for.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
@@ -52,9 +54,28 @@ pub struct SyncRequest {
     /// The prefix is all that this deployment is for: it counts as a sync of the whole bucket.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub everything: bool,
-    /// Of one that goes on with a sync of the whole bucket: how many objects have failed so far.
+    /// Of one that goes on: what the answer of the part before has as `chain`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed_before: Option<u64>,
+    pub chain: Option<Chain>,
+}
+
+/// What a sync that goes on, in a call or message of its own, is told of its parts before.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chain {
+    /// Whether it began at the front of all that this deployment is for.
+    pub whole: bool,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub began: u64,
+    /// When the last part ended.
+    pub ended: u64,
+    /// How many parts there have been.
+    pub parts: u32,
+    /// How many objects have failed in them.
+    pub failed: u64,
+    /// Where the search for stray keys goes on, as the ledger has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<Value>,
 }
 
 impl SyncRequest {
@@ -66,10 +87,12 @@ impl SyncRequest {
         }
     }
 
-    /// Whether it is one of the whole bucket, or the rest of one.
+    /// Whether it is one of the whole bucket, or a part of one.
     pub fn is_of_everything(&self) -> bool {
-        let begins = self.after.is_empty() || self.failed_before.is_some();
-        (self.prefix.is_empty() || self.everything) && begins
+        match &self.chain {
+            Some(chain) => chain.whole,
+            None => (self.prefix.is_empty() || self.everything) && self.after.is_empty(),
+        }
     }
 
     /// A place that is not under its prefix is one of another sync: what it would pass over is not told.
@@ -139,10 +162,12 @@ pub struct ForgetRequest {
 #[serde(deny_unknown_fields)]
 pub struct StatusRequest {}
 
-/// Whether an event of EventBridge with that source, and no input of its own, comes from a schedule: of a rule, or of
-/// EventBridge Scheduler.
-pub(super) fn is_schedule(source: &str) -> bool {
-    ["aws.events", "aws.scheduler"].contains(&source)
+/// Whether an event of EventBridge, with no input of its own, comes from a schedule: of a rule, or of EventBridge
+/// Scheduler. What `CloudTrail` tells of calls to these has the same source.
+pub(super) fn is_schedule(source: Option<&str>, detail_type: Option<&str>) -> bool {
+    let is_of_schedules =
+        source.is_some_and(|source| ["aws.events", "aws.scheduler"].contains(&source));
+    is_of_schedules && detail_type.is_none_or(|detail_type| detail_type == "Scheduled Event")
 }
 
 /// The full sync that a message asks for, or what is wrong with what it asks for; `None` where it asks for none.
@@ -153,11 +178,14 @@ pub(super) fn sync_of(body: &str) -> Option<Result<SyncRequest, EventError>> {
         #[serde(deserialize_with = "is_there")]
         sync: bool,
         #[serde(borrow)]
-        source: Cow<'a, str>,
+        source: Option<Cow<'a, str>>,
+        #[serde(rename = "detail-type", borrow)]
+        detail_type: Option<Cow<'a, str>>,
     }
     let told: Told<'_> = serde_json::from_str(body).ok()?;
     if !told.sync {
-        return is_schedule(&told.source).then(|| Ok(SyncRequest::scheduled()));
+        let (source, detail_type) = (told.source.as_deref(), told.detail_type.as_deref());
+        return is_schedule(source, detail_type).then(|| Ok(SyncRequest::scheduled()));
     }
     match parse(body) {
         Ok(Operation::Sync(request)) => Some(Ok(request)),
@@ -172,8 +200,35 @@ fn is_there<'de, D: Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
 }
 
 pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {
-    let operation: Operation = serde_json::from_str(payload)
-        .map_err(|error| EventError::malformed("operation", &error))?;
+    let malformed = |problem: &dyn fmt::Display| EventError::malformed("operation", problem);
+    let members: Map<String, Value> =
+        serde_json::from_str(payload).map_err(|error| malformed(&error))?;
+    // A list would be read as the options in their order.
+    let is_told_right = |name: &str, told: &Value| match name {
+        "read" | "explain" => told.is_string(),
+        _ => told.is_object(),
+    };
+    if let Some((name, _)) = members
+        .iter()
+        .find(|(name, told)| !is_told_right(name, told))
+    {
+        let told = if ["read", "explain"].contains(&name.as_str()) {
+            "the name of a Redis key"
+        } else {
+            "an object"
+        };
+        return Err(malformed(&format!("`{}` is not {told}", clip(name))));
+    }
+    if members.len() > 1 {
+        let names: Vec<String> = members
+            .keys()
+            .map(|name| format!("`{}`", clip(name)))
+            .collect();
+        let several = format!("it asks for several things: {}", names.join(", "));
+        return Err(malformed(&several));
+    }
+    let operation: Operation =
+        serde_json::from_value(Value::Object(members)).map_err(|error| malformed(&error))?;
     Ok(match operation {
         Operation::Sync(request) => Operation::Sync(request.checked()?),
         other => other,
@@ -257,6 +312,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_asked_for_in_one_object_is_refused_and_named() {
+        for (payload, expected) in [
+            (r#"{"sync": {}, "x": 1}"#, "`x` is not an object"),
+            (
+                r#"{"sync": {}, "read": "k"}"#,
+                "several things: `read`, `sync`",
+            ),
+            (r#"{"sync": null}"#, "`sync` is not an object"),
+            (r#"{"sync": []}"#, "`sync` is not an object"),
+            (r#"{"forget": ["old"]}"#, "`forget` is not an object"),
+            (r#"{"status": []}"#, "`status` is not an object"),
+            (r#"{"read": {}}"#, "`read` is not the name of a Redis key"),
+            (r#"{"sync": {"next": "k"}}"#, "`next`"),
+        ] {
+            let error = parse(payload).unwrap_err().to_string();
+            assert!(error.contains(expected), "{payload}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_cloudtrail_tells_of_a_schedule_is_none() {
+        let told = |detail_type| is_schedule(Some("aws.events"), detail_type);
+        assert!(told(Some("Scheduled Event")) && told(None));
+        assert!(!told(Some("AWS API Call via CloudTrail")) && !is_schedule(None, None));
+    }
+
+    #[test]
     fn a_place_of_another_prefix_is_refused() {
         let sync = |prefix: &str, after: &str| {
             parse(&json!({"sync": {"prefix": prefix, "after": after}}).to_string())
@@ -273,16 +355,20 @@ mod tests {
     /// What is counted as a completed sync.
     #[test]
     fn a_part_of_the_bucket_is_not_everything() {
-        let request = |prefix: &str, after: &str, failed_before| SyncRequest {
+        let request = |prefix: &str, after: &str, whole: Option<bool>| SyncRequest {
             prefix: prefix.into(),
             after: after.into(),
-            failed_before,
+            chain: whole.map(|whole| Chain {
+                whole,
+                ..Chain::default()
+            }),
             ..SyncRequest::default()
         };
         assert!(request("", "", None).is_of_everything());
-        assert!(request("", "a", Some(0)).is_of_everything());
+        assert!(request("", "a", Some(true)).is_of_everything());
         assert!(!request("", "a", None).is_of_everything());
-        assert!(!request("a", "", Some(0)).is_of_everything());
+        assert!(!request("", "", Some(false)).is_of_everything());
+        assert!(!request("a", "", None).is_of_everything());
         let everything = SyncRequest {
             everything: true,
             ..request("a", "", None)

@@ -14,6 +14,14 @@ pub enum EventError {
         "unknown payload: expected an S3, SNS, SQS or EventBridge event, an S3 Batch Operations job, or one of {{\"read\": KEY}}, {{\"explain\": KEY}}, {{\"sync\": {{}}}}, {{\"preview\": {{\"module\": KEY}}}}, {{\"forget\": {{\"bucket\": NAME}}}}, {{\"status\": {{}}}}"
     )]
     Unknown,
+    /// It is what a destination keeps of an invocation that has done what it was asked for.
+    #[error("the invocation that this is of has succeeded: only failed ones are sent again")]
+    Succeeded,
+    /// It is what a destination keeps of an invocation, without its payload.
+    #[error(
+        "the payload of the failed invocation was left out, since it is too large for its destination: a full sync does what it asked for"
+    )]
+    PayloadLeftOut,
     /// The payload is of a known kind but lacks something.
     #[error("malformed {kind}: {problem}")]
     Malformed {

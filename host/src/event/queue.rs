@@ -34,6 +34,20 @@ pub struct Message {
     pub is_work: bool,
 }
 
+impl Message {
+    /// One of a failed invocation that cannot be read.
+    fn unreadable(problem: EventError) -> Self {
+        Self {
+            has_failed: true,
+            delivery: Delivery {
+                problems: problem.into(),
+                ..Delivery::default()
+            },
+            ..Self::default()
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Batch {
     #[serde(rename = "Records")]
@@ -83,9 +97,13 @@ fn text(body: Option<&RawValue>) -> String {
 /// What a body says: the function's own work, a full sync, an event, or what an on-failure destination
 /// keeps of an invocation with one of those.
 fn read(body: &str) -> Message {
-    let payload = failed::unwrapped(body);
+    let failed::Payload { text, has_failed } = match failed::unwrapped(body) {
+        Ok(payload) => payload,
+        Err(problem) => return Message::unreadable(problem),
+    };
+    let payload = &*text;
     let mut message = Message {
-        has_failed: payload.len() < body.len(),
+        has_failed,
         ..Message::default()
     };
     if let Ok(work) = serde_json::from_str::<Work>(payload) {

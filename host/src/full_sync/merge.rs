@@ -9,7 +9,7 @@
 use super::span::Span;
 use crate::invocation;
 use crate::ledger::{Ledger, Start};
-use crate::pipeline::{ChangeError, Rerun};
+use crate::pipeline::ChangeError;
 use crate::settings::Settings;
 use crate::store::{Listed, Page, Store, StoreError};
 use std::collections::BTreeSet;
@@ -43,8 +43,8 @@ pub(super) struct Merge<'a> {
     ledger: &'a Ledger,
     settings: &'a Settings,
     span: &'a Span,
-    /// Whether each object is run again.
-    rerun: Rerun,
+    /// Whether what is handed out takes its time, also where nothing has changed.
+    in_parts: bool,
     /// Objects that are handed out together, at the most.
     at_once: usize,
     /// Up to where both have been read.
@@ -98,17 +98,17 @@ impl<'a> Merge<'a> {
         ledger: &'a Ledger,
         settings: &'a Settings,
         span: &'a Span,
-        rerun: Rerun,
+        in_parts: bool,
     ) -> Self {
         Self {
             store,
             ledger,
             settings,
             span,
-            rerun,
-            at_once: match rerun {
-                Rerun::Always => settings.concurrency,
-                Rerun::IfChanged => usize::MAX,
+            in_parts,
+            at_once: match in_parts {
+                true => settings.concurrency,
+                false => usize::MAX,
             },
             place: match span.begins_after() {
                 Some(key) => Start::After(key.to_owned()),
@@ -123,7 +123,7 @@ impl<'a> Merge<'a> {
     /// did. A forced sync that has not enough time for all that it is handed at once would never get on: it
     /// begins with them each time.
     pub(super) fn took(&mut self, time: Duration) {
-        if self.rerun == Rerun::Always {
+        if self.in_parts {
             self.at_once = match time < FORCED_TIME {
                 true => (self.at_once * 2).min(FORCED_AT_ONCE),
                 false => self.settings.concurrency,
@@ -308,7 +308,7 @@ mod tests {
         let (store, ledger, settings) = parts(&s3, &redis);
         for (prefix, all, expected) in [("", 1100, 2), ("a/00", 100, 1), ("b", 0, 1)] {
             let (span, before) = (Span::under(prefix), reads(&redis).await);
-            let mut merge = Merge::new(&store, &ledger, &settings, &span, Rerun::IfChanged);
+            let mut merge = Merge::new(&store, &ledger, &settings, &span, false);
             let mut missing = BTreeSet::new();
             while let Some(objects) = merge.next().await.unwrap() {
                 match objects {
@@ -332,7 +332,7 @@ mod tests {
         }
         let (store, ledger, settings) = parts(&s3, &redis);
         let span = Span::under("");
-        let mut merge = Merge::new(&store, &ledger, &settings, &span, Rerun::Always);
+        let mut merge = Merge::new(&store, &ledger, &settings, &span, true);
         let mut took = [0, 0, 2].map(Duration::from_secs).into_iter();
         let mut parts = Vec::new();
         while let Some(objects) = merge.next().await.unwrap() {

@@ -6,6 +6,7 @@
 //! last tried, and would be made from the same again, come last, so that slow failures keep nothing
 //! else from being done. [`summary`] is what became of all of them.
 
+mod chain;
 mod merge;
 mod mode;
 mod objects;
@@ -16,6 +17,7 @@ mod summary;
 mod underway;
 mod up_to_date;
 
+pub(crate) use chain::send_rest;
 pub use mode::{By, Mode};
 pub(crate) use objects::before;
 pub(crate) use plugin_change::PluginChange;
@@ -23,24 +25,30 @@ pub use span::Span;
 pub use summary::Summary;
 pub use up_to_date::Compare;
 
+use crate::ledger::ScanPlace;
 use crate::pipeline::Pipeline;
 use objects::FullSync;
 use std::time::Instant;
 
-/// Goes through the objects of `span`, then through all keys that objects of it own. What does not
-/// fit before `deadline` is left, and the summary says so: the same call again skips what is done.
+/// Goes through the objects of `span`, then through all keys that objects of it own, from where the search for stray
+/// keys was. What does not fit before `deadline` is left, and the summary says so: the same call again skips what is
+/// done.
 pub async fn run(
     pipeline: &Pipeline,
     span: &Span,
     mode: Mode<'_>,
     compare: Compare,
+    search: Option<ScanPlace>,
     deadline: Instant,
 ) -> Summary {
     let mut sync = match FullSync::begin(pipeline, span, mode, compare, deadline).await {
         Ok(sync) => sync,
-        Err(summary) => return summary,
+        Err(mut summary) => {
+            summary.search = search;
+            return summary;
+        }
     };
-    orphans::begin(&sync).await;
+    sync.summary.search = search;
     sync.objects().await;
     if sync.summary.stopped.is_none() {
         let removed = orphans::remove(&mut sync).await;

@@ -116,19 +116,22 @@ impl<'a> FullSync<'a> {
     pub(super) async fn objects(&mut self) {
         let pipeline = self.pipeline;
         let (store, ledger) = (pipeline.store(), pipeline.ledger());
-        let mut merge = Merge::new(
-            store,
-            ledger,
-            pipeline.settings(),
-            self.span,
-            self.mode.rerun(),
-        );
+        let reads_all = self.compare == Compare::Contents;
+        let in_parts = reads_all || self.mode.rerun() == Rerun::Always;
+        let mut merge = Merge::new(store, ledger, pipeline.settings(), self.span, in_parts);
         match self.go_through(&mut merge).await {
             Ok(()) => {
                 let front = || self.span.front().to_owned();
                 self.summary.reached.get_or_insert_with(front);
             }
-            Err(why) => self.summary.stopped = Some(stopped(merge.place(), &why)),
+            Err(why) => {
+                let place = match &self.summary.reached {
+                    Some(key) => format!("after `{key}`"),
+                    None => String::from("before its first page was done"),
+                };
+                self.summary.stopped =
+                    Some(format!("stopped {place}, call again for the rest: {why}"));
+            }
         }
     }
 
@@ -150,6 +153,7 @@ impl<'a> FullSync<'a> {
 
     async fn go_through(&mut self, merge: &mut Merge<'_>) -> Result<(), Stop> {
         while let Some(objects) = before(self.deadline, merge.next()).await? {
+            let started = Instant::now();
             let is_listed = matches!(objects, Objects::Present(_));
             let candidates = match objects {
                 Objects::Present(listed) => {
@@ -178,7 +182,6 @@ impl<'a> FullSync<'a> {
                     continue;
                 }
             };
-            let started = Instant::now();
             self.handle(candidates).await?;
             if is_listed {
                 merge.took(started.elapsed());
@@ -392,8 +395,4 @@ where
         Ok(Err(error)) => Err(ChangeError::from(error).to_string()),
         Err(_) => Err(OUT_OF_TIME.to_owned()),
     }
-}
-
-fn stopped(place: &Start, why: &str) -> Stop {
-    format!("stopped {place}, call again for the rest: {why}")
 }

@@ -9,42 +9,27 @@
 //!
 //! An object that was left to a queue may have no record yet: whoever meets one of its keys does not wait for that.
 //!
-//! Where the time does not suffice for all of them, it is noted in Redis where the search goes on: the sync
-//! that goes on behind the last object does.
+//! Where the time does not suffice for all of them, the summary says where the search goes on: the next part of the
+//! sync is told.
 
 use super::mode::{By, Mode};
 use super::objects::{FullSync, Stop, before};
 use super::up_to_date;
-use crate::ledger::{OrphanCandidates, OwnersScan, ScanPlace};
+use crate::ledger::{OrphanCandidates, OwnersScan};
 use crate::pipeline::{ChangeError, Rerun};
 
-/// A sync that begins at the front searches all of them, and so does whoever goes on with it where it stops: where one
-/// before has stopped is forgotten.
-pub(super) async fn begin(sync: &FullSync<'_>) {
-    if sync.span.begins_after().is_none() {
-        keep(sync, None).await;
-    }
-}
-
-/// Goes through all keys that objects under the span's prefix own, or through those that the sync before has
-/// left.
+/// Goes through all keys that objects under the span's prefix own, or through those that the part before has left.
 pub(super) async fn remove(sync: &mut FullSync<'_>) -> Result<(), Stop> {
     let ledger = sync.pipeline.ledger();
-    let from = kept(sync).await;
-    let goes_on = from.is_some();
+    let from = sync.summary.search.clone();
     let mut scan = before(sync.deadline, ledger.scan_owners(from)).await?;
     loop {
         let place = scan.place().clone();
         match step(sync, &mut scan).await {
             Ok(true) => sync.summary.reached_among_keys = true,
-            Ok(false) => {
-                if goes_on {
-                    keep(sync, None).await;
-                }
-                return Ok(());
-            }
+            Ok(false) => return Ok(()),
             Err(why) => {
-                sync.summary.reached_among_keys &= keep(sync, Some(&place)).await;
+                sync.summary.search = Some(place);
                 return Err(why);
             }
         }
@@ -73,37 +58,6 @@ async fn step(sync: &mut FullSync<'_>, scan: &mut OwnersScan) -> Result<bool, St
         sync.summary.orphans += removed;
     }
     Ok(true)
-}
-
-/// Where it goes on; only behind where a sync before has stopped.
-async fn kept(sync: &FullSync<'_>) -> Option<ScanPlace> {
-    if sync.span.begins_after().is_none() || !sync.writes() {
-        return None;
-    }
-    let kept = sync.pipeline.ledger().kept_scan(sync.span.prefix());
-    before(sync.deadline, kept).await.unwrap_or_else(|error| {
-        tracing::warn!(
-            error,
-            "where a search for stray keys goes on cannot be read: it begins at the front"
-        );
-        None
-    })
-}
-
-/// Notes where it goes on. Whether that was possible.
-async fn keep(sync: &FullSync<'_>, place: Option<&ScanPlace>) -> bool {
-    if !sync.writes() {
-        return false;
-    }
-    let (ledger, prefix) = (sync.pipeline.ledger(), sync.span.prefix());
-    let noted = before(sync.end, ledger.keep_scan(prefix, place)).await;
-    let noted = noted.inspect_err(|error| {
-        tracing::warn!(
-            error,
-            "where a search for stray keys goes on cannot be noted"
-        );
-    });
-    noted.is_ok()
 }
 
 /// Handles objects that have fallen out of the index.

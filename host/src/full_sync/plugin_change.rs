@@ -8,9 +8,11 @@
 //! is noted in Redis what has changed and how far that is, until it is carried out ([`underway`]).
 
 use super::objects::FullSync;
-use super::{By, Mode, Span, Summary, underway};
-use crate::event::Origins;
+use super::{By, Mode, Span, Summary, send_rest, underway};
+use crate::event::{Chain, Origins, SyncRequest};
+use crate::invocation::soon_after;
 use crate::pipeline::{NO_PLUGINS, Pipeline, Rerun};
+use crate::queue::Queue;
 use crate::report::{self, ObjectReport, Outcome};
 use crate::route::{MANIFEST_NAME, PluginList};
 use std::sync::Arc;
@@ -91,7 +93,7 @@ impl<'a> PluginChange<'a> {
                 .iter()
                 .filter(|(wide, _)| spans.iter().any(|span| wide.covers(span)));
             let covering: Vec<&Summary> = covering.map(|(_, summary)| summary).collect();
-            let left = underway::end(pipeline, change, &covering).await;
+            let left = underway::end(pipeline, change, &covering, soon_after(deadline)).await;
             reports.push(report(key, &covering, left));
         }
         reports
@@ -115,11 +117,30 @@ async fn sync_widest(
             let mut sync = FullSync::new(pipeline, &span, mode, deadline, Arc::clone(plugins));
             sync.objects().await;
             sync.end_with_last().await;
-            let summary = sync.summary;
+            let (mut summary, end) = (sync.summary, sync.end);
+            if let (By::Queue(queue), false, Some(_)) = (by, span.is_exact(), &summary.stopped)
+                && has_sent_rest(queue, &span, &summary, end).await
+            {
+                summary.stopped = None;
+            }
             done.push((span, summary));
         }
     }
     done
+}
+
+/// Leaves the rest to the queue: a delivery of the event once more would begin at the front. That is no sync of all that
+/// there is, whatever the span, since nothing tells whether it is done.
+async fn has_sent_rest(queue: &Queue, span: &Span, summary: &Summary, end: Instant) -> bool {
+    let request = SyncRequest {
+        prefix: span.prefix().to_owned(),
+        ..SyncRequest::default()
+    };
+    let chain = Chain {
+        whole: false,
+        ..Chain::begin(&request)
+    };
+    send_rest(queue, &request, &chain, summary, end).await
 }
 
 /// The objects that a change of `name`, under the plugins' prefix, may affect.

@@ -1,5 +1,7 @@
 //! What became of many objects, in little memory.
 
+use crate::event::SyncRequest;
+use crate::ledger::ScanPlace;
 use crate::report::{ObjectReport, Outcome};
 use crate::text::counted;
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ pub struct Summary {
     pub reached: Option<String>,
     /// Whether it has gone through any of the Redis keys behind that.
     pub(super) reached_among_keys: bool,
+    /// Where the search for stray keys goes on; none where it begins at the front.
+    pub search: Option<ScanPlace>,
 }
 
 impl Summary {
@@ -68,10 +72,17 @@ impl Summary {
         self.stopped.is_none() && self.late == 0 && self.count(Outcome::Failed) == 0
     }
 
-    /// Whether one that began after that key has got anywhere.
-    pub fn has_got_on(&self, after: &str) -> bool {
-        let reached = self.reached.as_deref().unwrap_or_default();
-        self.reached_among_keys || reached > after
+    /// Where one that was asked for goes on: after this key, or at the front where that is empty.
+    pub fn place<'a>(&'a self, request: &'a SyncRequest) -> &'a str {
+        self.reached.as_deref().unwrap_or(&request.after)
+    }
+
+    /// Whether one that was asked for has got anywhere: to a later place, or so far that the next one finds objects up to
+    /// date, which it passes over.
+    pub fn has_got_on(&self, request: &SyncRequest) -> bool {
+        let done = [Outcome::Synced, Outcome::Deleted, Outcome::Superseded];
+        let passes_over = !request.force && done.iter().any(|outcome| self.count(*outcome) > 0);
+        self.reached_among_keys || passes_over || self.place(request) > request.after.as_str()
     }
 
     pub(super) fn add(&mut self, report: ObjectReport) {
@@ -184,16 +195,25 @@ mod tests {
     /// A sync sends itself the rest only then.
     #[test]
     fn one_that_went_through_objects_or_keys_has_got_on() {
+        let request = |after: &str, force| SyncRequest {
+            after: after.to_owned(),
+            force,
+            ..SyncRequest::default()
+        };
+        let got_on = |summary: &Summary, after: &str| summary.has_got_on(&request(after, true));
         let summary = Summary::default();
-        assert!(!summary.has_got_on("") && !summary.has_got_on("a"));
+        assert!(!got_on(&summary, "") && !got_on(&summary, "a"));
         let reached = Some(String::from("b"));
-        let summary = Summary { reached, ..summary };
-        assert!(summary.has_got_on("a") && !summary.has_got_on("b"));
+        let mut summary = Summary { reached, ..summary };
+        assert!(got_on(&summary, "a") && !got_on(&summary, "b"));
+        // What is done is passed over the next time, but where plugins run in any case.
+        summary.add(ObjectReport::done("c", Outcome::Synced));
+        assert!(!got_on(&summary, "b") && summary.has_got_on(&request("b", false)));
         let summary = Summary {
             reached_among_keys: true,
             ..summary
         };
-        assert!(summary.has_got_on("b"));
+        assert!(got_on(&summary, "b"));
     }
 
     #[test]

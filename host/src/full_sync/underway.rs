@@ -1,5 +1,6 @@
 //! Noting that a plugin has changed and not all objects have followed yet.
 
+use super::objects::{Stop, before};
 use super::{Span, Summary};
 use crate::event::Origins;
 use crate::ledger::{ChangeNote, LedgerError, PluginUsed};
@@ -30,9 +31,10 @@ pub(super) async fn begin(
                 let (prefix, exact) = (span.prefix(), span.is_exact());
                 change.left += pipeline.ledger().count_indexed(prefix, exact).await?;
             }
-            pipeline.ledger().note_change(&change).await
+            pipeline.ledger().note_change(&change).await?;
+            Ok::<(), LedgerError>(())
         };
-        warn(plugin, note.await);
+        warn(plugin, before(deadline, note).await);
         noted.push(Some(change));
     }
     noted
@@ -56,25 +58,26 @@ pub(super) async fn note_uploads(
         if let Ok(Some(sha256)) = tokio::time::timeout_at(deadline.into(), digest).await {
             let name = name.clone();
             let plugin = PluginUsed { name, sha256 };
-            let noted = pipeline.ledger().note_upload(&plugin, author).await;
-            warn(&plugin.name, noted);
+            let noted = pipeline.ledger().note_upload(&plugin, author);
+            warn(&plugin.name, before(deadline, noted).await);
         }
     }
 }
 
-/// Notes what is done of a change: that all is, or how much. Says about how many objects are left.
+/// Notes until `end` what is done of a change: that all is, or how much. Says about how many objects are left.
 pub(super) async fn end(
     pipeline: &Pipeline,
     change: Option<ChangeNote>,
     summaries: &[&Summary],
+    end: Instant,
 ) -> u64 {
     let Some(mut change) = change else {
         return 0;
     };
     let is_over = |summary: &&Summary| summary.stopped.is_none() && summary.late == 0;
     if summaries.iter().all(is_over) {
-        let ended = pipeline.ledger().end_change(&change.plugin).await;
-        warn(&change.plugin, ended);
+        let ended = pipeline.ledger().end_change(&change.plugin);
+        warn(&change.plugin, before(end, ended).await);
         return 0;
     }
     let late: u64 = summaries.iter().map(|summary| summary.late).sum();
@@ -85,13 +88,18 @@ pub(super) async fn end(
     let all = change.left;
     change.done = done.min(all.saturating_sub(late));
     change.left = (all - change.done).max(1);
-    warn(&change.plugin, pipeline.ledger().note_change(&change).await);
+    let noted = pipeline.ledger().note_change(&change);
+    warn(&change.plugin, before(end, noted).await);
     change.left
 }
 
 /// The work goes on without a note.
-fn warn(plugin: &str, noted: Result<(), LedgerError>) {
+fn warn(plugin: &str, noted: Result<(), Stop>) {
     if let Err(error) = noted {
-        tracing::warn!(plugin, error = %error, "what is known of a plugin's change cannot be noted");
+        tracing::warn!(
+            plugin,
+            error,
+            "what is known of a plugin's change cannot be noted"
+        );
     }
 }

@@ -166,8 +166,11 @@ async fn status(pipeline: &Pipeline) -> Result<Value, HandlerError> {
 /// A full sync that is kept: what was asked for, and how far it is.
 fn sync_json((request, kept): (&String, &KeptSync)) -> Value {
     let mut sync: Map<String, Value> = serde_json::from_str(request).unwrap_or_default();
-    if let Value::Object(kept) = json!(kept) {
-        sync.extend(kept);
+    let KeptSync { after, chain } = kept;
+    let members =
+        json!({"after": after, "failed": chain.failed, "began": chain.began, "at": chain.ended});
+    if let Value::Object(members) = members {
+        sync.extend(members);
     }
     Value::Object(sync)
 }

@@ -28,9 +28,10 @@
 //! and else where there are any. (That expiring keys are gone is no drift.)
 //!
 //! A sync that did not reach the end answers `next` as well: where to go on, as `after`; and `got_on`, whether it
-//! got anywhere: where it did not, it would not the next time. (The place is the same again where only the search
-//! for stray keys got on.) Whoever goes on says how many objects have failed before, as `failed_before`, so that
-//! the last call knows what to count.
+//! got anywhere: where it did not, it would not the next time. (The place may be the same again: where the search for
+//! stray keys got on, or objects are done on the way to the next place.) Whoever goes on says `chain` as it was answered
+//! beside `next`: when the sync began, what has failed so far, where the search for stray keys is. Without it, that
+//! begins at the front, and nobody takes the last part for the end of a sync of everything.
 //!
 //! Where the function has a queue (`SYNC_QUEUE_URL`) it leaves there what takes more than half of its time, as
 //! `queued` says, and sends itself the rest instead of answering `next`. What comes of that is not in the
@@ -46,10 +47,10 @@ mod report;
 
 use super::error::HandlerError;
 use super::preview::{Plan, plan};
-use crate::event::SyncRequest;
+use crate::event::{Chain, SyncRequest};
 use crate::full_sync::{self, By, Compare, Mode, Span, Summary};
 use crate::invocation::{self, soon_after};
-use crate::ledger::KeptSync;
+use crate::ledger::is_stale;
 use crate::metrics::Count;
 use crate::pipeline::{Pipeline, Rerun};
 use crate::report::Outcome;
@@ -64,35 +65,33 @@ pub(super) async fn answer(
     deadline: Instant,
 ) -> Result<Value, HandlerError> {
     let end = soon_after(deadline);
-    let begins_at_front = request.after.is_empty() && !request.dry_run;
-    let is_kept = begins_at_front && request.strict;
-    let kept = match is_kept {
-        true => kept::take(pipeline, &mut request).await,
-        false => KeptSync::begin(),
+    begin_afresh_if_stale(&mut request);
+    let begins_at_front = request.after.is_empty() && request.chain.is_none();
+    let is_kept = begins_at_front && request.strict && !request.dry_run;
+    let was_kept = is_kept && kept::take(pipeline, &mut request).await;
+    let chain = match &request.chain {
+        Some(chain) => chain.clone(),
+        None => Chain::begin(&request),
     };
-    let Ended { mut summary, next } = run(pipeline, &request, deadline, end).await;
-    if is_kept {
-        kept::keep(pipeline, &request, &kept, &summary, &next, end).await;
-    }
-    if begins_at_front && request.is_of_everything() && next.is_end() && summary.late == 0 {
-        kept::changes_are_done(pipeline, kept.began, end).await;
+    let Ended { mut summary, next } = run(pipeline, &request, &chain, deadline, end).await;
+    let goes_on = match is_kept {
+        true => kept::keep(pipeline, &request, was_kept, &next, end).await,
+        false => None,
+    };
+    let is_over = next.is_end() && summary.late == 0 && !request.dry_run;
+    if chain.whole && is_over {
+        kept::changes_are_done(pipeline, chain.began, end).await;
     }
     let is_done = match next {
-        Next::End => summary.is_success() && kept.failed == 0,
+        Next::End => summary.is_success() && chain.failed == 0,
         // What has failed is told when that has come to its end: to repeat all of it would send the rest twice.
         Next::Continued => true,
         Next::From { .. } => false,
     };
-    let failed_before = request.failed_before.unwrap_or(0);
-    if request.strict && !is_kept && next.is_end() && failed_before > 0 {
-        tracing::error!(
-            failed = failed_before,
-            "objects have failed in a sync before it went on in the queue"
-        );
-    }
     if request.strict && !is_done {
-        let goes_on = is_kept.then_some(&next);
-        return Err(HandlerError::Incomplete(told(&summary, &kept, goes_on)));
+        return Err(HandlerError::Incomplete(told(
+            &summary, &request, &chain, goes_on,
+        )));
     }
     let changes = if request.dry_run && request.changes {
         changes(pipeline, &mut summary, deadline).await
@@ -104,6 +103,22 @@ pub(super) async fn answer(
         answer["changes"] = json!(changes);
     }
     Ok(answer)
+}
+
+/// What is gone on with so late begins at the front: a failed message that is sent again after days, say. How many parts
+/// there were is still counted.
+fn begin_afresh_if_stale(request: &mut SyncRequest) {
+    let Some(stale) = request.chain.take_if(|chain| is_stale(chain)) else {
+        return;
+    };
+    request.after.clear();
+    let whole = stale.whole;
+    let chain = Chain::begin(request);
+    request.chain = Some(Chain {
+        whole,
+        parts: stale.parts,
+        ..chain
+    });
 }
 
 /// What a dry run would change; nothing where that cannot be found out, since the counts stand without it.
@@ -138,7 +153,13 @@ struct Ended {
     next: Next,
 }
 
-async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end: Instant) -> Ended {
+async fn run(
+    pipeline: &Pipeline,
+    request: &SyncRequest,
+    chain: &Chain,
+    deadline: Instant,
+    end: Instant,
+) -> Ended {
     let rerun = if request.force {
         Rerun::Always
     } else {
@@ -159,22 +180,21 @@ async fn run(pipeline: &Pipeline, request: &SyncRequest, deadline: Instant, end:
         Compare::Keys
     };
     let span = Span::under(request.prefix.as_str()).after(request.after.clone());
-    let mut summary = full_sync::run(pipeline, &span, mode, compare, deadline).await;
+    let mut summary = full_sync::run(pipeline, &span, mode, compare, chain.place(), deadline).await;
     tracing::info!(prefix = request.prefix, after = request.after, summary = %summary, "full sync ended");
-    let next = Next::of(&mut summary, request, queue, end).await;
+    let next = Next::of(&mut summary, request, chain, queue, end).await;
     if !request.dry_run {
-        count(request, &summary, &next);
+        count(chain, &summary, &next);
     }
     Ended { summary, next }
 }
 
 /// Counts a sync of the whole bucket that is over, as complete where it and whatever it has gone on with has reached
 /// the end and nothing failed; and what has drifted, of any.
-fn count(request: &SyncRequest, summary: &Summary, next: &Next) {
+fn count(chain: &Chain, summary: &Summary, next: &Next) {
     invocation::count(Count::Drifted, summary.drifted);
     let is_over = !matches!(next, Next::Continued);
-    if request.is_of_everything() && is_over {
-        let failed_before = request.failed_before.unwrap_or(0);
-        invocation::count_sync(next.is_end() && summary.is_success() && failed_before == 0);
+    if chain.whole && is_over {
+        invocation::count_sync(next.is_end() && summary.is_success() && chain.failed == 0);
     }
 }

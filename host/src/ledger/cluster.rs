@@ -182,7 +182,8 @@ impl Ledger {
             self.raise(proposals.get(*place), *ticket).await?;
         }
         let is_applied = script.get_hash() == APPLY.get_hash();
-        Ok(if !overtaken.is_empty() && !(unstaged && is_applied) {
+        let is_in_part = unstaged && is_applied;
+        Ok(if !overtaken.is_empty() && !is_in_part {
             Attempt::Overtaken(overtaken)
         } else if unstaged {
             Attempt::Unstaged
@@ -273,7 +274,7 @@ impl Ledger {
     }
 
     /// All slots that may hold something of the object, or why it must not be committed.
-    async fn announce(
+    pub(super) async fn announce(
         &self,
         place: usize,
         proposal: &Proposal,

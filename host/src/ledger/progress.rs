@@ -4,9 +4,9 @@
 //! nobody is told that a plugin is half changed. All of a bucket are in one hash, as JSON.
 
 use super::call::{Call, NOTE};
-use super::orphans::ScanPlace;
 use super::record::milliseconds_now;
 use super::{Ledger, LedgerError};
+use crate::event::Chain;
 use redis::cmd;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,43 +15,20 @@ use std::time::Duration;
 /// Notes that are kept, at the most.
 const MAX_NOTES: usize = 1000;
 
-/// How long a full sync, or its search for orphans, may be gone on with: as long as Lambda repeats an event.
-const SYNC_KEPT: Duration = Duration::from_hours(6);
+/// How long a full sync may be gone on with: as long as Lambda repeats an event.
+const LONGEST_PAUSE: Duration = Duration::from_hours(6);
 
 /// Names of notes begin so.
 const SYNC: &str = "sync:";
 const PLUGIN: &str = "plugin:";
-const ORPHANS: &str = "orphans:";
 
 /// A full sync that ended before its end.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct KeptSync {
     /// The key that it goes on after.
     pub after: String,
-    /// How many objects failed up to there.
-    pub failed: u64,
-    /// When it began, in milliseconds since the Unix epoch.
-    pub began: u64,
-    /// When it ended, as it is kept.
-    pub at: u64,
-}
-
-impl KeptSync {
-    /// One that begins now, at the front.
-    pub fn begin() -> Self {
-        Self {
-            began: milliseconds_now(),
-            ..Self::default()
-        }
-    }
-}
-
-/// A search for orphans that ended before its end.
-#[derive(Deserialize, Serialize)]
-struct KeptScan {
-    place: ScanPlace,
-    /// When it ended, in milliseconds since the Unix epoch.
-    at: u64,
+    /// What its next part is told.
+    pub chain: Chain,
 }
 
 /// A change of a plugin, or of the manifest, that is not carried out for all objects yet.
@@ -120,34 +97,8 @@ impl Ledger {
         request: &str,
         kept: Option<&KeptSync>,
     ) -> Result<(), LedgerError> {
-        let note = kept.map_or_else(String::new, |kept| {
-            let at = milliseconds_now();
-            serde_json::json!(KeptSync { at, ..kept.clone() }).to_string()
-        });
+        let note = kept.map_or_else(String::new, |kept| serde_json::json!(kept).to_string());
         self.note(&format!("{SYNC}{request}"), note).await
-    }
-
-    /// Where the search for orphans among the keys of objects under a prefix goes on, if it ended before its
-    /// end lately.
-    pub async fn kept_scan(&self, prefix: &str) -> Result<Option<ScanPlace>, LedgerError> {
-        let note = self.noted(&format!("{ORPHANS}{prefix}")).await?;
-        let kept = note.and_then(|note| serde_json::from_str(&note).ok());
-        let kept = kept.filter(|kept: &KeptScan| is_fresh(kept.at));
-        Ok(kept.map(|kept| kept.place))
-    }
-
-    /// Notes where it goes on; `None` where it begins at the front.
-    pub async fn keep_scan(
-        &self,
-        prefix: &str,
-        place: Option<&ScanPlace>,
-    ) -> Result<(), LedgerError> {
-        let at = milliseconds_now();
-        let note = place.map_or_else(String::new, |place| {
-            let place = place.clone();
-            serde_json::json!(KeptScan { place, at }).to_string()
-        });
-        self.note(&format!("{ORPHANS}{prefix}"), note).await
     }
 
     /// Notes that a plugin has changed, and how far that is.
@@ -168,13 +119,37 @@ impl Ledger {
     }
 
     async fn note(&self, name: &str, note: String) -> Result<(), LedgerError> {
+        let is_removal = note.is_empty();
         let call = Call::new(&NOTE)
             .key(self.names.progress())
             .argument(name)
             .argument(note)
             .argument(self.tombstone.as_secs().max(1).to_string())
             .argument(MAX_NOTES.to_string());
-        let _noted: bool = self.call(&call).await?;
+        if self.call::<bool>(&call).await? || is_removal {
+            return Ok(());
+        }
+        self.drop_stale_notes().await?;
+        match self.call::<bool>(&call).await? {
+            true => Ok(()),
+            false => Err(self
+                .link
+                .refused(format!("{MAX_NOTES} notes are kept already"))),
+        }
+    }
+
+    /// Removes what nobody goes on with any more.
+    async fn drop_stale_notes(&self) -> Result<(), LedgerError> {
+        let notes: BTreeMap<String, String> =
+            self.ask(cmd("HGETALL").arg(self.names.progress())).await?;
+        let stale = notes
+            .iter()
+            .filter(|(name, note)| !name.starts_with(PLUGIN) && kept(note).is_none());
+        let stale: Vec<&String> = stale.map(|(name, _)| name).collect();
+        if !stale.is_empty() {
+            let removed = cmd("HDEL").arg(self.names.progress()).arg(stale).clone();
+            self.ask::<u64>(&removed).await?;
+        }
         Ok(())
     }
 
@@ -196,10 +171,51 @@ impl Ledger {
 /// A note of a full sync, unless it is too old.
 fn kept(note: &str) -> Option<KeptSync> {
     let kept: KeptSync = serde_json::from_str(note).ok()?;
-    is_fresh(kept.at).then_some(kept)
+    (!is_stale(&kept.chain)).then_some(kept)
 }
 
-fn is_fresh(at: u64) -> bool {
-    let age = milliseconds_now().saturating_sub(at);
-    Duration::from_millis(age) < SYNC_KEPT
+/// Whether it is too long ago that the last part of a sync ended: what has happened since, nobody has looked at, so that
+/// it begins at the front.
+pub fn is_stale(chain: &Chain) -> bool {
+    let pause = milliseconds_now().saturating_sub(chain.ended);
+    Duration::from_millis(pause) > LONGEST_PAUSE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use redis_sync_local::Redis;
+
+    fn kept_for(hours: u64) -> KeptSync {
+        let chain = Chain {
+            ended: milliseconds_now() - hours * 3_600_000,
+            ..Chain::default()
+        };
+        KeptSync {
+            after: "k".to_owned(),
+            chain,
+        }
+    }
+
+    /// Kills: a note that is taken for noted where there is no room, and notes that nobody goes on with and that keep
+    /// others out.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_not_noted_is_an_error_and_what_is_old_makes_room() {
+        let redis = Redis::start().await.unwrap();
+        let ledger = Ledger::in_redis(&redis, false);
+        for number in 0..MAX_NOTES {
+            let hours = if number == 0 { 7 } else { 5 };
+            let name = number.to_string();
+            ledger
+                .keep_sync(&name, Some(&kept_for(hours)))
+                .await
+                .unwrap();
+        }
+        ledger.keep_sync("new", Some(&kept_for(0))).await.unwrap();
+        assert!(ledger.kept_sync("new").await.unwrap().is_some());
+        assert!(ledger.kept_sync("0").await.unwrap().is_none());
+        let full = ledger.keep_sync("newer", Some(&kept_for(0))).await;
+        assert!(full.unwrap_err().to_string().contains("1000 notes"));
+        ledger.keep_sync("newer", None).await.unwrap();
+    }
 }

@@ -134,7 +134,7 @@ pub(super) struct Commit<'a> {
     pub(super) source: &'a Source,
 }
 
-pub(super) fn milliseconds_now() -> u64 {
+pub(crate) fn milliseconds_now() -> u64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

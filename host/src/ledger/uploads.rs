@@ -44,8 +44,12 @@ impl Ledger {
             .argument(serde_json::json!(note).to_string())
             .argument("0")
             .argument(MAX_UPLOADS.to_string());
-        let _noted: bool = self.call(&call).await?;
-        Ok(())
+        match self.call::<bool>(&call).await? {
+            true => Ok(()),
+            false => Err(self
+                .link
+                .refused(format!("{MAX_UPLOADS} uploads are noted already"))),
+        }
     }
 
     /// Who has uploaded just this plugin.

@@ -128,6 +128,7 @@ impl System {
             &span,
             mode,
             Compare::Keys,
+            None,
             started + INVOCATION,
         )
         .await;

@@ -176,7 +176,9 @@ fn event(messages: &[&Message]) -> Value {
 fn kind(body: &str) -> &'static str {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     match () {
-        () if body.get("requestPayload").is_some() => "failed invocations",
+        () if body.get("requestPayload").is_some() || body["source"] == "lambda" => {
+            "failed invocations"
+        }
         () if body.get("keys").is_some() || body.get("sync").is_some() => "parts of a sync",
         () if body.is_object() => "events",
         () => "not understood",

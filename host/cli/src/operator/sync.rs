@@ -342,23 +342,23 @@ pub(super) async fn go_through(
 ) -> Result<Outcome> {
     let _progress = Progress::start(*screen, objects);
     let mut outcome = Outcome::default();
-    let mut after = String::new();
+    let mut rest: Option<(Value, Value)> = None;
     for _ in 0..MAX_CALLS {
         let mut request = request.clone();
         if request["dry_run"] != true {
             request["without_queue"] = json!(true);
         }
-        if !after.is_empty() {
-            request["after"] = json!(after);
-            request["failed_before"] = json!(outcome.count("failed"));
+        if let Some((after, chain)) = rest {
+            request["after"] = after;
+            request["chain"] = chain;
         }
         let answer = reach.ask(&json!({ "sync": request })).await?;
         outcome.add(&answer);
         let message = answer["message"].as_str().unwrap_or_default().to_owned();
         let next = answer["next"].as_str();
         // Where it has not got on at all, it would not the next time.
-        if let Some(next) = next.filter(|_| answer["got_on"] == true) {
-            next.clone_into(&mut after);
+        if next.is_some() && answer["got_on"] == true {
+            rest = Some((answer["next"].clone(), answer["chain"].clone()));
             continue;
         }
         let failed = answer["counts"]["failed"].as_u64().unwrap_or(0);

@@ -2,51 +2,57 @@
 
 use super::next::Next;
 use crate::event::SyncRequest;
-use crate::full_sync::{Summary, before};
+use crate::full_sync::before;
 use crate::ledger::{KeptSync, LedgerError};
 use crate::pipeline::Pipeline;
 use std::time::Instant;
 
-/// Where a strict sync goes on that did not get to its end the last time; it is told to.
-pub(super) async fn take(pipeline: &Pipeline, request: &mut SyncRequest) -> KeptSync {
+/// Where a strict sync goes on that did not get to its end the last time; it is told to. Whether there is one.
+pub(super) async fn take(pipeline: &Pipeline, request: &mut SyncRequest) -> bool {
     match pipeline.ledger().kept_sync(&request.name()).await {
         Ok(Some(kept)) => {
-            request.after.clone_from(&kept.after);
-            request.failed_before = Some(kept.failed);
             tracing::info!(after = kept.after, "a sync that was out of time goes on");
-            return kept;
+            request.after = kept.after;
+            request.chain = Some(kept.chain);
+            true
         }
-        Ok(None) => {}
+        Ok(None) => false,
         Err(error) => {
             tracing::warn!(error = %error, "where a sync goes on cannot be read: it begins at the front");
+            false
         }
     }
-    KeptSync::begin()
 }
 
-/// Notes where a strict sync goes on, or that it is over.
-pub(super) async fn keep(
+/// Notes where a strict sync goes on, or that it is over, where there `was` a note. The place, if it is noted.
+pub(super) async fn keep<'a>(
     pipeline: &Pipeline,
     request: &SyncRequest,
-    kept: &KeptSync,
-    summary: &Summary,
-    next: &Next,
+    was: bool,
+    next: &'a Next,
     end: Instant,
-) {
+) -> Option<&'a str> {
     let note = match next {
-        Next::End | Next::Continued if kept.after.is_empty() => return,
+        Next::End | Next::Continued if !was => return None,
         Next::End | Next::Continued => None,
-        Next::From { after, .. } if after.is_empty() => return,
-        Next::From { after, .. } => Some(KeptSync {
+        // It begins at the front in any case.
+        Next::From { after, .. } if after.is_empty() => return None,
+        Next::From { after, chain, .. } => Some(KeptSync {
             after: after.clone(),
-            failed: kept.failed + summary.failed(),
-            ..kept.clone()
+            chain: chain.clone(),
         }),
     };
     let name = request.name();
     let kept = pipeline.ledger().keep_sync(&name, note.as_ref());
-    if let Err(error) = before(end, kept).await {
-        tracing::warn!(error, "where the sync goes on cannot be noted");
+    match before(end, kept).await {
+        Ok(()) => match next {
+            Next::From { after, .. } => Some(after),
+            Next::End | Next::Continued => None,
+        },
+        Err(error) => {
+            tracing::warn!(error, "where the sync goes on cannot be noted");
+            None
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What comes after a full sync that is over, for now.
 
-use crate::event::SyncRequest;
-use crate::full_sync::{Summary, before};
+use crate::event::{Chain, SyncRequest};
+use crate::full_sync::{Summary, send_rest};
 use crate::queue::Queue;
 use std::time::Instant;
 
@@ -14,6 +14,8 @@ pub(super) enum Next {
     /// The rest, after this key; all of it where that is empty.
     From {
         after: String,
+        /// What the next part is told.
+        chain: Chain,
         /// Whether this one got anywhere.
         got_on: bool,
     },
@@ -24,35 +26,27 @@ impl Next {
         matches!(self, Self::End)
     }
 
-    /// Where it goes on. The rest is sent to the queue, where there is one, only where it has got on at all: otherwise
-    /// it would do that for ever.
+    /// Where it goes on. The rest is sent to the queue, where there is one.
     pub(super) async fn of(
         summary: &mut Summary,
         request: &SyncRequest,
+        chain: &Chain,
         queue: Option<&Queue>,
         end: Instant,
     ) -> Self {
         if summary.stopped.is_none() {
             return Self::End;
         }
-        let got_on = summary.has_got_on(&request.after);
-        let reached = summary.reached.clone();
-        let after = reached.unwrap_or_else(|| request.after.clone());
-        if let Some(queue) = queue.filter(|_| got_on) {
-            let failed = request.failed_before.unwrap_or(0) + summary.failed();
-            let rest = SyncRequest {
-                after: after.clone(),
-                failed_before: request.is_of_everything().then_some(failed),
-                ..request.clone()
-            };
-            match before(end, queue.send_sync(&rest)).await {
-                Ok(()) => {
-                    summary.stopped = None;
-                    return Self::Continued;
-                }
-                Err(error) => tracing::error!(error, "the rest of the sync is not in the queue"),
-            }
+        if let Some(queue) = queue
+            && send_rest(queue, request, chain, summary, end).await
+        {
+            summary.stopped = None;
+            return Self::Continued;
         }
-        Self::From { after, got_on }
+        Self::From {
+            after: summary.place(request).to_owned(),
+            chain: chain.and(summary),
+            got_on: summary.has_got_on(request),
+        }
     }
 }

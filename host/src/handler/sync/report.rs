@@ -1,25 +1,27 @@
 //! What is said of a sync.
 
 use super::next::Next;
-use crate::event::SyncRequest;
+use crate::event::{Chain, SyncRequest};
 use crate::full_sync::Summary;
-use crate::ledger::KeptSync;
 use crate::report::{Outcome, spelled};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The summary with its first failures, for whoever sees the error alone. `goes_on` where that is kept.
-pub(super) fn told(summary: &Summary, kept: &KeptSync, goes_on: Option<&Next>) -> String {
+/// The summary with its first failures, for whoever sees the error alone. `goes_on` is the place that is noted.
+pub(super) fn told(
+    summary: &Summary,
+    request: &SyncRequest,
+    chain: &Chain,
+    goes_on: Option<&str>,
+) -> String {
     const SHOWN: usize = 10;
     let failures = spelled(&summary.failures, SHOWN);
     let mut told = summary.to_string();
-    if kept.failed > 0 {
-        let _ = write!(told, "; {} failed up to `{}`", kept.failed, kept.after);
+    if chain.failed > 0 {
+        let _ = write!(told, "; {} failed up to `{}`", chain.failed, request.after);
     }
-    if let Some(Next::From { after, .. }) = goes_on
-        && !after.is_empty()
-    {
+    if let Some(after) = goes_on {
         let _ = write!(told, "; the next one goes on after `{after}`");
     }
     if !failures.is_empty() {
@@ -43,6 +45,9 @@ pub(super) struct SyncReport {
     /// Where it goes on; only where it did not reach the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
+    /// What the part that goes on is told; only where it did not reach the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<Chain>,
     /// Whether it got anywhere; only where it did not reach the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     got_on: Option<bool>,
@@ -60,10 +65,14 @@ fn is_zero(number: &u64) -> bool {
 
 impl SyncReport {
     pub(super) fn of(summary: Summary, request: &SyncRequest, next: Next) -> Self {
-        let (rest, next, got_on) = match next {
-            Next::From { after, got_on } => ("", Some(after), Some(got_on)),
-            Next::Continued => ("; the rest is in the queue", None, None),
-            Next::End => ("", None, None),
+        let (rest, next, chain, got_on) = match next {
+            Next::From {
+                after,
+                chain,
+                got_on,
+            } => ("", Some(after), Some(chain), Some(got_on)),
+            Next::Continued => ("; the rest is in the queue", None, None, None),
+            Next::End => ("", None, None, None),
         };
         let outcomes = [
             Outcome::Synced,
@@ -96,6 +105,7 @@ impl SyncReport {
                 })
                 .collect(),
             next,
+            chain,
             got_on,
         }
     }

@@ -218,3 +218,20 @@ async fn what_an_object_that_fails_had_last_is_no_orphan() {
     assert_eq!(removed(&ledger).await, 1);
     assert!(!exists(&ledger, "last").await && exists(&ledger, "new").await);
 }
+
+/// Whoever writes it has not come to the end, and may be at it still.
+///
+/// Kills: a search that does not look whether a commit was announced.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_a_commit_that_has_not_ended_is_no_orphan() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let first = ledger.proposal("o", texts(&["old"])).await;
+    ledger.commit(&mut [first]).await.unwrap();
+    let second = ledger.proposal("o", texts(&["new"])).await;
+    ledger.announce(0, &second).await.unwrap().unwrap();
+    let written = Owner::new(second.ticket.number, "config/o".to_owned());
+    note(&ledger, "new", &written.to_string()).await;
+    assert_eq!(removed(&ledger).await, 0);
+    assert!(exists(&ledger, "new").await);
+}

@@ -182,7 +182,7 @@ LUACHECK := luacheck --quiet --std lua51 --read-globals redis cjson struct KEYS 
   --ignore 211/in_chunks 211/call_with 211/json_list 211/number 211/decimal 211/undeclared 211/changed 211/mark \
   211/digest_in 211/pack_keys 211/packed_in 211/keys_in 211/keys_taken_over 211/write_fields 211/uncallable \
   211/unpublishable 211/no_permission 211/reservations 211/reserved 211/give_back 211/ticket_of 211/unstaged 211/forbidden \
-  211/names_at 211/overtaken 211/is_decimal --
+  211/names_at 211/overtaken 211/is_decimal 211/seconds 211/is_long_ago 211/give_back_listed 211/is_later 211/LONG --
 
 .PHONY: lint
 lint: target/.luacheck ## the scripts of the ledger, each with its prelude

@@ -3,7 +3,6 @@
 use crate::answers::{counted, counts};
 use crate::environment::{environment, sync};
 use crate::objects::one;
-use crate::stray_keys::held_up;
 use crate::sync::change_unseen;
 use redis_sync_local::{Operation, Redis};
 use redis_sync_tests::connection::connect;
@@ -83,26 +82,5 @@ async fn a_dry_run_keeps_no_machine_code() {
         let report = third.invoke(payload).await.unwrap();
         assert_eq!(counts(&report), counted([("unchanged", 1)]));
         assert_eq!(&environment.s3.keys(), keys, "{dry_run}");
-    }
-}
-
-/// One from the front, and one that begins where the sync that was out of time has stopped. Fails where a dry run
-/// forgets the place that it would go on from.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_leaves_the_place_that_a_search_for_stray_keys_has_kept() {
-    let environment = environment(&[]).await;
-    for key in ["a", "b"] {
-        environment.s3.put(key, "v");
-    }
-    sync(&environment, json!({})).await;
-    let (_, report) = held_up(&environment).await;
-    environment.s3.clear_faults();
-    let before = everything(&environment.redis).await;
-    assert!(before.contains_key("redis-sync:progress:config"));
-    for after in [json!(""), report["next"].clone()] {
-        let request = json!({"dry_run": true, "after": after});
-        let report = sync(&environment, request).await;
-        assert_eq!(counts(&report)["deleted"], 1, "{report}");
-        assert_eq!(everything(&environment.redis).await, before);
     }
 }

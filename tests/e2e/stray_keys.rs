@@ -27,7 +27,7 @@ async fn last_of_scan(environment: &Environment) -> String {
 }
 
 /// A sync that is out of time when the search comes to its last step: the object that holds it up, and its report.
-pub(crate) async fn held_up(environment: &Environment) -> (String, Value) {
+async fn held_up(environment: &Environment) -> (String, Value) {
     let lost = last_of_scan(environment).await;
     environment.s3.delete(&lost);
     let lose = ["ZREM", "redis-sync:index:config", &lost];

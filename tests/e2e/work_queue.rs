@@ -150,7 +150,7 @@ async fn a_sync_that_has_sent_itself_the_rest_is_not_repeated_for_what_has_faile
         let answer = function.invoke_within(batch.event(), limit).await.unwrap();
         failures += queue.settle(batch, &answer);
     }
-    let told = function.wait_for_log("1 failed up to `a/0999`").await;
+    let told = function.wait_for_log("1 failed up to `a/0998`").await;
     told.unwrap();
     let held = held(&environment.redis).await;
     assert_eq!(held.as_object().unwrap().len(), 1100);

@@ -127,7 +127,7 @@ impl<'a> FullSync<'a> {
             Err(why) => {
                 let place = match &self.summary.reached {
                     Some(key) => format!("after `{key}`"),
-                    None => String::from("before its first page was done"),
+                    None => String::from("at the start"),
                 };
                 self.summary.stopped =
                     Some(format!("stopped {place}, call again for the rest: {why}"));

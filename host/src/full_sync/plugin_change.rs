@@ -66,6 +66,7 @@ impl<'a> PluginChange<'a> {
         origins: &Origins,
         deadline: Instant,
     ) -> Vec<ObjectReport> {
+        let end = soon_after(deadline);
         let Self {
             keys,
             plugins: Some(plugins),
@@ -93,7 +94,7 @@ impl<'a> PluginChange<'a> {
                 .iter()
                 .filter(|(wide, _)| spans.iter().any(|span| wide.covers(span)));
             let covering: Vec<&Summary> = covering.map(|(_, summary)| summary).collect();
-            let left = underway::end(pipeline, change, &covering, soon_after(deadline)).await;
+            let left = underway::end(pipeline, change, &covering, end).await;
             reports.push(report(key, &covering, left));
         }
         reports

@@ -85,7 +85,7 @@ async fn ownership_and_large_values_are_as_on_one_server() {
 async fn rings_of_objects_that_are_all_worked_on_at_once_end() {
     let (s3, cluster, host) = start(&RedisOptions::default()).await;
     let place = |ring: usize, place: usize| format!("{ring}-{}", place % 4);
-    let everywhere = || (0..4).flat_map(|ring| (0..4).map(move |at| (ring, at)));
+    let everywhere = || (0..10).flat_map(|ring| (0..4).map(move |at| (ring, at)));
     for turn in 0..4 {
         let holds = everywhere().map(|(ring, at)| {
             let (object, key) = (place(ring, at), place(ring, at + turn));

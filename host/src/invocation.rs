@@ -101,8 +101,9 @@ pub fn measure(route: &RouteName, sample: Sample, value: f64) {
     });
 }
 
-/// Until when it may be noted what has become of work that ends at this deadline: less than is kept in reserve
-/// behind that, which is a twentieth of the whole time.
+/// Until when it may be noted what has become of work that ends at this deadline: for a twenty-fifth of the time that
+/// is left until then, two seconds at the most. That is less than is kept in reserve for the answer, a twentieth of the
+/// whole.
 pub fn soon_after(deadline: Instant) -> Instant {
     const MOST: Duration = Duration::from_secs(2);
     let left = deadline.saturating_duration_since(Instant::now());

@@ -1,5 +1,5 @@
-//! End to end: the real `bootstrap` behind a Runtime API, a real Redis, S3 over HTTP, guests
-//! compiled from source.
+//! End to end: a real Redis, S3 over HTTP, guests compiled from source, and the real `bootstrap` behind a Runtime API;
+//! or its pipeline in this process, where histories are played request by request.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod answers;

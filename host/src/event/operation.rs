@@ -137,7 +137,7 @@ pub struct PreviewRequest {
     /// Only objects after this key: where an earlier answer has ended.
     #[serde(deserialize_with = "key::deserialize_part")]
     pub after: String,
-    /// Only so many objects, chosen by chance: always the same ones of the same objects.
+    /// Only so many objects, those whose keys have the lowest digests: the same ones each time.
     pub sample: Option<usize>,
     /// Tell values, and not only their sizes.
     pub show_values: bool,

@@ -1,4 +1,4 @@
-//! Reading records without taking a ticket.
+//! Reading records without taking a ticket, and noting in one why the object failed.
 
 use super::call::{Call, FAIL};
 use super::names::Names;

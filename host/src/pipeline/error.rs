@@ -1,5 +1,6 @@
 //! Why an object failed, and whether a repetition may mend it.
 
+use super::plugin_list::{MAX_LISTED, MAX_MODULES};
 use crate::ledger::LedgerError;
 use crate::queue::QueueError;
 use crate::report::{ObjectReport, Reason};
@@ -14,7 +15,7 @@ pub enum ChangeError {
     Store(#[from] Arc<StoreError>),
     /// There are more plugins under that prefix than are listed for every event.
     #[error(
-        "there are more than 10000 modules, or 20000 objects, under `{0}`: remove those that no route needs"
+        "there are more than {MAX_MODULES} modules, or {MAX_LISTED} objects, under `{0}`: remove those that no route needs"
     )]
     TooManyPlugins(String),
     /// Redis could not be asked, or refuses.

@@ -25,10 +25,13 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 const KEPT: Duration = Duration::from_mins(1);
 
 /// Modules under the plugins' prefix.
-const MAX_MODULES: usize = 10_000;
+pub(super) const MAX_MODULES: usize = 10_000;
 
-/// Pages of that listing, 1,000 objects each.
+/// Pages of that listing.
 const MAX_PAGES: usize = 20;
+
+/// Objects in them, 1,000 each.
+pub(super) const MAX_LISTED: usize = MAX_PAGES * 1000;
 
 /// What lies under the plugins' prefix and is no plugin.
 pub(crate) const NO_PLUGINS: [&str; 2] = [".candidates/", ".previous/"];

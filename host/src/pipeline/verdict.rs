@@ -5,7 +5,7 @@ use crate::ledger::{Proposal, TakenBy, Verdict};
 
 /// The Redis keys of all objects that are committed together, those they had and those they are to have,
 /// unless one object alone has more. They are what a script takes its time for, and Redis serves nobody
-/// else meanwhile: about 3.5 µs a key, so a third of a second.
+/// else meanwhile: 3 to 10 µs a key, so up to a second.
 const MAX_KEYS: usize = 100_000;
 
 /// What is sent with a joint commit at the most, in bytes.

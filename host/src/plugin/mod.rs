@@ -1,7 +1,7 @@
 //! Modules, from the bytes in the bucket to something that runs.
 //!
-//! The sandbox runs one kind of thing, components: the core modules that the SDK and WASI toolchains
-//! build are turned into [`component`]s, within the [`bounds`] of what is compiled. [`ModuleCache`]
+//! The sandbox runs components, and programs for WASI preview 1 as they are: core modules that state the interface
+//! are made [`component`]s first, within the [`bounds`] of what is compiled. [`ModuleCache`]
 //! loads each module once however many objects wait for it, and holds the most recently used ones;
 //! the [`Compiler`] has machine code made of them in a child process ([`compiling`]), so that nothing
 //! in a stranger's module can end or starve this one; [`ArtifactStore`] is where machine code outlives

@@ -5,8 +5,8 @@
 //! instance for each, so nothing leaks from one object to the next.
 //!
 //! What the guest does is bounded by fuel, what it holds by the memory limit, what it hands over
-//! by the output limit, and whatever is left by the wall clock. No import of ours waits for
-//! anything, so no guest can block a host thread.
+//! by the output limit, and whatever is left by the wall clock. No import waits. Memory that grows waits for the
+//! budget, for which a run's time does not count.
 //!
 //! Deterministic: fuel counts instructions, clocks and random numbers are derived from the object
 //! and the module, NaNs are canonical.

@@ -202,10 +202,8 @@ impl Commit<'_> {
         }
         sums.extend(time(milliseconds_now()));
         let mut pairs = vec![b"s".to_vec(), sums];
-        for (name, value) in [("e", version)] {
-            if !value.is_empty() {
-                pairs.extend([name.into(), value]);
-            }
+        if !version.is_empty() {
+            pairs.extend([b"e".to_vec(), version]);
         }
         pairs.extend(pieces(&["p", "q", "r"], &packed));
         if let Some(Author {

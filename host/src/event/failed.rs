@@ -5,50 +5,15 @@
 //! text into a message; or a bus of EventBridge, which makes it the detail of an event.
 
 use super::problem::EventError;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// Envelopes within each other that are opened: each is one that somebody has sent again.
 const MOST: usize = 20;
 
 /// The member that tells an envelope, as it stands in the text: within a message of SNS its quotes are escaped.
 const MEMBER: &str = "requestPayload";
-
-/// An envelope, or what a destination makes of it.
-#[derive(Deserialize)]
-struct Invocation<'a> {
-    #[serde(rename = "requestPayload", borrow)]
-    payload: Option<&'a RawValue>,
-    #[serde(rename = "requestContext", borrow)]
-    context: Option<Context<'a>>,
-    /// Of EventBridge.
-    #[serde(borrow)]
-    detail: Option<&'a RawValue>,
-    /// Of SNS.
-    #[serde(rename = "Message", borrow)]
-    message: Option<Cow<'a, str>>,
-    #[serde(rename = "Records", borrow)]
-    records: Option<Vec<Record<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Context<'a> {
-    #[serde(borrow)]
-    condition: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct Record<'a> {
-    #[serde(rename = "Sns", borrow)]
-    sns: Option<Sns<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Sns<'a> {
-    #[serde(rename = "Message", borrow)]
-    message: Cow<'a, str>,
-}
 
 /// A payload, and whether it is what has failed before.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,20 +56,14 @@ fn is_without_payload(text: &str) -> bool {
 
 /// What is in an envelope; nothing in what is none.
 fn opened(text: &str) -> Result<Option<Cow<'_, str>>, EventError> {
-    let Ok(invocation) = serde_json::from_str::<Invocation<'_>>(text) else {
+    let Some(members) = members(text) else {
         return Ok(None);
     };
-    let Invocation {
-        payload,
-        context,
-        detail,
-        message,
-        records,
-    } = invocation;
-    let condition = context.and_then(|context| context.condition);
-    if let Some(payload) = payload {
-        return match condition.as_deref() {
-            Some("Success") => Err(EventError::Succeeded),
+    let context = members.get("requestContext").map(|context| context.get());
+    let condition = context.and_then(|context| self::members(context)?.get("condition").copied());
+    if let Some(payload) = members.get("requestPayload") {
+        return match condition.map(RawValue::get) {
+            Some("\"Success\"") => Err(EventError::Succeeded),
             _ => Ok(Some(Cow::Borrowed(payload.get()))),
         };
     }
@@ -113,19 +72,34 @@ fn opened(text: &str) -> Result<Option<Cow<'_, str>>, EventError> {
     }
     // A message or an event of something else stays what it is.
     let is_envelope = |text: &str| !matches!(opened(text), Ok(None));
-    if let Some(detail) = detail
-        .map(RawValue::get)
-        .filter(|detail| is_envelope(detail))
+    if let Some(detail) = members.get("detail").map(|detail| detail.get())
+        && is_envelope(detail)
     {
         return Ok(Some(Cow::Borrowed(detail)));
     }
-    let mut records = records.unwrap_or_default();
-    let of_record = match records.len() {
-        1 => records.pop().and_then(|record| record.sns),
-        _ => None,
-    };
-    let message = message.or(of_record.map(|sns| sns.message));
-    Ok(message.filter(|message| is_envelope(message)))
+    let message = message_in(&members).or_else(|| {
+        let records = members.get("Records")?;
+        let records: Vec<&RawValue> = serde_json::from_str(records.get()).ok()?;
+        match records.as_slice() {
+            [record] => message_in(&self::members(
+                self::members(record.get())?.get("Sns")?.get(),
+            )?),
+            _ => None,
+        }
+    });
+    Ok(message
+        .filter(|message| is_envelope(message))
+        .map(Cow::Owned))
+}
+
+/// The members of an object.
+fn members(text: &str) -> Option<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(text).ok()
+}
+
+/// The text of a message of SNS.
+fn message_in(members: &BTreeMap<String, &RawValue>) -> Option<String> {
+    serde_json::from_str(members.get("Message")?.get()).ok()
 }
 
 #[cfg(test)]

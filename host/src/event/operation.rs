@@ -5,8 +5,9 @@ use crate::key;
 use crate::text::clip;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What an operator asks for.
@@ -75,7 +76,7 @@ pub struct Chain {
     pub failed: u64,
     /// Where the search for stray keys goes on, as the ledger has it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub search: Option<Value>,
+    pub search: Option<String>,
 }
 
 impl SyncRequest {
@@ -201,12 +202,12 @@ fn is_there<'de, D: Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
 
 pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {
     let malformed = |problem: &dyn fmt::Display| EventError::malformed("operation", problem);
-    let members: Map<String, Value> =
+    let members: BTreeMap<String, &RawValue> =
         serde_json::from_str(payload).map_err(|error| malformed(&error))?;
     // A list would be read as the options in their order.
-    let is_told_right = |name: &str, told: &Value| match name {
-        "read" | "explain" => told.is_string(),
-        _ => told.is_object(),
+    let is_told_right = |name: &str, told: &RawValue| match name {
+        "read" | "explain" => told.get().starts_with('"'),
+        _ => told.get().starts_with('{'),
     };
     if let Some((name, _)) = members
         .iter()
@@ -227,8 +228,7 @@ pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {
         let several = format!("it asks for several things: {}", names.join(", "));
         return Err(malformed(&several));
     }
-    let operation: Operation =
-        serde_json::from_value(Value::Object(members)).map_err(|error| malformed(&error))?;
+    let operation: Operation = serde_json::from_str(payload).map_err(|error| malformed(&error))?;
     Ok(match operation {
         Operation::Sync(request) => Operation::Sync(request.checked()?),
         other => other,

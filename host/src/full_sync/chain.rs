@@ -33,16 +33,15 @@ impl Chain {
             search: summary
                 .search
                 .as_ref()
-                .map(|place| serde_json::json!(place)),
+                .and_then(|place| serde_json::to_string(place).ok()),
             ..self.clone()
         }
     }
 
     /// Where the search for stray keys goes on.
     pub fn place(&self) -> Option<ScanPlace> {
-        self.search
-            .as_ref()
-            .and_then(|place| serde_json::from_value(place.clone()).ok())
+        let search = self.search.as_deref();
+        search.and_then(|place| serde_json::from_str(place).ok())
     }
 }
 

@@ -1,12 +1,14 @@
 //! Noting that a plugin has changed and not all objects have followed yet.
 
-use super::objects::{Stop, before};
+use super::objects::before;
 use super::{Span, Summary};
 use crate::event::Origins;
 use crate::ledger::{ChangeNote, LedgerError, PluginUsed};
 use crate::pipeline::Pipeline;
 use crate::report::Outcome;
 use crate::route::PluginList;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use std::time::Instant;
 
 /// Notes that these plugins have changed, each with the objects that this may affect. With a queue nothing
@@ -34,7 +36,7 @@ pub(super) async fn begin(
             pipeline.ledger().note_change(&change).await?;
             Ok::<(), LedgerError>(())
         };
-        warn(plugin, before(deadline, note).await);
+        noted_before(deadline, plugin, note.boxed()).await;
         noted.push(Some(change));
     }
     noted
@@ -59,7 +61,7 @@ pub(super) async fn note_uploads(
             let name = name.clone();
             let plugin = PluginUsed { name, sha256 };
             let noted = pipeline.ledger().note_upload(&plugin, author);
-            warn(&plugin.name, before(deadline, noted).await);
+            noted_before(deadline, &plugin.name, noted.boxed()).await;
         }
     }
 }
@@ -77,7 +79,7 @@ pub(super) async fn end(
     let is_over = |summary: &&Summary| summary.stopped.is_none() && summary.late == 0;
     if summaries.iter().all(is_over) {
         let ended = pipeline.ledger().end_change(&change.plugin);
-        warn(&change.plugin, before(end, ended).await);
+        noted_before(end, &change.plugin, ended.boxed()).await;
         return 0;
     }
     let late: u64 = summaries.iter().map(|summary| summary.late).sum();
@@ -89,13 +91,13 @@ pub(super) async fn end(
     change.done = done.min(all.saturating_sub(late));
     change.left = (all - change.done).max(1);
     let noted = pipeline.ledger().note_change(&change);
-    warn(&change.plugin, before(end, noted).await);
+    noted_before(end, &change.plugin, noted.boxed()).await;
     change.left
 }
 
 /// The work goes on without a note.
-fn warn(plugin: &str, noted: Result<(), Stop>) {
-    if let Err(error) = noted {
+async fn noted_before(until: Instant, plugin: &str, noted: BoxFuture<'_, Result<(), LedgerError>>) {
+    if let Err(error) = before(until, noted).await {
         tracing::warn!(
             plugin,
             error,

@@ -1,6 +1,5 @@
 //! Why an object failed, and whether a repetition may mend it.
 
-use super::plugin_list::{MAX_LISTED, MAX_MODULES};
 use crate::ledger::LedgerError;
 use crate::queue::QueueError;
 use crate::report::{ObjectReport, Reason};
@@ -15,9 +14,16 @@ pub enum ChangeError {
     Store(#[from] Arc<StoreError>),
     /// There are more plugins under that prefix than are listed for every event.
     #[error(
-        "there are more than {MAX_MODULES} modules, or {MAX_LISTED} objects, under `{0}`: remove those that no route needs"
+        "there are more than {modules} modules, or {objects} objects, under `{prefix}`: remove those that no route needs"
     )]
-    TooManyPlugins(String),
+    TooManyPlugins {
+        /// The prefix.
+        prefix: String,
+        /// How many modules there may be.
+        modules: usize,
+        /// How many objects.
+        objects: usize,
+    },
     /// Redis could not be asked, or refuses.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -102,7 +108,7 @@ impl ChangeError {
             Self::Transform(error) => error.temporary,
             Self::Owner { cause, .. } => cause.is_temporary(),
             Self::Contended | Self::Crowded | Self::Queue(_) => true,
-            Self::Conflict(_) | Self::TooManyPlugins(_) => false,
+            Self::Conflict(_) | Self::TooManyPlugins { .. } => false,
         }
     }
 
@@ -114,7 +120,7 @@ impl ChangeError {
                 StoreError::Unavailable { .. } => Reason::S3,
                 _ => Reason::Access,
             },
-            Self::TooManyPlugins(_) => Reason::Route,
+            Self::TooManyPlugins { .. } => Reason::Route,
             Self::Ledger(LedgerError::Unavailable { .. }) => Reason::Redis,
             Self::Ledger(_) => Reason::RedisRefused,
             Self::Transform(error) => error.reason,

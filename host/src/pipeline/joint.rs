@@ -13,7 +13,7 @@ use super::decide::Rerun;
 use super::error::ChangeError;
 use super::evaluate::Foreseen;
 use super::notes::{Notes, Stage};
-use super::object::{Begun, Objects};
+use super::objects::{Begun, Objects};
 use super::room::{Conditions, Room};
 use super::verdict::{self, Conflict, Extent, InTheWay, Next};
 use crate::budget::Held;

@@ -1,7 +1,8 @@
 //! Many objects at a time: bounded, before a deadline, and none of them in another's way.
 
 use super::error::ChangeError;
-use super::object::{Begun, Objects, Task};
+use super::object::Task;
+use super::objects::{Begun, Objects};
 use crate::invocation;
 use crate::report::ObjectReport;
 use crate::route::Resolution;

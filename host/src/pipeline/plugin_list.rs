@@ -25,13 +25,13 @@ const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 const KEPT: Duration = Duration::from_mins(1);
 
 /// Modules under the plugins' prefix.
-pub(super) const MAX_MODULES: usize = 10_000;
+const MAX_MODULES: usize = 10_000;
 
 /// Pages of that listing.
 const MAX_PAGES: usize = 20;
 
 /// Objects in them, 1,000 each.
-pub(super) const MAX_LISTED: usize = MAX_PAGES * 1000;
+const MAX_LISTED: usize = MAX_PAGES * 1000;
 
 /// What lies under the plugins' prefix and is no plugin.
 pub(crate) const NO_PLUGINS: [&str; 2] = [".candidates/", ".previous/"];
@@ -146,7 +146,11 @@ impl PluginLists {
             }
             page = listed.next;
             if modules.len() > MAX_MODULES || (number == MAX_PAGES && page.is_some()) {
-                return Err(ChangeError::TooManyPlugins(self.prefix.clone()));
+                return Err(ChangeError::TooManyPlugins {
+                    prefix: self.prefix.clone(),
+                    modules: MAX_MODULES,
+                    objects: MAX_LISTED,
+                });
             }
             if page.is_none() {
                 break;

@@ -150,11 +150,18 @@ local function names_at(owner)
   return name_in(written), nil, written
 end
 
+-- Tickets of owners, by their marks: most keys of an object have the same.
+local tickets = {}
+
 -- Whether an object has written a key of that owner under a later ticket, of which its record here does not know any
 -- more.
 local function is_later(object, written)
   local by = string.match(written, '^(%S+) ')
-  return by and not is_decimal(by) and name_in(written) == object.name and ticket_of(by) > object.number
+  if not by or is_decimal(by) then
+    return false
+  end
+  tickets[by] = tickets[by] or ticket_of(by)
+  return tickets[by] > object.number and name_in(written) == object.name
 end
 
 -- Calls `visit` for the object's keys, many at a time, with their places in KEYS and their owners.

@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 /// Envelopes within each other that are opened: each is one that somebody has sent again.
 const MOST: usize = 20;
 
+/// What a destination puts around an envelope, at the most: an event of EventBridge in a message of SNS. What is nested
+/// deeper is none of these, and may be as deep as a stranger likes.
+const AROUND: usize = 3;
+
 /// The member that tells an envelope, as it stands in the text: within a message of SNS its quotes are escaped.
 const MEMBER: &str = "requestPayload";
 
@@ -33,8 +37,8 @@ pub(super) fn unwrapped(payload: &str) -> Result<Payload<'_>, EventError> {
             break;
         }
         let inner = match &unwrapped.text {
-            Cow::Borrowed(text) => opened(text)?,
-            Cow::Owned(text) => opened(text)?.map(|inner| Cow::Owned(inner.into_owned())),
+            Cow::Borrowed(text) => opened(text, AROUND)?,
+            Cow::Owned(text) => opened(text, AROUND)?.map(|inner| Cow::Owned(inner.into_owned())),
         };
         match inner {
             Some(text) => {
@@ -54,9 +58,9 @@ fn is_without_payload(text: &str) -> bool {
     text.contains("\"requestContext\"") && text.contains("\"functionArn\"")
 }
 
-/// What is in an envelope; nothing in what is none.
-fn opened(text: &str) -> Result<Option<Cow<'_, str>>, EventError> {
-    let Some(members) = members(text) else {
+/// What is in an envelope, with so much around it; nothing in what is none.
+fn opened(text: &str, around: usize) -> Result<Option<Cow<'_, str>>, EventError> {
+    let Some(members) = members(text).filter(|_| around > 0) else {
         return Ok(None);
     };
     let context = members.get("requestContext").map(|context| context.get());
@@ -71,7 +75,7 @@ fn opened(text: &str) -> Result<Option<Cow<'_, str>>, EventError> {
         return Err(EventError::PayloadLeftOut);
     }
     // A message or an event of something else stays what it is.
-    let is_envelope = |text: &str| !matches!(opened(text), Ok(None));
+    let is_envelope = |text: &str| !matches!(opened(text, around - 1), Ok(None));
     if let Some(detail) = members.get("detail").map(|detail| detail.get())
         && is_envelope(detail)
     {
@@ -156,6 +160,15 @@ mod tests {
             let found = unwrapped(&payload).unwrap();
             assert_eq!((&*found.text, found.has_failed), (payload.as_str(), false));
         }
+    }
+
+    /// Kills: one call within another for each level, which ends the process.
+    #[test]
+    fn however_deep_a_payload_is_nested_it_is_none() {
+        let deep = format!("{}1{}", "{\"detail\":".repeat(100_000), "}".repeat(100_000));
+        let payload = format!("{{\"requestPayload \":1,\"detail\":{deep}}}");
+        let found = unwrapped(&payload).unwrap();
+        assert_eq!((&*found.text, found.has_failed), (payload.as_str(), false));
     }
 
     #[test]

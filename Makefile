@@ -171,7 +171,7 @@ $(PACKAGING)/.installed: Makefile
 	@touch $@
 
 .PHONY: check
-check: setup lean lint lint-template package-sdk deny ## formatting, clippy, docs, the scripts, the template, dependencies, tests; with test-moto and test-languages what CI runs
+check: setup lean lint lint-template package-sdk deny ## formatting, clippy, docs, the scripts, the template, dependencies, tests; with guard, test-moto and test-languages what CI runs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	RUSTDOCFLAGS="--deny warnings" cargo doc --workspace --no-deps --document-private-items

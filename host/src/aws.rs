@@ -3,6 +3,7 @@
 
 use crate::text::clip;
 use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
 use aws_smithy_http_client::tls;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
@@ -10,6 +11,9 @@ use std::time::Duration;
 
 /// How long one attempt of a request may take until its headers are there.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a request is sent that has no answer, or one that may be another the next time.
+const ATTEMPTS: u32 = 3;
 
 /// How long a request may take with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
@@ -31,9 +35,11 @@ pub async fn config() -> SdkConfig {
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build();
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
     aws_config::defaults(aws_config::BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts)
+        .retry_config(retries)
         .load()
         .await
 }

@@ -1,5 +1,6 @@
 //! SHA-256 over parts that cannot run into one another.
 
+use crate::number::to_u64;
 use sha2::{Digest, Sha256};
 
 /// Collects parts.
@@ -15,8 +16,7 @@ impl Fingerprint {
     /// Adds a part; its length goes before it.
     pub fn part(mut self, bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
-        self.0
-            .update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
+        self.0.update(to_u64(bytes.len()).to_le_bytes());
         self.0.update(bytes);
         self
     }

@@ -50,7 +50,8 @@
 //! entry object report telemetry work key
 //! invocation
 //! metrics
-//! budget fingerprint text
+//! budget fingerprint
+//! number text
 //! ```
 
 pub mod aws;
@@ -64,6 +65,7 @@ pub mod invocation;
 mod key;
 pub mod ledger;
 pub mod metrics;
+mod number;
 pub mod object;
 pub mod pipeline;
 pub mod plugin;

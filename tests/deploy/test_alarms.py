@@ -4,6 +4,7 @@ import json
 import re
 import unittest
 
+from alarm import COMPARISONS, rings
 from stack import ROOT, Stack
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
@@ -16,21 +17,49 @@ ALARMS = {
     "WorkWaitsAlarm": ("ApproximateAgeOfOldestMessage", "Maximum", ">", 3600),
     "ObjectsFailedAlarm": ("ObjectsFailed", "Sum", ">", 0),
     "InvocationsAlarm": ("Errors", "Sum", ">", 0),
+    "NewVersionAlarm": ("Errors", "Sum", ">", 0),
     "FreshnessAlarm": ("Freshness", "p99", ">", 300_000),
     "ThrottlesAlarm": ("Throttles", "Sum", ">", 0),
-    "DurationAlarm": ("Duration", "Maximum", ">", 48_000),
+    "DurationAlarm": ("Duration", "Maximum", ">", 58_000),
     "SyncAlarm": ("SyncCompleted", "Sum", "<", 1),
     "FuelAlarm": ("FuelHeadroom", "Minimum", "<", 10),
     "BudgetAlarm": ("BudgetRefusals", "Sum", ">", 0),
 }
-COMPARISONS = {"GreaterThanThreshold": ">", "LessThanThreshold": "<"}
+
+# Where within a minute a message comes.
+OFFSETS = range(0, 60, 7)
+
+
+def source(name):
+    return (ROOT / "host" / "src" / name).read_text()
+
+
+def found(pattern, text):
+    """The numbers of a pattern."""
+    [match] = re.findall(pattern, text)
+    return [float(number) for number in ((match,) if isinstance(match, str) else match)]
+
+
+def deadline(timeout):
+    """When an invocation with so many seconds starts nothing more, as bin/bootstrap.rs has it."""
+    text = source("bin/bootstrap.rs")
+    least, most = found(r"RESERVE: .* = \[Duration::from_millis\((\d+)\), Duration::from_secs\((\d+)\)\]", text)
+    [part] = found(r"\(left / (\d+)\)\.clamp\(least, most\)", text)
+    return timeout - min(max(timeout / part, least / 1000), most)
+
+
+def end(timeout):
+    """When it gives up noting what has become of its work, as `soon_after` in invocation.rs has it."""
+    text = source("invocation.rs")
+    [most] = found(r"MOST: Duration = Duration::from_secs\((\d+)\)", text)
+    [part] = found(r"deadline \+ \(left / (\d+)\)\.min\(MOST\)", text)
+    return deadline(timeout) + min(deadline(timeout) / part, most)
 
 
 def metrics():
     """The code's list: names and units."""
-    text = (ROOT / "host" / "src" / "metrics" / "list.rs").read_text()
-    found = re.findall(r"^ {4}([A-Z][A-Za-z0-9]+) = \((?:Unit::)?(Count|Milliseconds|Percent), ", text, re.M)
-    return dict(found)
+    text = source("metrics/list.rs")
+    return dict(re.findall(r"^ {4}([A-Z][A-Za-z0-9]+) = \((?:Unit::)?(Count|Milliseconds|Percent), ", text, re.M))
 
 
 def widgets(stack):
@@ -49,7 +78,7 @@ class Alarms(unittest.TestCase):
         self.alarms = self.stack.of_type("AWS::CloudWatch::Alarm")
 
     def test_they_are_those_that_somebody_must_hear_of(self):
-        found = {
+        alarms = {
             name: (
                 alarm["MetricName"],
                 alarm.get("Statistic") or alarm["ExtendedStatistic"],
@@ -58,7 +87,7 @@ class Alarms(unittest.TestCase):
             )
             for name, alarm in self.alarms.items()
         }
-        self.assertEqual(found, ALARMS)
+        self.assertEqual(alarms, ALARMS)
 
     def test_each_tells_the_topic_and_says_what_it_is(self):
         for name, alarm in self.alarms.items():
@@ -78,10 +107,6 @@ class Alarms(unittest.TestCase):
         expected |= {("ApproximateAgeOfOldestMessage", f"<{name}.QueueName>") for name in ("EventQueue", "WorkQueue")}
         self.assertEqual(watched, expected)
 
-    def test_duration_is_four_fifths_of_the_timeout(self):
-        timeout = self.stack.properties("Function")["Timeout"]
-        self.assertEqual(self.alarms["DurationAlarm"]["Threshold"], timeout * 1000 * 0.8)
-
     def test_a_day_and_an_hour_without_a_sync_is_an_alarm_also_where_nothing_is_said(self):
         alarm = self.alarms["SyncAlarm"]
         self.assertEqual(alarm["Period"] * alarm["EvaluationPeriods"], 25 * 3600)
@@ -89,6 +114,69 @@ class Alarms(unittest.TestCase):
         self.assertEqual(alarm["TreatMissingData"], "breaching")
         for name in set(self.alarms) - {"SyncAlarm"}:
             self.assertEqual(self.alarms[name]["TreatMissingData"], "notBreaching", name)
+
+    def attempts(self, queue, start):
+        """When each attempt at a message of a queue begins that ends the function."""
+        queue = self.stack.properties(queue)
+        attempts = queue["RedrivePolicy"]["maxReceiveCount"]
+        return [start + attempt * queue["VisibilityTimeout"] for attempt in range(attempts)]
+
+    def test_a_message_that_ends_the_function_each_six_minutes_rings(self):
+        alarm = self.alarms["InvocationsAlarm"]
+        for queue in ("EventQueue", "WorkQueue"):
+            for start in OFFSETS:
+                ends = self.attempts(queue, start)
+                others = [(second, 0) for second in range(0, 3600, 30)]  # invocations that end well
+                for beside in ([], others):
+                    ringing = rings(alarm, [(second, 1) for second in ends] + beside, 3600)
+                    self.assertTrue(ringing, f"never, from {start} s on, in {queue}")
+                    self.assertLess(ringing[0], ends[2], "by the second attempt")
+                    # It rings once, not with each attempt anew.
+                    self.assertEqual(ringing, list(range(ringing[0], ringing[-1] + 60, 60)))
+                    self.assertGreater(ringing[-1], ends[-1])
+        # What its next attempt mends is for nobody to get up for.
+        self.assertEqual(rings(alarm, [(0, 1)], 3600), [])
+
+    def test_a_new_version_is_rolled_back_by_what_ends_it_once(self):
+        alarm = self.alarms["NewVersionAlarm"]
+        canary = 5 * 60
+        for start in OFFSETS:
+            first, second = self.attempts("EventQueue", start)[:2]
+            self.assertGreater(second, canary, "the next attempt comes too late")
+            self.assertLessEqual(rings(alarm, [(first, 1)], canary)[0], 60)
+        # A time-out is told when it is over, under the minute in which it began.
+        timeout = self.stack.properties("Function")["Timeout"]
+        self.assertTrue([known for known in rings(alarm, [(0, 1)], canary) if known >= timeout + 120])
+
+    def test_what_ends_the_version_before_does_not_roll_a_new_one_back(self):
+        [version] = self.stack.of_type("AWS::Lambda::Version")
+        [alias] = self.stack.of_type("AWS::Lambda::Alias").values()
+        self.assertEqual(alias["FunctionVersion"], f"<{version}.Version>")
+        dimensions = {of["Name"]: of["Value"] for of in self.alarms["NewVersionAlarm"]["Dimensions"]}
+        self.assertEqual(dimensions.pop("ExecutedVersion"), alias["FunctionVersion"])
+        self.assertEqual(dimensions, {of["Name"]: of["Value"] for of in self.alarms["InvocationsAlarm"]["Dimensions"]})
+
+    def test_a_long_sync_is_no_alarm_and_what_goes_on_after_its_deadline_is(self):
+        alarm = self.alarms["DurationAlarm"]
+        timeout = self.stack.properties("Function")["Timeout"]
+        # Each part works up to the deadline, and has the rest sent within half a second.
+        parts = [(start, (deadline(timeout) + 0.5) * 1000) for start in range(0, 7200, 58)]
+        self.assertEqual(rings(alarm, parts, 7200), [])
+        for start in OFFSETS:
+            late = [(second, end(timeout) * 1000) for second in self.attempts("EventQueue", start)]
+            self.assertTrue(rings(alarm, late, 3600), f"never, from {start} s on")
+        self.assertLess(deadline(timeout) * 1000, alarm["Threshold"])
+        self.assertLess(alarm["Threshold"], end(timeout) * 1000)
+        self.assertLess(end(timeout), timeout)
+        told = f"more than {alarm['Threshold'] // 1000} of their {timeout} s"
+        self.assertIn(told, alarm["AlarmDescription"])
+        self.assertIn(told, RUNBOOK)
+
+    def test_a_new_stack_is_an_alarm_until_its_first_sync_has_ended(self):
+        alarm = self.alarms["SyncAlarm"]
+        hour = 3600
+        ended = [(2 * hour + 60, 1)]
+        self.assertEqual(rings(alarm, ended, 27 * hour), [hour, 2 * hour])
 
     def test_the_dashboard_shows_every_alarm_and_draws_its_metric(self):
         shown = [arn for widget in widgets(self.stack) for arn in widget["properties"].get("alarms", [])]

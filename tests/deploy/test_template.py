@@ -164,14 +164,14 @@ class Way(unittest.TestCase):
 
 
 class Function(unittest.TestCase):
-    def test_it_is_deployed_by_and_by_and_rolled_back_on_its_alarm(self):
+    def test_it_is_deployed_by_and_by_and_rolled_back_on_the_alarm_of_the_new_version(self):
         stack = Stack()
         [group] = stack.of_type("AWS::CodeDeploy::DeploymentGroup").values()
-        self.assertEqual(group["AlarmConfiguration"]["Alarms"], [{"Name": "<InvocationsAlarm>"}])
+        self.assertEqual(group["AlarmConfiguration"]["Alarms"], [{"Name": "<NewVersionAlarm>"}])
         self.assertIn("DEPLOYMENT_STOP_ON_ALARM", group["AutoRollbackConfiguration"]["Events"])
         self.assertTrue(group["DeploymentConfigName"].endswith("Canary10Percent5Minutes"))
-        dimensions = stack.properties("InvocationsAlarm")["Dimensions"]
-        self.assertIn({"Name": "Resource", "Value": "<Function>:live"}, dimensions)
+        for alarm in ("InvocationsAlarm", "NewVersionAlarm"):
+            self.assertIn({"Name": "Resource", "Value": "<Function>:live"}, stack.properties(alarm)["Dimensions"])
 
     def test_messages_are_not_throttled_and_operators_get_in(self):
         parameters = Stack().parameters

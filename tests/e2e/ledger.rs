@@ -1,7 +1,7 @@
 //! The ledger itself: races that are hard to bring about from outside.
 
 use redis_sync::entry::{Entry, EntrySet, Value};
-use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Verdict, Write};
+use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Touched, Verdict, Write};
 use redis_sync::pipeline::{Cause, Rerun};
 use redis_sync::settings::Settings;
 use redis_sync_local::{BUCKET, Redis, S3, variables};
@@ -44,6 +44,7 @@ fn proposal(ticket: &Ticket, write: Write) -> Proposal {
         ticket: ticket.clone(),
         source,
         write,
+        touched: Touched::default(),
     }
 }
 

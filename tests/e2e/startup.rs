@@ -44,7 +44,7 @@ async fn every_problem_of_the_environment_is_reported_at_once() {
     };
     let line: Value = serde_json::from_str(line).unwrap();
     let said = line["message"].as_str().unwrap();
-    assert!(said.starts_with("the function cannot run: the environment is not complete: "));
+    assert!(said.starts_with("the function cannot run: the environment is not valid: "));
     // And where Lambda's console shows it.
     let told = ended.init_error.unwrap();
     let told = told["errorMessage"].as_str().unwrap();

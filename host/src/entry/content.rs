@@ -8,6 +8,7 @@
 
 use super::{Entry, Value};
 use crate::fingerprint::Fingerprint;
+use crate::number::to_u64;
 use sha1::{Digest, Sha1};
 use std::collections::BTreeMap;
 
@@ -131,10 +132,6 @@ impl Content {
 
 fn number(number: usize) -> [u8; 4] {
     u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes()
-}
-
-fn to_u64(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// The digest of what these keys hold, hexadecimal.

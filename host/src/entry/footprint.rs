@@ -6,6 +6,7 @@
 //! all that the limit allows. A run comes to the same end each time, so nobody can tell.
 
 use super::{Entry, MAX_ELEMENTS, Value};
+use crate::number::to_u64;
 
 /// What an element takes in this process beside its content, in bytes: its place in a list, and what the
 /// allocator adds to a small allocation.
@@ -55,11 +56,6 @@ pub fn most_of_output(output_bytes: usize) -> u64 {
         .saturating_add(stdout / 4)
         .saturating_add(of_document(stdout));
     of_copies(most_copied(output_bytes)).max(document)
-}
-
-/// A size as the budget counts it.
-pub fn to_u64(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 /// The memory that entries take, in bytes, or a little more.

@@ -7,6 +7,7 @@ use super::summary::Summary;
 use super::up_to_date::{self, Artifacts, Candidate, Compare};
 use crate::invocation::{self, soon_after};
 use crate::ledger::Start;
+use crate::number::to_u64;
 use crate::pipeline::{Cause, ChangeError, Pipeline, Rerun};
 use crate::queue::{MESSAGES_AT_ONCE, Queue};
 use crate::report::{ObjectReport, Outcome};
@@ -145,7 +146,7 @@ impl<'a> FullSync<'a> {
             // An error: the time is over, which the reports say as well.
             let _ = self.write(last, rerun, by).await;
         } else {
-            self.summary.left_out = u64::try_from(last.len()).unwrap_or(u64::MAX);
+            self.summary.left_out = to_u64(last.len());
             let late = |key| ObjectReport::failed(key, NOT_TRIED_AGAIN).late();
             last.into_iter().for_each(|key| self.summary.add(late(key)));
         }
@@ -214,7 +215,7 @@ impl<'a> FullSync<'a> {
         self.skip(passed_over.len());
         self.passed_over.extend(keys(passed_over));
         let drifted = due.iter().filter(|candidate| candidate.has_drifted);
-        self.summary.drifted += u64::try_from(drifted.count()).unwrap_or(u64::MAX);
+        self.summary.drifted += to_u64(drifted.count());
         let Mode::Write(rerun, by) = self.mode else {
             return self.dry_run(due).await;
         };
@@ -268,7 +269,7 @@ impl<'a> FullSync<'a> {
     }
 
     fn skip(&mut self, objects: usize) {
-        let objects = u64::try_from(objects).unwrap_or(u64::MAX);
+        let objects = to_u64(objects);
         self.summary.add_unchanged(objects);
         if self.writes() {
             invocation::count(Outcome::Unchanged.metric(), objects);
@@ -357,7 +358,7 @@ impl<'a> FullSync<'a> {
         rerun: Rerun,
     ) -> Result<(), Stop> {
         self.send(queue, &keys, rerun).await?;
-        self.summary.queued += u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        self.summary.queued += to_u64(keys.len());
         Ok(())
     }
 

@@ -34,10 +34,10 @@
 use super::answer_size::{MAX_ANSWER_BYTES, json_size};
 use super::error::HandlerError;
 use super::{preview, sync};
-use crate::entry::footprint::to_u64;
 use crate::entry::{RESERVED_PREFIX, document};
 use crate::event::{ForgetRequest, Operation};
 use crate::ledger::{ChangeNote, Forgotten, KeptSync, Reading, Record, Start};
+use crate::number::to_u64;
 use crate::pipeline::Pipeline;
 use crate::text::clip;
 use serde::Serialize;

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Verdict(Verdict),
+    /// The ticket of that proposal does not count: one of its keys was written under this later one.
+    Late(usize, u64),
     /// These keys are concerned too.
     Undeclared(Vec<String>),
     /// Of these proposals, those later tickets have been in a hash slot of a cluster.
@@ -32,6 +34,11 @@ impl Answer {
                 "changed" => Verdict::Changed(*place),
                 _ => return Err(unknown(words)),
             },
+            [Word::Text(name), pair @ ..] if name == "stale" => {
+                let behind = tickets(pair).and_then(|tickets| tickets.into_iter().next());
+                let (place, ticket) = behind.ok_or_else(|| unknown(words))?;
+                return Ok(Self::Late(place, ticket));
+            }
             [Word::Text(name), pairs @ ..] if name == "overtaken" => {
                 return tickets(pairs)
                     .map(Self::Overtaken)
@@ -117,6 +124,8 @@ mod tests {
         assert_eq!(read(&[text("committed")]), committed);
         let superseded = Ok(Answer::Verdict(Verdict::Superseded(1)));
         assert_eq!(read(&[text("superseded"), Word::Number(1)]), superseded);
+        let late = read(&[text("stale"), Word::Number(1), text("7")]);
+        assert_eq!(late, Ok(Answer::Late(1, 7)));
         for unknown in [
             &[text("OK")][..],
             &[],
@@ -124,6 +133,7 @@ mod tests {
             &[text("superseded")],
             &[text("conflict"), Word::Number(0)],
             &[text("overtaken"), Word::Number(0)],
+            &[text("stale"), Word::Number(0), text("late")],
             &[Word::Number(1)],
         ] {
             let error = read(unknown).unwrap_err();

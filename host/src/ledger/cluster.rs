@@ -32,7 +32,7 @@
 //! objects had and those they are to have taken together. It refuses more.
 
 use super::answer::{Word, unknown};
-use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH, RAISE, RESERVE, UNRESERVE};
+use super::call::{ANNOUNCE, APPLY, CHECK, Call, FINISH, RESERVE, UNRESERVE};
 use super::commit::Attempt;
 use super::proposal::{Proposal, TakenBy, Verdict};
 use super::request::{Request, Share};
@@ -54,10 +54,10 @@ impl Ledger {
         proposals: &[Proposal],
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
-        let new: BTreeSet<Slot> = proposals.iter().flat_map(slots).collect();
+        let new: BTreeSet<Slot> = proposals.iter().flat_map(Proposal::slots).collect();
         let known: Vec<BTreeSet<Slot>> = proposals.iter().map(known_slots).collect();
         let checked = self
-            .decide_in(&new, &known, &CHECK, proposals, staged)
+            .decide_in(&new, &known, Phase::Check, proposals, staged)
             .await?;
         let Attempt::Verdict(Verdict::Committed) = checked else {
             return Ok(checked);
@@ -70,9 +70,9 @@ impl Ledger {
             }
         }
         let writing = proposals.iter().filter(|proposal| proposal.writes());
-        let to_reserve = writing.flat_map(slots).collect();
+        let to_reserve = writing.flat_map(Proposal::slots).collect();
         let reserved = self
-            .decide_in(&to_reserve, &announced, &RESERVE, proposals, staged)
+            .decide_in(&to_reserve, &announced, Phase::Reserve, proposals, staged)
             .await;
         match &reserved {
             Ok(Attempt::Verdict(Verdict::Committed)) => {}
@@ -85,7 +85,7 @@ impl Ledger {
         }
         let concerned = announced.iter().flatten().copied().collect();
         let applied = self
-            .decide_in(&concerned, &announced, &APPLY, proposals, staged)
+            .decide_in(&concerned, &announced, Phase::Apply, proposals, staged)
             .await?;
         let overtaken = match &applied {
             Attempt::Verdict(Verdict::Committed) => &BTreeMap::new(),
@@ -106,18 +106,6 @@ impl Ledger {
         })
     }
 
-    /// Has the next ticket of an object be later than one that was found in a hash slot.
-    async fn raise(&self, proposal: Option<&Proposal>, ticket: u64) -> Result<(), LedgerError> {
-        if let Some(proposal) = proposal {
-            let call = Call::new(&RAISE)
-                .key(self.names.record(&proposal.key))
-                .argument(ticket.to_string())
-                .argument(self.tombstone.as_secs().to_string());
-            self.call::<u64>(&call).await?;
-        }
-        Ok(())
-    }
-
     /// Gives back what was reserved for a commit that cannot be.
     async fn unreserve(&self, proposals: &[Proposal]) -> Result<(), LedgerError> {
         let call = |(slot, proposal): (Slot, &Proposal)| {
@@ -129,7 +117,7 @@ impl Ledger {
         };
         let writing = proposals.iter().filter(|proposal| proposal.writes());
         let pairs = writing.flat_map(|proposal| {
-            let slots = slots(proposal).into_iter();
+            let slots = proposal.slots().into_iter();
             slots.map(move |slot| (slot, proposal))
         });
         let calls: Vec<Call> = pairs.map(call).collect();
@@ -139,7 +127,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Calls a commit script in these slots, many at a time, until one of them says no; where an object was overtaken,
+    /// Takes this step in these slots, many at a time, until one of them says no; where an object was overtaken,
     /// has its next ticket be later than any that they know of. Each is told of the proposals that it is `concerned`
     /// with. That a staged value is not there counts only where nothing else is in the way; but where the others have
     /// been written by then, none of them is at its end.
@@ -147,11 +135,11 @@ impl Ledger {
         &self,
         slots: &BTreeSet<Slot>,
         concerned: &[BTreeSet<Slot>],
-        script: &'static Script,
+        phase: Phase,
         proposals: &[Proposal],
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
-        let mut unstaged = false;
+        let (mut unstaged, mut refusal) = (false, None);
         // The latest ticket of each proposal that a hash slot knows of: later than all of these is to be the next.
         let mut overtaken: BTreeMap<usize, u64> = BTreeMap::new();
         let mut requests = self.requests(slots, concerned, proposals);
@@ -159,11 +147,13 @@ impl Ledger {
             let now = requests.split_off(requests.len().saturating_sub(SLOTS_AT_ONCE));
             let calls = now
                 .into_iter()
-                .map(|(slot, request)| self.decide_at(slot, script, request, proposals, staged));
+                .map(|(slot, request)| self.decide_at(slot, phase, request, proposals, staged));
             for attempt in try_join_all(calls).await? {
                 match attempt {
                     Attempt::Verdict(Verdict::Committed) => {}
-                    Attempt::Verdict(_) => return Ok(attempt),
+                    Attempt::Verdict(verdict) => {
+                        refusal.get_or_insert(verdict);
+                    }
                     Attempt::Overtaken(tickets) => {
                         for (place, ticket) in tickets {
                             let latest = overtaken.entry(place).or_default();
@@ -174,15 +164,20 @@ impl Ledger {
                 }
             }
             // What is reserved would be given back.
-            if !overtaken.is_empty() && script.get_hash() == RESERVE.get_hash() {
+            let is_in_vain = !overtaken.is_empty() && phase == Phase::Reserve;
+            if refusal.is_some() || is_in_vain {
                 break;
             }
         }
         for (place, ticket) in &overtaken {
-            self.raise(proposals.get(*place), *ticket).await?;
+            if let Some(proposal) = proposals.get(*place) {
+                self.raise(proposal, *ticket).await?;
+            }
         }
-        let is_applied = script.get_hash() == APPLY.get_hash();
-        let is_in_part = unstaged && is_applied;
+        if let Some(refusal) = refusal {
+            return Ok(Attempt::Verdict(refusal));
+        }
+        let is_in_part = unstaged && phase == Phase::Apply;
         Ok(if !overtaken.is_empty() && !is_in_part {
             Attempt::Overtaken(overtaken)
         } else if unstaged {
@@ -192,18 +187,18 @@ impl Ledger {
         })
     }
 
-    /// Calls a commit script in a slot: once more where the owner of a key is one of these proposals that it was not
+    /// Takes this step in a slot: once more where the owner of a key is one of these proposals that it was not
     /// told of.
     async fn decide_at<'a>(
         &self,
         slot: Slot,
-        script: &'static Script,
+        phase: Phase,
         mut request: Request<'a>,
         proposals: &'a [Proposal],
         staged: &AllStaged,
     ) -> Result<Attempt, LedgerError> {
         loop {
-            let attempt = self.decide(script, &mut request, staged).await?;
+            let attempt = self.decide(phase.script(), &mut request, staged).await?;
             let owner = match &attempt {
                 Attempt::Verdict(Verdict::Conflict {
                     taken_by: TakenBy::Object(owner),
@@ -283,7 +278,7 @@ impl Ledger {
             .at_home(Call::new(&ANNOUNCE), proposal)
             .argument(if proposal.writes() { "0" } else { "1" })
             .argument(proposal.raw_digest())
-            .argument(slots_json(proposal))
+            .argument(json(proposal.all_slots()))
             .argument(self.names.prefix());
         let answer: Vec<Word> = self.call(call).await?;
         match answer.as_slice() {
@@ -308,7 +303,7 @@ impl Ledger {
             .at_home(Call::new(&FINISH), proposal)
             .argument(if proposal.is_live() { "1" } else { "0" })
             .argument(self.tombstone.as_secs().to_string())
-            .argument(slots_json(proposal))
+            .argument(json(proposal.slots()))
             .argument(self.names.prefix())
             .argument(if proposal.writes() { "1" } else { "0" })
             .arguments(proposal.commit().encode(&keys));
@@ -329,6 +324,25 @@ impl Ledger {
         };
         home.argument(proposal.ticket.number.to_string())
             .argument(key)
+    }
+}
+
+/// A step of a commit that is taken in several slots. Where nothing is in its way its script answers
+/// [`Verdict::Committed`], though only the last one writes entries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Check,
+    Reserve,
+    Apply,
+}
+
+impl Phase {
+    fn script(self) -> &'static Script {
+        match self {
+            Self::Check => &CHECK,
+            Self::Reserve => &RESERVE,
+            Self::Apply => &APPLY,
+        }
     }
 }
 
@@ -359,21 +373,16 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The slots of the keys that an object is to have.
-fn slots(proposal: &Proposal) -> BTreeSet<Slot> {
-    proposal.keys().map(Slot::of).collect()
-}
-
 /// The slots in which an object is to have something, or has, by its record.
 fn known_slots(proposal: &Proposal) -> BTreeSet<Slot> {
     let recorded = proposal.recorded_keys().iter();
-    let mut slots = slots(proposal);
+    let mut slots = proposal.slots();
     slots.extend(recorded.map(|key| Slot::of(key)));
     slots
 }
 
-fn slots_json(proposal: &Proposal) -> String {
-    let slots: Vec<u16> = slots(proposal).into_iter().map(Slot::number).collect();
+fn json(slots: BTreeSet<Slot>) -> String {
+    let slots: Vec<u16> = slots.into_iter().map(Slot::number).collect();
     serde_json::json!(slots).to_string()
 }
 

@@ -1,7 +1,7 @@
 //! Committing what objects yield.
 
 use super::answer::{Answer, Word};
-use super::call::COMMIT;
+use super::call::{COMMIT, Call, RAISE};
 use super::proposal::{Proposal, Verdict};
 use super::request::{CommitOptions, Request, Share};
 use super::stage::AllStaged;
@@ -76,6 +76,16 @@ impl Ledger {
         }
     }
 
+    /// Has the next ticket of an object be later than one under which something of it was written.
+    pub(super) async fn raise(&self, proposal: &Proposal, ticket: u64) -> Result<(), LedgerError> {
+        let call = Call::new(&RAISE)
+            .key(self.names.record(&proposal.key))
+            .argument(ticket.to_string())
+            .argument(self.tombstone.as_secs().to_string());
+        self.call::<u64>(&call).await?;
+        Ok(())
+    }
+
     pub(super) fn options(&self) -> CommitOptions<'_> {
         CommitOptions {
             adopt: self.adopt_keys,
@@ -122,6 +132,12 @@ impl Ledger {
         let at = |place: usize| places.get(place).copied();
         Ok(match answer {
             Answer::Verdict(verdict) => Attempt::Verdict(verdict.at(&places)),
+            Answer::Late(place, ticket) => {
+                if let Some(share) = request.shares.get(place) {
+                    self.raise(share.proposal, ticket).await?;
+                }
+                Attempt::Verdict(Verdict::Stale(place).at(&places))
+            }
             Answer::Unstaged => Attempt::Unstaged,
             Answer::Overtaken(tickets) => {
                 let tickets = tickets.into_iter();

@@ -14,6 +14,7 @@ use super::names::Names;
 use super::owner::Owner;
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
+use crate::number::to_u64;
 use redis::Cmd;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +69,7 @@ impl Ledger {
             }
             for (space, owned) in by_space {
                 forgotten.keys += if dry_run {
-                    u64::try_from(owned.len()).unwrap_or(u64::MAX)
+                    to_u64(owned.len())
                 } else {
                     self.release(&self.names.of_space(&space), &owned).await?
                 };
@@ -79,7 +80,7 @@ impl Ledger {
             let names = self.names.of_space(space);
             for index in names.indexes() {
                 forgotten.objects += if dry_run {
-                    self.ask::<u64>(redis::cmd("ZCARD").arg(index)).await?
+                    self.send::<u64>(redis::cmd("ZCARD").arg(index)).await?
                 } else {
                     self.forget_index(&names, &index).await?
                 };
@@ -90,7 +91,8 @@ impl Ledger {
         }
         if !dry_run {
             let generation = self.names.of_space(bucket).generation();
-            self.ask::<()>(redis::cmd("UNLINK").arg(generation)).await?;
+            self.send::<()>(redis::cmd("UNLINK").arg(generation))
+                .await?;
         }
         Ok(forgotten)
     }
@@ -150,7 +152,7 @@ impl Ledger {
         loop {
             let mut first = redis::cmd("ZRANGE");
             first.arg(index).arg(0).arg(OBJECTS_AT_ONCE - 1);
-            let keys: Vec<String> = self.ask(&first).await?;
+            let keys: Vec<String> = self.send(&first).await?;
             if keys.is_empty() {
                 return Ok(objects);
             }
@@ -160,7 +162,7 @@ impl Ledger {
             self.unlink(keys.iter().map(|key| names.record(key)))
                 .await?;
             objects += self
-                .ask::<u64>(redis::cmd("ZREM").arg(index).arg(&keys))
+                .send::<u64>(redis::cmd("ZREM").arg(index).arg(&keys))
                 .await?;
         }
     }
@@ -172,7 +174,7 @@ impl Ledger {
             command.arg(names.record(key)).arg("slots");
             command
         });
-        let slots: Vec<Option<String>> = self.read_each(slots.collect()).await?;
+        let slots: Vec<Option<String>> = self.send_each(slots.collect()).await?;
         let parts = keys.iter().zip(slots).flat_map(|(key, slots)| {
             let slots = slots.and_then(|slots| serde_json::from_str::<Vec<usize>>(&slots).ok());
             let slots = slots.into_iter().flatten().filter_map(Slot::from_number);
@@ -187,7 +189,7 @@ impl Ledger {
             command.arg(key);
             command
         });
-        let _: Vec<u64> = self.read_each(commands.collect()).await?;
+        let _: Vec<u64> = self.send_each(commands.collect()).await?;
         Ok(())
     }
 }
@@ -220,7 +222,7 @@ mod tests {
             let left = node.command(&["KEYS", "redis-sync:*"]).await.unwrap();
             assert_eq!(left, "");
         }
-        let values = ledger.read_each::<String>(vec![redis::cmd("GET").arg("a").to_owned()]);
+        let values = ledger.send_each::<String>(vec![redis::cmd("GET").arg("a").to_owned()]);
         assert_eq!(values.await.unwrap(), ["v"]);
     }
 }

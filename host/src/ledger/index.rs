@@ -40,7 +40,7 @@ impl Ledger {
             command.arg("LIMIT").arg(0).arg(limit);
             command
         });
-        let keys: Vec<Vec<String>> = self.read_each(commands.collect()).await?;
+        let keys: Vec<Vec<String>> = self.send_each(commands.collect()).await?;
         let mut keys = keys.concat();
         // Each index is in order; those of a cluster are not in order together.
         keys.sort_unstable();

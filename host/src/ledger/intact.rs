@@ -10,7 +10,7 @@ use redis::cmd;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Size in bytes of the lists of keys that are held at a time.
-const KEYS_AT_ONCE: usize = 1 << 20;
+const LIST_BYTES_AT_ONCE: usize = 1 << 20;
 
 /// Redis keys that are checked in one round trip.
 const CHECKS_AT_ONCE: usize = 2000;
@@ -33,7 +33,7 @@ fn fitting(records: &[(&str, &Record)]) -> usize {
     for (_, record) in records {
         bytes += record.keys_bytes;
         count += 1;
-        if bytes > KEYS_AT_ONCE {
+        if bytes > LIST_BYTES_AT_ONCE {
             break;
         }
     }
@@ -146,7 +146,7 @@ impl Ledger {
                 command.arg(name).arg("written").arg("ticket");
                 command
             });
-            let found: Vec<[Option<Vec<u8>>; 2]> = self.read_each(commands.collect()).await?;
+            let found: Vec<[Option<Vec<u8>>; 2]> = self.send_each(commands.collect()).await?;
             for ((place, _), [written, ticket]) in parts.iter().zip(found) {
                 intact[*place] &= number(written.or(ticket)) == Some(records[*place].1.written);
             }
@@ -157,7 +157,7 @@ impl Ledger {
     /// Whether each of these Redis keys exists.
     async fn exist(&self, keys: &[&str]) -> Result<Vec<bool>, LedgerError> {
         if !self.cluster {
-            let found: usize = self.ask(cmd("EXISTS").arg(keys)).await?;
+            let found: usize = self.send(cmd("EXISTS").arg(keys)).await?;
             if found == keys.len() {
                 return Ok(vec![true; keys.len()]);
             }
@@ -167,21 +167,21 @@ impl Ledger {
             command.arg(key);
             command
         });
-        self.read_each(commands.collect()).await
+        self.send_each(commands.collect()).await
     }
 
     /// The owner of each of these Redis keys, as it is recorded.
     pub(super) async fn owners(&self, keys: &[&str]) -> Result<Vec<Option<String>>, LedgerError> {
         if !self.cluster {
             let owners = self.names.owners(None);
-            return self.ask(cmd("HMGET").arg(owners).arg(keys)).await;
+            return self.send(cmd("HMGET").arg(owners).arg(keys)).await;
         }
         let commands = keys.iter().map(|key| {
             let mut command = cmd("HGET");
             command.arg(self.names.owners_of(key)).arg(key);
             command
         });
-        self.read_each(commands.collect()).await
+        self.send_each(commands.collect()).await
     }
 }
 
@@ -204,8 +204,14 @@ mod tests {
     fn a_turn_ends_where_its_keys_take_more_than_is_held_at_a_time() {
         assert_eq!(lengths(&[]), [0; 0]);
         assert_eq!(lengths(&[0, 0, 0]), [3]);
-        assert_eq!(lengths(&[KEYS_AT_ONCE, 1, 1]), [2, 1]);
-        assert_eq!(lengths(&[KEYS_AT_ONCE + 1, 1, KEYS_AT_ONCE, 1]), [1, 2, 1]);
-        assert_eq!(lengths(&[8 * KEYS_AT_ONCE, 8 * KEYS_AT_ONCE]), [1, 1]);
+        assert_eq!(lengths(&[LIST_BYTES_AT_ONCE, 1, 1]), [2, 1]);
+        assert_eq!(
+            lengths(&[LIST_BYTES_AT_ONCE + 1, 1, LIST_BYTES_AT_ONCE, 1]),
+            [1, 2, 1]
+        );
+        assert_eq!(
+            lengths(&[8 * LIST_BYTES_AT_ONCE, 8 * LIST_BYTES_AT_ONCE]),
+            [1, 1]
+        );
     }
 }

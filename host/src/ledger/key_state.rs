@@ -36,7 +36,7 @@ impl Ledger {
         limit: u64,
     ) -> Result<KeyState, LedgerError> {
         let owners = self.names.owners_of(redis_key);
-        let owner: Option<String> = self.ask(cmd("HGET").arg(owners).arg(redis_key)).await?;
+        let owner: Option<String> = self.send(cmd("HGET").arg(owners).arg(redis_key)).await?;
         let owned = match owner.as_deref().and_then(Owner::of_value) {
             None => Owned::ByNobody,
             Some(owner) if self.names.key_of_owner(&owner, redis_key) == Some(object) => {
@@ -44,7 +44,7 @@ impl Ledger {
             }
             Some(owner) => Owned::ByAnother(owner.object),
         };
-        let remaining: i64 = self.ask(cmd("PTTL").arg(redis_key)).await?;
+        let remaining: i64 = self.send(cmd("PTTL").arg(redis_key)).await?;
         Ok(KeyState {
             owned,
             expires: remaining >= 0,

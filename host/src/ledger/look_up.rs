@@ -63,7 +63,7 @@ impl Ledger {
             command.arg(name).arg(KEYS);
             command
         });
-        let sizes: Vec<usize> = self.read_each(sizes.collect()).await?;
+        let sizes: Vec<usize> = self.send_each(sizes.collect()).await?;
         let record = |(fields, first): (Fields, usize)| Record {
             keys_bytes: first.max(KEYS_SPREAD),
             ..Record::decode(fields, None)
@@ -82,7 +82,7 @@ impl Ledger {
             command.arg(name).arg(fields);
             command
         });
-        self.read_each(commands.collect()).await
+        self.send_each(commands.collect()).await
     }
 
     /// Reads all fields of those hashes for which the fields read so far are not enough.
@@ -131,19 +131,19 @@ impl Ledger {
 
     /// The same by the record's name.
     pub(super) async fn keys_listed(&self, record: &str) -> Result<Vec<String>, LedgerError> {
-        let fields: KeyFields = self.ask(cmd("HMGET").arg(record).arg(&KEY_FIELDS)).await?;
+        let fields: KeyFields = self.send(cmd("HMGET").arg(record).arg(&KEY_FIELDS)).await?;
         Ok(keys(fields))
     }
 
     /// Who wrote a Redis key; `None` where Redis Sync did not.
     pub async fn explain(&self, redis_key: &str) -> Result<Option<Explanation>, LedgerError> {
         let owners = self.names.owners_of(redis_key);
-        let owner: Option<String> = self.ask(cmd("HGET").arg(owners).arg(redis_key)).await?;
+        let owner: Option<String> = self.send(cmd("HGET").arg(owners).arg(redis_key)).await?;
         let Some(Owner { object, .. }) = owner.as_deref().and_then(Owner::of_value) else {
             return Ok(None);
         };
         let record = self.names.record_of(&object);
-        let fields: Fields = self.ask(cmd("HMGET").arg(record).arg(&FIELDS)).await?;
+        let fields: Fields = self.send(cmd("HMGET").arg(record).arg(&FIELDS)).await?;
         let record = Record::decode(fields, None);
         let (principal, source_ip) = match record.author {
             Some(author) => (Some(author.principal), author.source_ip),

@@ -78,7 +78,7 @@ pub use key_state::{KeyState, Owned};
 pub use look_up::{Explanation, PluginTold};
 pub use orphans::{OrphanCandidates, Orphans, OwnersScan, ScanPlace};
 pub use progress::{ChangeNote, KeptSync, Progress, is_stale};
-pub use proposal::{Proposal, TakenBy, Ticket, Verdict, Write};
+pub use proposal::{Proposal, TakenBy, Ticket, Touched, Verdict, Write};
 pub use read::Reading;
 pub(crate) use record::milliseconds_now;
 pub use record::{PluginUsed, Record, Source};
@@ -128,16 +128,15 @@ impl Ledger {
             .await
     }
 
-    /// The answer of a command that only reads.
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, LedgerError> {
+    /// The answer of a command that may be carried out twice: where Redis does not answer, it is sent again.
+    async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, LedgerError> {
         self.link
             .run(|mut link| async move { command.query_async(&mut link).await })
             .await
     }
 
-    /// The answers of commands that only read, one key each: in one round trip, on a cluster all
-    /// at a time.
-    async fn read_each<T: FromRedisValue>(
+    /// The answers of such commands, one key each: in one round trip, on a cluster all at a time.
+    async fn send_each<T: FromRedisValue>(
         &self,
         commands: Vec<Cmd>,
     ) -> Result<Vec<T>, LedgerError> {

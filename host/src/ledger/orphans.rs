@@ -14,6 +14,7 @@ use super::record::Record;
 use super::record::fields::{FIELDS, Fields};
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
+use crate::number::to_u64;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
@@ -172,7 +173,7 @@ impl Ledger {
             command.arg(self.names.index(key)).arg(key);
             command
         });
-        let scores: Vec<Option<f64>> = self.read_each(commands.collect()).await?;
+        let scores: Vec<Option<f64>> = self.send_each(commands.collect()).await?;
         Ok(scores.iter().map(Option::is_some).collect())
     }
 
@@ -201,7 +202,7 @@ impl Ledger {
             command.arg(cursor).arg("COUNT").arg(count);
             command
         });
-        let read: Vec<(u64, Vec<(String, String)>)> = self.read_each(commands.collect()).await?;
+        let read: Vec<(u64, Vec<(String, String)>)> = self.send_each(commands.collect()).await?;
         let mut owned = Vec::new();
         for ((hash, _), (cursor, pairs)) in now.into_iter().zip(read) {
             owned.extend(pairs);
@@ -222,7 +223,7 @@ impl Ledger {
         let record = self.names.record(&candidates.object);
         let mut fields = redis::cmd("HMGET");
         fields.arg(&record).arg(&FIELDS);
-        let fields: Fields = self.ask(&fields).await?;
+        let fields: Fields = self.send(&fields).await?;
         let keys = self.written_keys(&candidates.object).await?;
         let record = Record::decode(fields, Some(keys));
         // What an earlier version has recorded is taken over by a commit, or is not ours.
@@ -317,7 +318,7 @@ impl Orphans {
             .keys
             .iter()
             .filter(|(_, owner, _)| !owner.is_reserved());
-        u64::try_from(keys.count()).unwrap_or(u64::MAX)
+        to_u64(keys.count())
     }
 }
 

@@ -72,7 +72,7 @@ impl Ledger {
     /// All that is under way.
     pub async fn progress(&self) -> Result<Progress, LedgerError> {
         let notes = self.names.progress();
-        let notes: BTreeMap<String, String> = self.ask(cmd("HGETALL").arg(notes)).await?;
+        let notes: BTreeMap<String, String> = self.send(cmd("HGETALL").arg(notes)).await?;
         let mut progress = Progress::default();
         for (name, note) in notes {
             if let Some(request) = name.strip_prefix(SYNC) {
@@ -115,7 +115,7 @@ impl Ledger {
 
     async fn noted(&self, name: &str) -> Result<Option<String>, LedgerError> {
         let notes = self.names.progress();
-        self.ask(cmd("HGET").arg(notes).arg(name)).await
+        self.send(cmd("HGET").arg(notes).arg(name)).await
     }
 
     async fn note(&self, name: &str, note: String) -> Result<(), LedgerError> {
@@ -141,14 +141,14 @@ impl Ledger {
     /// Removes what nobody goes on with any more.
     async fn drop_stale_notes(&self) -> Result<(), LedgerError> {
         let notes: BTreeMap<String, String> =
-            self.ask(cmd("HGETALL").arg(self.names.progress())).await?;
+            self.send(cmd("HGETALL").arg(self.names.progress())).await?;
         let stale = notes
             .iter()
             .filter(|(name, note)| !name.starts_with(PLUGIN) && kept(note).is_none());
         let stale: Vec<&String> = stale.map(|(name, _)| name).collect();
         if !stale.is_empty() {
             let removed = cmd("HDEL").arg(self.names.progress()).arg(stale).clone();
-            self.ask::<u64>(&removed).await?;
+            self.send::<u64>(&removed).await?;
         }
         Ok(())
     }
@@ -163,7 +163,7 @@ impl Ledger {
             command.arg([b"[", prefix.as_bytes(), last].concat());
             command
         });
-        let counts: Vec<u64> = self.read_each(commands.collect()).await?;
+        let counts: Vec<u64> = self.send_each(commands.collect()).await?;
         Ok(counts.into_iter().sum())
     }
 }

@@ -3,8 +3,10 @@
 use super::packed::{is_large, largest_element};
 use super::record::fields::raw;
 use super::record::{Commit, Record, Source};
-use crate::entry::footprint::to_u64;
+use super::slot::Slot;
 use crate::entry::{Entry, EntrySet, MAX_KEYS_BYTES};
+use crate::number::to_u64;
+use std::collections::BTreeSet;
 
 /// The right to commit what is read from now on.
 #[derive(Clone, Debug)]
@@ -27,7 +29,13 @@ pub struct Proposal {
     pub source: Source,
     /// What it yields.
     pub write: Write,
+    /// Where its worker may have written of it under earlier tickets.
+    pub touched: Touched,
 }
+
+/// Hash slots of a cluster. Where the record at home is lost, nobody else knows of them.
+#[derive(Clone, Debug, Default)]
+pub struct Touched(BTreeSet<Slot>);
 
 /// What is to be written.
 #[derive(Clone, Debug)]
@@ -106,6 +114,23 @@ impl Proposal {
         };
         let written = self.entries().iter().map(|entry| entry.key.as_str());
         written.chain(recorded.iter().map(String::as_str))
+    }
+
+    /// Where its worker may have written of it by the end of its commit.
+    pub fn touches(&self) -> Touched {
+        let mut touched = self.touched.clone();
+        touched.0.extend(self.slots());
+        touched
+    }
+
+    /// The hash slots of the keys that the object is to have.
+    pub(super) fn slots(&self) -> BTreeSet<Slot> {
+        self.keys().map(Slot::of).collect()
+    }
+
+    /// The same, and where its worker may have written of it before.
+    pub(super) fn all_slots(&self) -> BTreeSet<Slot> {
+        self.touches().0
     }
 
     /// Whether the object is to have that Redis key.
@@ -204,6 +229,7 @@ mod tests {
             ticket: Ticket { number: 2, record },
             source: Source::Gone,
             write: Write::Entries(EntrySet::new(entries, "", None).unwrap()),
+            touched: Touched::default(),
         }
     }
 

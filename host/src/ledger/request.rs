@@ -253,7 +253,7 @@ mod tests {
     use super::*;
     use crate::entry::EntrySet;
     use crate::ledger::call::COMMIT;
-    use crate::ledger::{Record, Source, Ticket, Write};
+    use crate::ledger::{Record, Source, Ticket, Touched, Write};
 
     /// ElastiCache Serverless takes no more in one request.
     const MAX_ARGUMENTS: usize = 3999;
@@ -274,6 +274,7 @@ mod tests {
             },
             source: Source::Gone,
             write: Write::Entries(entries),
+            touched: Touched::default(),
         };
         let request = Request {
             owners: "owners".into(),

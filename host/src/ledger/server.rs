@@ -19,13 +19,13 @@ pub struct Server {
 impl Ledger {
     /// Signs in, where that has not been done, and has an answer.
     pub async fn sign_in(&self) -> Result<(), LedgerError> {
-        self.ask::<Value>(&cmd("PING")).await.map(drop)
+        self.send::<Value>(&cmd("PING")).await.map(drop)
     }
 
     /// Which servers there are, as they call themselves, and which of them are replicas: others after a restart or
     /// a failover. Empty where they do not tell.
     pub(super) async fn servers(&self) -> Result<Vec<String>, LedgerError> {
-        let info: Value = match self.ask(&cmd("INFO")).await {
+        let info: Value = match self.send(&cmd("INFO")).await {
             Err(LedgerError::Refused { .. }) => return Ok(Vec::new()),
             info => info?,
         };
@@ -41,11 +41,11 @@ impl Ledger {
 
     /// Asks the server.
     pub async fn server(&self) -> Result<Server, LedgerError> {
-        let info: Value = self.ask(&cmd("INFO")).await?;
-        let time: Value = self.ask(&cmd("TIME")).await?;
+        let info: Value = self.send(&cmd("INFO")).await?;
+        let time: Value = self.send(&cmd("TIME")).await?;
         let others = self.names.of_other_layout().indexes().into_iter();
         let others = others.map(|index| cmd("EXISTS").arg(index).to_owned());
-        let others: Vec<bool> = self.read_each(others.collect()).await?;
+        let others: Vec<bool> = self.send_each(others.collect()).await?;
         Ok(Server {
             has_other_layout: others.contains(&true),
             info: lines(&text(&info).unwrap_or_default()),

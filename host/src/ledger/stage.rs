@@ -109,7 +109,7 @@ impl Ledger {
     /// Removes what was staged for nothing. Where that fails, Redis drops it in time.
     pub(super) async fn unstage(&self, staged: AllStaged) {
         for Staged { key, .. } in staged.into_values() {
-            let removed: Result<u64, _> = self.ask(redis::cmd("UNLINK").arg(key)).await;
+            let removed: Result<u64, _> = self.send(redis::cmd("UNLINK").arg(key)).await;
             if let Err(error) = removed {
                 tracing::debug!(error = %error, "staged values are left to their expiry");
                 return;

@@ -56,7 +56,7 @@ impl Ledger {
     pub(super) async fn upload(&self, plugin: &PluginUsed) -> Result<Option<Upload>, LedgerError> {
         let mut command = cmd("HGET");
         command.arg(self.names.uploads()).arg(&plugin.name);
-        let note: Option<String> = self.ask(&command).await?;
+        let note: Option<String> = self.send(&command).await?;
         let note: Option<Note> = note.and_then(|note| serde_json::from_str(&note).ok());
         Ok(note
             .filter(|note| note.sha256 == plugin.sha256)

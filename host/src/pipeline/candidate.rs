@@ -43,7 +43,7 @@ impl Pipeline {
         let loaded = loaded.map_err(|error| TransformError {
             plugin: Some(name.clone()),
             temporary: error.is_temporary(),
-            ..TransformError::refused(
+            ..TransformError::new(
                 Reason::Module,
                 format!("plugin `{name}` cannot run: {error}"),
             )
@@ -63,7 +63,7 @@ impl Pipeline {
         let listed = self.store.list(key, None).await?.objects;
         let Some(listed) = listed.into_iter().find(|listed| listed.key == key) else {
             let why = format!("there is no module `{key}`");
-            return Err(TransformError::refused(Reason::Module, why).into());
+            return Err(TransformError::new(Reason::Module, why).into());
         };
         Ok(Candidate {
             plugin: plugin.to_owned(),

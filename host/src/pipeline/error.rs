@@ -75,8 +75,8 @@ pub struct TransformError {
 }
 
 impl TransformError {
-    /// A failure before any plugin ran, which a repetition does not mend.
-    pub(super) fn refused(reason: Reason, message: String) -> Self {
+    /// A failure that no run of a plugin has led to, and a repetition does not mend.
+    pub(super) fn new(reason: Reason, message: String) -> Self {
         Self {
             plugin: None,
             fuel: None,
@@ -185,8 +185,6 @@ mod tests {
             error.to_string(),
             "the Redis key `k` belongs to the object `o`, which could not be brought up to date: Redis at redis:6379 is not available: timed out"
         );
-        assert!(
-            !owner(TransformError::refused(Reason::Route, "broken".into()).into()).is_temporary()
-        );
+        assert!(!owner(TransformError::new(Reason::Route, "broken".into()).into()).is_temporary());
     }
 }

@@ -7,15 +7,15 @@ use super::decide::{self, Rerun, Rules};
 use super::error::{ChangeError, TransformError};
 use super::notes::Stage;
 use super::room::{Conditions, Room, Rooms};
-use super::transform::{Transform, Transforms};
+use super::transform::{Transform, Transforms, Used};
 use crate::budget::{Account, Budget};
-use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, EntryError, EntrySet, Value};
 use crate::ledger::{Record, Source, Write};
+use crate::number::to_u64;
 use crate::object::Object;
 use crate::plugin::Loaded;
 use crate::report::{ObjectReport, Outcome, Reason};
-use crate::route::{PluginList, Resolution, Route};
+use crate::route::{PluginList, Resolution};
 use crate::settings::{Settings, Unmatched};
 use crate::store::{SizeLimit, Store};
 use std::time::Instant;
@@ -85,10 +85,7 @@ impl Evaluator {
                 unmatched: settings.unmatched,
             },
             size_limit: SizeLimit::of("MAX_OBJECT_BYTES", settings.max_object_bytes),
-            own_prefixes: [
-                settings.plugins_prefix.clone(),
-                settings.artifacts.prefix.clone(),
-            ],
+            own_prefixes: settings.own_prefixes().map(str::to_owned),
         }
     }
 
@@ -110,9 +107,7 @@ impl Evaluator {
         let transform = match &route {
             Resolution::Route(route) => self.transforms.load(key, route, plugins).await.map(Some),
             Resolution::Unmatched => Ok(None),
-            Resolution::Broken(why) => {
-                Err(TransformError::refused(Reason::Route, why.clone()).into())
-            }
+            Resolution::Broken(why) => Err(TransformError::new(Reason::Route, why.clone()).into()),
         };
         let loaded = transform.as_ref().ok().and_then(Option::as_ref);
         if let Some(transform) = loaded {
@@ -168,10 +163,9 @@ impl Evaluator {
                 let ran = self.transforms.run(object, transform, account).await;
                 conditions.notes.time(Stage::Run, started);
                 let ran = ran.map_err(on)?;
-                evaluation.foreseen.fuel = Some(ran.fuel);
-                evaluation.foreseen.memory_bytes = Some(ran.memory_bytes);
-                let used = (ran.fuel, ran.memory_bytes);
-                let entries = self.checked(object, transform, ran.entries, used);
+                evaluation.foreseen.fuel = Some(ran.used.fuel);
+                evaluation.foreseen.memory_bytes = Some(ran.used.memory_bytes);
+                let entries = self.checked(object, transform, ran.entries, ran.used);
                 (entries.map_err(on)?, ran.held)
             }
             None => {
@@ -213,14 +207,8 @@ impl Evaluator {
     /// SHA-256 of the plugin of that name; `None` where it is not there or cannot be loaded.
     pub(super) async fn plugin_digest(&self, name: &str, plugins: &PluginList) -> Option<String> {
         plugins.modules.get(name)?;
-        let alone = Route {
-            plugins: vec![name.to_owned()],
-            digests: vec![None],
-            ..Route::default()
-        };
-        let transform = self.transforms.load(name, &alone, plugins).await.ok()?;
-        let (_, loaded) = transform.steps.first()?;
-        Some(loaded.digest.to_string())
+        let loaded = self.transforms.load_plugin(name, plugins).await.ok()?;
+        Some(loaded.ok()?.digest.to_string())
     }
 
     /// Loads the plugins of an object's route, so that its evaluation need not wait for them. What
@@ -254,20 +242,13 @@ impl Evaluator {
         object: &Object,
         transform: &Transform<'_>,
         entries: Vec<Entry>,
-        (fuel, memory_bytes): (u64, u64),
+        used: Used,
     ) -> Result<EntrySet, TransformError> {
-        let refuse = |why: String| TransformError {
-            plugin: Some(transform.label()),
-            fuel: Some(fuel),
-            memory_bytes: Some(memory_bytes),
-            ..TransformError::refused(
-                Reason::Entries,
-                format!(
-                    "plugin `{}` returned what cannot be stored for `{}`: {why}",
-                    transform.last_plugin(),
-                    object.key
-                ),
-            )
+        let refuse = |why: String| {
+            let (plugin, key) = (transform.last_plugin(), &object.key);
+            let why =
+                format!("plugin `{plugin}` returned what cannot be stored for `{key}`: {why}");
+            transform.failed(used, why, Reason::Entries)
         };
         if let Some(globs) = &transform.route.keys
             && let Some(entry) = entries.iter().find(|entry| !globs.allow(&entry.key))
@@ -293,7 +274,7 @@ impl Evaluator {
         };
         self.entry_set(entries, None).map_err(|error| {
             let why = format!("`{}` cannot be stored as it is: {error}", object.key);
-            TransformError::refused(Reason::Entries, why)
+            TransformError::new(Reason::Entries, why)
         })
     }
 

@@ -17,7 +17,7 @@ use super::objects::{Begun, Objects};
 use super::room::{Conditions, Room};
 use super::verdict::{self, Conflict, Extent, InTheWay, Next};
 use crate::budget::Held;
-use crate::ledger::Proposal;
+use crate::ledger::{Proposal, Touched};
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
@@ -91,16 +91,25 @@ impl<'a> Joint<'a> {
         place: usize,
         rewrite: bool,
     ) -> Result<Foreseen, ChangeError> {
-        let keys: Vec<String> = self.proposals.drain(..).map(|one| one.key).collect();
+        let drained = self.proposals.drain(..);
+        let (keys, touched): (Vec<String>, Vec<Touched>) = drained
+            .map(|one| {
+                let touched = one.touches();
+                (one.key, touched)
+            })
+            .unzip();
         self.rooms.clear();
         if rewrite {
             self.rewritten.extend(keys.get(place).cloned());
         }
         let begun = self.objects.begin(&keys).await?;
         let mut own = None;
-        for (key, begun) in keys.iter().zip(begun) {
+        for ((key, begun), touched) in keys.iter().zip(begun).zip(touched) {
             let foreseen = self.add(key, begun).await?;
             own.get_or_insert(foreseen);
+            if let Some(proposal) = self.proposals.last_mut() {
+                proposal.touched = touched;
+            }
         }
         own.ok_or(ChangeError::Contended)
     }

@@ -1,10 +1,10 @@
 //! What is noted of an object on its way: for its line in the log, and for metrics.
 
 use super::transform::Transform;
-use crate::entry::footprint::to_u64;
 use crate::invocation;
 use crate::ledger::Record;
 use crate::metrics::{RouteName, Sample, milliseconds};
+use crate::number::to_u64;
 use crate::object::Object;
 use crate::report::{ObjectReport, Outcome};
 use parking_lot::Mutex;

@@ -10,7 +10,7 @@ use super::plugin_list::PluginLists;
 use super::room::{Conditions, Room};
 use crate::event::Origins;
 use crate::invocation;
-use crate::ledger::{Generation, Ledger, Proposal, Ticket};
+use crate::ledger::{Generation, Ledger, Proposal, Ticket, Touched};
 use crate::metrics::{Sample, milliseconds};
 use crate::route::PluginList;
 use std::sync::Arc;
@@ -131,6 +131,7 @@ impl Objects {
             ticket,
             source,
             write: evaluation.write,
+            touched: Touched::default(),
         };
         Ok((proposal, evaluation.foreseen, evaluation.room))
     }

@@ -5,10 +5,10 @@ use super::error::{ChangeError, TransformError};
 use super::notes::Notes;
 use super::transform::Transform;
 use crate::budget::{Account, Budget, Held};
-use crate::entry::footprint::to_u64;
 use crate::invocation;
 use crate::ledger::Proposal;
 use crate::metrics::Count;
+use crate::number::to_u64;
 use crate::report::Reason;
 use crate::settings::{Limits, most_of_commit, most_of_object};
 use std::time::Instant;
@@ -110,7 +110,7 @@ impl Rooms {
             Ok(None) => Err(ChangeError::Crowded),
             Err(never) => Err(TransformError {
                 plugin: transform.map(Transform::label),
-                ..TransformError::refused(
+                ..TransformError::new(
                     Reason::Memory,
                     format!("`{key}` cannot be worked on: {never}"),
                 )

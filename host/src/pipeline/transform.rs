@@ -2,10 +2,10 @@
 
 use super::error::{ChangeError, TransformError};
 use crate::budget::{Account, Held};
-use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, Value};
 use crate::invocation;
 use crate::metrics::Sample;
+use crate::number::to_u64;
 use crate::object::Object;
 use crate::plugin::{Loaded, MAX_MODULE_BYTES, Module, ModuleCache, PluginError};
 use crate::report::Reason;
@@ -53,9 +53,15 @@ pub(super) struct Transformed {
     pub(super) entries: Vec<Entry>,
     /// The memory that was taken for them.
     pub(super) held: Held,
-    /// Fuel used by all of them.
+    pub(super) used: Used,
+}
+
+/// What the plugins of a route have used.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Used {
+    /// All of them together.
     pub(super) fuel: u64,
-    /// The most memory that one of them had, in bytes.
+    /// The most that one of them had.
     pub(super) memory_bytes: u64,
 }
 
@@ -70,17 +76,13 @@ impl Transform<'_> {
         self.steps.last().map_or("", |(name, _)| *name)
     }
 
-    fn failed(
-        &self,
-        (fuel, memory_bytes): (u64, u64),
-        message: String,
-        reason: Reason,
-    ) -> TransformError {
+    /// A failure of its plugins, which have used so much.
+    pub(super) fn failed(&self, used: Used, message: String, reason: Reason) -> TransformError {
         TransformError {
             plugin: Some(self.label()),
-            fuel: Some(fuel),
-            memory_bytes: Some(memory_bytes),
-            ..TransformError::refused(reason, message)
+            fuel: Some(used.fuel),
+            memory_bytes: Some(used.memory_bytes),
+            ..TransformError::new(reason, message)
         }
     }
 }
@@ -106,7 +108,7 @@ impl Transforms {
     ) -> Result<Transform<'a>, ChangeError> {
         let limits = limits(route, self.limits, self.ceilings).map_err(|why| TransformError {
             plugin: Some(route.plugins.join(",")),
-            ..TransformError::refused(
+            ..TransformError::new(
                 Reason::Route,
                 format!("`{key}` cannot be transformed: {why}"),
             )
@@ -118,7 +120,7 @@ impl Transforms {
                 TransformError {
                     plugin: Some(name.clone()),
                     temporary,
-                    ..TransformError::refused(Reason::Module, message)
+                    ..TransformError::new(Reason::Module, message)
                 }
             };
             let loaded = self
@@ -221,13 +223,11 @@ impl Transforms {
         let mut ran = Transformed {
             entries: Vec::new(),
             held: account.take(0).await,
-            fuel: 0,
-            memory_bytes: 0,
+            used: Used::default(),
         };
         for (place, (name, loaded)) in transform.steps.iter().enumerate() {
             if place > 0 {
-                let (entries, held) = (ran.entries, ran.held);
-                let used = (ran.fuel, ran.memory_bytes);
+                let (entries, held, used) = (ran.entries, ran.held, ran.used);
                 object.body = single_bytes(entries, held).ok_or_else(|| {
                     let before = transform.steps.get(place - 1).map_or("", |(name, _)| *name);
                     let why = format!(
@@ -241,20 +241,21 @@ impl Transforms {
             let step = step.await;
             let headroom = headroom(step.fuel, transform.limits.fuel);
             invocation::measure(&transform.route.name, Sample::FuelHeadroom, headroom);
-            let fuel = ran.fuel.saturating_add(step.fuel);
-            let memory_bytes = ran.memory_bytes.max(step.memory_bytes);
+            let used = Used {
+                fuel: ran.used.fuel.saturating_add(step.fuel),
+                memory_bytes: ran.used.memory_bytes.max(step.memory_bytes),
+            };
             let Yield { entries, held } = step.result.map_err(|failure| {
                 let message = failure.describe(name, &object.key);
                 TransformError {
                     temporary: failure.is_temporary(),
-                    ..transform.failed((fuel, memory_bytes), message, reason(&failure))
+                    ..transform.failed(used, message, reason(&failure))
                 }
             })?;
             ran = Transformed {
                 entries,
                 held,
-                fuel,
-                memory_bytes,
+                used,
             };
         }
         Ok(ran)

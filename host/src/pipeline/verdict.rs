@@ -177,7 +177,7 @@ impl Conflict {
 mod tests {
     use super::*;
     use crate::entry::{Entry, EntrySet, Value};
-    use crate::ledger::{Record, Source, Ticket, Write};
+    use crate::ledger::{Record, Source, Ticket, Touched, Write};
 
     fn proposals(keys: &[&str]) -> Vec<Proposal> {
         let proposal = |key: &&str| Proposal {
@@ -188,6 +188,7 @@ mod tests {
             },
             source: Source::Gone,
             write: Write::Unchanged,
+            touched: Touched::default(),
         };
         keys.iter().map(proposal).collect()
     }

@@ -4,10 +4,10 @@ use super::PluginError;
 use super::compiling::MAX_ARTIFACT_BYTES;
 use super::component;
 use crate::budget::Account;
-use crate::entry::footprint::to_u64;
 use crate::fingerprint::{Fingerprint, sha256};
 use crate::invocation;
 use crate::metrics::Count;
+use crate::number::to_u64;
 use crate::sandbox::{
     Identity, LoadError, Plugin, Sandbox, compile_portable, portable_engine_hash,
 };

@@ -10,8 +10,10 @@ pub enum PluginError {
     /// It is no WebAssembly, or none that is taken.
     #[error("{0}")]
     Invalid(Arc<str>),
-    /// Reading it came down.
-    #[error("it cannot be read")]
+    /// The thread that was to load it came down.
+    #[error(
+        "the host crashed while it was loaded, which is a defect of the host: the log has the panic"
+    )]
     Crashed,
     /// Compiling it was broken off, for a reason that need not be the module's.
     #[error("compiling it was interrupted: {0}")]

@@ -9,6 +9,7 @@ use super::error::LoadError;
 use super::plugin::{Code, Plugin};
 use super::{Sandbox, engine};
 use crate::fingerprint::Fingerprint;
+use crate::number::to_u64;
 use crate::settings::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -170,7 +171,7 @@ fn mac(key: &Secret, identity: Identity<'_>, code: &[u8]) -> Hmac<Sha256> {
         identity.module.as_bytes(),
         code,
     ] {
-        let length = u64::try_from(part.len()).unwrap_or(u64::MAX);
+        let length = to_u64(part.len());
         mac.update(&length.to_le_bytes());
         mac.update(part);
     }

@@ -3,7 +3,7 @@
 use super::limits::{MAX_HANDLES, MAX_RANDOM_BYTES, MAX_WASM_STACK};
 use std::time::Duration;
 
-/// Why a component cannot be used.
+/// Why a component or a program cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The engine cannot be set up on this machine.

@@ -1,9 +1,9 @@
 //! The memory of a run: all linear memories and tables of its instances together, and their limit.
 
 use crate::budget::{Account, Held};
-use crate::entry::footprint::to_u64;
 use crate::invocation;
 use crate::metrics::Count;
+use crate::number::to_u64;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use super::guest_log::{GuestLog, LineBuffer};
 use super::memory::{NoRoom, Room};
 use crate::budget::Held;
-use crate::entry::footprint::to_u64;
+use crate::number::to_u64;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;

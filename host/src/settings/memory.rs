@@ -12,7 +12,8 @@
 use super::limits::Limits;
 use super::reader::Reader;
 use crate::budget::machine_bytes;
-use crate::entry::footprint::{self, to_u64};
+use crate::entry::footprint;
+use crate::number::to_u64;
 
 /// What this process takes by itself, connections, tables and code of its own, in bytes; the real one
 /// takes 30 to 50 MiB.

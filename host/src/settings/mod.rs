@@ -77,7 +77,7 @@ pub struct Settings {
 
 /// Everything that is wrong with the environment, variable by variable, in one line.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the environment is not complete: {}", .0.join("; "))]
+#[error("the environment is not valid: {}", .0.join("; "))]
 pub struct SettingsError(pub Vec<String>);
 
 impl Settings {
@@ -138,7 +138,13 @@ impl Settings {
 
     /// Whether an object of that key is configuration, and not a plugin or a compiled module.
     pub fn is_config(&self, key: &str) -> bool {
-        !key.starts_with(&self.plugins_prefix) && !key.starts_with(&self.artifacts.prefix)
+        let own = self.own_prefixes();
+        !own.iter().any(|own| key.starts_with(own))
+    }
+
+    /// Prefixes of what is in the bucket for our own use.
+    pub fn own_prefixes(&self) -> [&str; 2] {
+        [&self.plugins_prefix, &self.artifacts.prefix]
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> RedisSettings {
         changes_channel: reader.optional("CHANGES_CHANNEL"),
     };
     if settings.cluster && settings.db != 0 {
-        reader.problem("REDIS_DB", "a cluster has only database 0");
+        reader.problem("REDIS_DB", "must be 0: a cluster has no other database");
     }
     if settings.ca_file.is_some() && !settings.tls {
         reader.problem("REDIS_CA_FILE", "is of use only with REDIS_TLS=true");

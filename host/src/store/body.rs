@@ -3,6 +3,7 @@
 use super::SizeLimit;
 use super::error::{Request, StoreError};
 use crate::aws;
+use crate::number::to_u64;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::BytesMut;
@@ -39,7 +40,7 @@ pub(super) async fn read(
             let seconds = BODY_TIMEOUT.as_secs();
             request.unavailable(format!("the body took more than {seconds} s"))
         })??;
-    if size(&body) < announced {
+    if to_u64(body.len()) < announced {
         return Err(request.unavailable("the body ended too early".to_owned()));
     }
     Ok(body)
@@ -55,15 +56,11 @@ async fn collect(
     let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|error| request.unavailable(aws::chain(&error)))?;
-        if size(&body) + size(&chunk) > limit.bytes {
+        if to_u64(body.len()) + to_u64(chunk.len()) > limit.bytes {
             let key = request.key.to_owned();
             return Err(StoreError::Endless { key, limit });
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-fn size(bytes: &[u8]) -> u64 {
-    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }

@@ -2,9 +2,9 @@
 //! that is asked for.
 
 use super::change::{Counts, Kind};
-use crate::entry::footprint::to_u64;
 use crate::entry::{Entry, Value, document};
 use crate::ledger::{KeyState, Owned, Reading};
+use crate::number::to_u64;
 use crate::text::{clip, clip_to};
 use serde::Serialize;
 use std::borrow::Cow;

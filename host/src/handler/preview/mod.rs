@@ -20,7 +20,7 @@
 //! `next` is there where it did not reach the end: the key to go on `after`. Values are told only with
 //! `"show_values": true`, and never those of keys that Redis Sync did not write.
 //!
-//! `"plugin"` names the plugin, where the route has several; `"sample": 100` takes so many objects by chance;
+//! `"plugin"` names the plugin, where the route has several; `"sample": 100` takes so many objects, the same ones each time;
 //! `"keep_compiled": true` keeps the module's machine code for other processes, which is all that is ever
 //! written.
 

@@ -1,8 +1,9 @@
 use super::*;
 use crate::entry::{EntrySet, Value};
 use crate::ledger::Write;
+use crate::ledger::owner::mark;
 use crate::ledger::script_tests::{object, texts};
-use redis_sync_local::RedisCluster;
+use redis_sync_local::{Redis, RedisCluster};
 
 impl Ledger {
     /// A proposal under a ticket that is taken for it now.
@@ -18,7 +19,7 @@ impl Ledger {
     async fn lose_record(&self, key: &str) {
         let mut lose = redis::cmd("DEL");
         lose.arg(self.names.record(key));
-        assert_eq!(self.ask::<u64>(&lose).await.unwrap(), 1);
+        assert_eq!(self.send::<u64>(&lose).await.unwrap(), 1);
     }
 }
 
@@ -89,12 +90,59 @@ async fn the_next_ticket_is_later_than_any_that_a_hash_slot_knows_of() {
         part.arg(ledger.names.part(slot, "o"))
             .arg("ticket")
             .arg(ticket);
-        ledger.ask::<u64>(&part).await.unwrap();
+        ledger.send::<u64>(&part).await.unwrap();
     }
     for verdict in [Verdict::Stale(0), Verdict::Committed] {
         let proposal = ledger.proposal("o", texts(&keys)).await;
         assert_eq!(ledger.commit(&mut [proposal]).await.unwrap(), verdict);
     }
+}
+
+/// Redis has lost a record, and its clock is behind what it was: what the object has written tells how late its tickets
+/// were.
+///
+/// Kills: an object that nobody can commit until the clock has passed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_ticket_is_later_than_any_that_the_object_has_written_under() {
+    let redis = Redis::start().await.unwrap();
+    let cluster = RedisCluster::start().await.unwrap();
+    for ledger in [
+        Ledger::in_redis(&redis, false),
+        Ledger::in_redis(&cluster.primaries()[0], true),
+    ] {
+        let mut owner = redis::cmd("HSET");
+        owner
+            .arg(ledger.names.owners_of("k"))
+            .arg("k")
+            .arg(format!("{} config/o", mark(8_000_000_000_000_000)));
+        ledger.send::<u64>(&owner).await.unwrap();
+        for verdict in [Verdict::Stale(0), Verdict::Committed] {
+            let proposal = ledger.proposal("o", texts(&["k"])).await;
+            assert_eq!(ledger.commit(&mut [proposal]).await.unwrap(), verdict);
+        }
+    }
+}
+
+/// The record is lost between what a worker has written and its end, and what it has read is not so any more when it
+/// begins again.
+///
+/// Kills: hash slots that nobody knows of, in which the entries of a deleted object stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_begins_again_goes_to_the_slots_that_it_has_written_to() {
+    let cluster = RedisCluster::start().await.unwrap();
+    let ledger = Ledger::in_redis(&cluster.primaries()[0], true);
+    let written = ledger.proposal("o", texts(&["a", "b"])).await;
+    ledger.commit(&mut [written.clone()]).await.unwrap();
+    ledger.lose_record("o").await;
+    assert!(!ledger.finish(&written).await.unwrap());
+    let again = Proposal {
+        touched: written.touches(),
+        ..ledger.proposal("o", texts(&[])).await
+    };
+    let verdict = ledger.commit(&mut [again]).await.unwrap();
+    assert_eq!(verdict, Verdict::Committed);
+    let owners = ledger.owners(&["a", "b"]).await.unwrap();
+    assert_eq!(owners, [const { None }; 2]);
 }
 
 /// Of a joint commit one object was overtaken in a slot; in another one, a staged value is gone, and nothing was written.
@@ -121,16 +169,16 @@ async fn nobody_is_at_the_end_of_a_commit_of_which_a_slot_is_not_written() {
     }
     let concerned = announced.iter().flatten().copied().collect();
     let nowhere = ledger.names_to_stage(&proposals);
-    let decide = |script| ledger.decide_in(&concerned, &announced, script, &proposals, &nowhere);
-    let reserved = decide(&RESERVE).await.unwrap();
+    let decide = |phase| ledger.decide_in(&concerned, &announced, phase, &proposals, &nowhere);
+    let reserved = decide(Phase::Reserve).await.unwrap();
     assert!(matches!(reserved, Attempt::Verdict(Verdict::Committed)));
     let mut later = redis::cmd("HSET");
     later
         .arg(ledger.names.part(Slot::of("a"), "overtaken"))
         .arg("ticket")
         .arg(proposals[0].ticket.number + 1);
-    ledger.ask::<u64>(&later).await.unwrap();
-    let applied = decide(&APPLY).await.unwrap();
+    ledger.send::<u64>(&later).await.unwrap();
+    let applied = decide(Phase::Apply).await.unwrap();
     assert!(matches!(applied, Attempt::Unstaged));
 }
 

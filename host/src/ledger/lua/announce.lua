@@ -2,7 +2,8 @@
 --
 -- KEYS     the object's record, the index; with a prefix, what earlier versions called both
 -- ARGV     ticket, member (the object's key), '1' where the entries are kept as they are, their
---          digest, the hash slots of the new keys as JSON, the prefix
+--          digest, as JSON the hash slots of the new keys and those where this worker may have written before, the
+--          prefix
 --
 -- Answers  {'announced', slots...}   every slot that may hold something of the object
 --          {'superseded'}, {'changed'}: as the commit script

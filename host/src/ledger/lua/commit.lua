@@ -5,8 +5,8 @@
 --
 -- Answers  {'committed'}
 --          {'superseded', i}         a later ticket of object i (from 0) has committed
---          {'stale', i}              the ticket of object i does not count: its record was lost, or a key of it was
---                                    written under a later one
+--          {'stale', i}              the ticket of object i does not count: its record was lost
+--          {'stale', i, ticket}      a key of object i was written under this later ticket
 --          {'undeclared', keys...}   these keys are concerned too; KEYS must name them
 --          {'changed', i}            object i is not as it was when `write` was decided
 --          {'conflict', i, key, by}  key belongs to the object `by`; '' is somebody unknown

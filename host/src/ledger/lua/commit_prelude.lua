@@ -248,7 +248,7 @@ local function conflict(is_reserved)
         if object.done then
           owner, before = nil, nil
         elseif is_later(object, written) then
-          return {'stale', i}
+          return {'stale', i, decimal(tickets[string.match(written, '^%S+')])}
         elseif written == '' and not (owner and is_reserved) and not request.adopt and not object.had[key]
             and redis.call('EXISTS', key) == 1 then
           return {'conflict', i, key, ''}

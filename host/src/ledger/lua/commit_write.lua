@@ -40,9 +40,10 @@ local function remove_old(object)
     for place = from, to do
       local key = old[place]
       local list, written = reservations(found[place - from + 1])
-      -- Whoever has reserved the key has not written it: what it holds is still this object's, or nobody's.
+      -- Whoever has reserved the key has not written it: what it holds is still this object's, or nobody's; where its
+      -- part was lost, perhaps that of a later state of it.
       local written_by = name_in(written)
-      if not written_by or written_by == object.name then
+      if not written_by or written_by == object.name and not is_later(object, written) then
         gone[#gone + 1], changed_keys[#changed_keys + 1] = key, key
         if list[1] then
           reserved_still[#reserved_still + 1], reserved_still[#reserved_still + 2] = key, reserved(list, '')

@@ -6,14 +6,15 @@
 --          were written, then the record's fields, name and value in turn
 --
 -- Answers  {'committed'}
---          {'stale'}   the ticket was not issued, as far as the record knows: it was lost. The next one may be smaller
---                      than what the slots have, so the caller is to take it
+--          {'stale'}   a later ticket has finished, though no slot that this one was applied in knew of it: parts were
+--                      lost. Or the ticket was not issued, as far as the record knows: it was lost. The next one may
+--                      be smaller than what the slots have, so the caller is to take it
 local record, index = KEYS[1], KEYS[2]
 local seen = redis.call('HMGET', record, 'ticket', 'announced', 'issued')
 local ticket = tonumber(ARGV[1])
-if number(seen[1]) >= ticket then
+if number(seen[1]) == ticket then
   return {'committed'}
-elseif number(seen[3]) < ticket then
+elseif number(seen[1]) > ticket or number(seen[3]) < ticket then
   return {'stale'}
 end
 -- A full Redis refuses HSET as long as the script has written nothing. HDEL writes, so that deletions make room.

@@ -1,5 +1,5 @@
--- Makes the tickets of an object larger than one that was found in a hash slot of a cluster, where the record knows of
--- none so late: it was lost when its primary failed, and the clock of the one that took its place is behind.
+-- Makes the tickets of an object larger than one under which something of it was written, where the record knows of
+-- none so late: it was lost, and the clock is behind what it was.
 -- Whoever calls this takes a later ticket and commits under it, or its event comes again.
 --
 -- KEYS[1]  the object's record

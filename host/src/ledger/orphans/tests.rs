@@ -124,12 +124,12 @@ async fn note(ledger: &Ledger, key: &str, owner: &str) {
     for words in [vec!["SET", key, "v"], vec!["HSET", &owners, key, owner]] {
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
-        ledger.ask::<redis::Value>(&command).await.unwrap();
+        ledger.send::<redis::Value>(&command).await.unwrap();
     }
 }
 
 async fn exists(ledger: &Ledger, key: &str) -> bool {
-    ledger.ask(redis::cmd("EXISTS").arg(key)).await.unwrap()
+    ledger.send(redis::cmd("EXISTS").arg(key)).await.unwrap()
 }
 
 /// Two objects have handed a key over, and neither yields it any more; then the key's shard fails over to when it was

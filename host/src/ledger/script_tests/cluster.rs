@@ -333,7 +333,7 @@ async fn a_joint_commit_is_checked_with_all_that_it_is_of() {
 async fn what_an_object_has_written_later_is_not_written_over() {
     let mut server = Server::start().await;
     for (owner, answer) in [
-        ("C~b/o", "stale 0"),
+        ("C~b/o", "stale 0 12"),
         ("8~b/o", "committed"),
         ("1763868000000000~b/o", "committed"),
     ] {
@@ -369,6 +369,23 @@ async fn of_a_joint_commit_only_what_was_overtaken_is_left_out() {
 
     assert_eq!(server.answer(&call).await, "overtaken 0 12 2 7");
     assert_eq!(server.state().await, after);
+}
+
+/// Redis has evicted what is recorded in a slot: of that, the record at home as an early worker has read it still knows,
+/// but not that a later one has written the key since.
+#[tokio::test]
+async fn what_an_object_has_written_later_is_not_removed() {
+    let mut server = Server::start().await;
+    server.set("HSET owners k C~b/o\nSET k newer").await;
+    let mut late = gone("o", 9);
+    late.ticket.record.keys = Some(vec!["k".to_owned()]);
+    let call = in_slot(&APPLY, &[late], &["k"], &no_staged());
+    assert_eq!(server.answer(&call).await, "committed");
+    let after = server.state().await;
+    assert_eq!(
+        (&after["k"], &after["owners"]),
+        (&json!("newer"), &json!({"k": "C b/o"}))
+    );
 }
 
 /// Redis has evicted what is recorded in a slot, and who has the keys there: what leads to them is the record at home.

@@ -99,7 +99,7 @@ async fn a_ticket_counts_once_and_only_while_it_is_the_latest() {
             SET k new",
             vec![object("o", 9, texts(&["k"]))],
         )
-        .answers("stale 0"),
+        .answers("stale 0 12"),
         case(
             "a repetition changes nothing",
             repeated,

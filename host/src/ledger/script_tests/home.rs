@@ -101,7 +101,7 @@ async fn an_announcement_names_all_slots_of_a_cluster() {
     assert_eq!(answer.split(' ').count(), 1 + 16_384);
 }
 
-/// Kills: a finish that overwrites a later one, forgets slots of an announced one, leaves the index as
+/// Kills: a finish that overwrites a later one or takes that for its own, forgets slots of an announced one, leaves the index as
 /// it was, or commits a ticket larger than any that was issued.
 #[tokio::test]
 async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
@@ -124,6 +124,7 @@ async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
         ),
         ("gone", "9", "0", Some(json!({"record?": record("[3]")}))),
         ("repeated", "5", "1", None),
+        ("a later one has finished", "4", "1", None),
         (
             "a later one is announced",
             "7",
@@ -136,7 +137,8 @@ async fn a_finish_records_what_was_announced_unless_a_later_one_has() {
     ] {
         server.set(announced).await;
         let before = server.state().await;
-        let answer = if ticket == "12" { "stale" } else { "committed" };
+        let is_stale = ["4", "12"].contains(&ticket);
+        let answer = if is_stale { "stale" } else { "committed" };
         assert_eq!(server.answer(&call(ticket, live)).await, answer, "{name}");
         assert_eq!(server.state().await, after.unwrap_or(before), "{name}");
     }

@@ -9,7 +9,7 @@ mod values;
 use super::call::Call;
 use super::connection::Connection;
 use super::names::Names;
-use super::proposal::{Proposal, Ticket, Write};
+use super::proposal::{Proposal, Ticket, Touched, Write};
 use super::record::fields::{FIELDS, KEY_FIELDS, keys};
 use super::record::{Record, Source};
 use super::request::{CommitOptions, Request, Share};
@@ -162,6 +162,7 @@ pub(super) fn object(key: &str, ticket: u64, write: Write) -> Proposal {
             author: None,
         },
         write,
+        touched: Touched::default(),
     }
 }
 

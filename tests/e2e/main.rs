@@ -44,6 +44,7 @@ mod permissions;
 mod prefixes;
 mod preview;
 mod principals;
+mod put_off;
 mod queues;
 mod reach;
 mod readers;

@@ -40,36 +40,6 @@ async fn a_sync_that_is_out_of_time_says_where_it_goes_on_and_goes_on_there() {
     );
 }
 
-/// Objects that take their time to fail, at the front of the alphabet, do not keep a sync from the rest:
-/// what failed before comes last, until it has changed.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_failed_before_comes_last() {
-    let environment = environment(&[
-        ("FUEL_LIMIT", "18446744073709551615"),
-        ("TIME_LIMIT_MS", "500"),
-        ("CONCURRENCY", "1"),
-    ])
-    .await;
-    let keys: Vec<String> = (0..40).map(|number| format!("flags/{number:02}")).collect();
-    for keys in keys.chunks(10) {
-        for key in keys {
-            environment.s3.put(key, json!({"do": "spin"}).to_string());
-        }
-        let events = keys.iter().map(|key| event::created(BUCKET, key));
-        let failed = environment.function.invoke(event::batch(events)).await;
-        failed.unwrap_err();
-    }
-    environment.s3.put("flags/07", one("mended"));
-    environment.s3.put("flags/99", one("behind"));
-    let report = within(&environment, json!({}), 8).await.unwrap();
-    assert_eq!(report["status"], "error", "{report}");
-    assert_eq!(report["counts"]["synced"], 2, "{report}");
-    assert_eq!(report.get("next"), None, "{report}");
-    let message = report["message"].as_str().unwrap();
-    assert!(message.contains("not reached"), "{message}");
-    assert_held(&environment, json!({"mended": "v", "behind": "v"})).await;
-}
-
 /// A failure that Redis has no room to record leaves no trace in the index.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_whose_failure_is_not_recorded_is_tried_and_counted_once() {
@@ -213,6 +183,18 @@ async fn a_strict_sync_says_where_it_ended_though_redis_does_not_answer_any_more
     environment.function.wait_for_log(warned).await.unwrap();
 }
 
+/// Also where it cannot be looked up whether there is an earlier one to go on with.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_sync_ends_in_time_though_redis_does_not_answer() {
+    let environment = environment(&[]).await;
+    environment.upload("a", "v").await.unwrap();
+    environment.redis.pause().unwrap();
+    let (began, limit) = (Instant::now(), Duration::from_secs(4));
+    message(within(&environment, json!({"strict": true}), limit.as_secs()).await);
+    environment.redis.resume().unwrap();
+    assert!(began.elapsed() < limit, "{:?}", began.elapsed());
+}
+
 /// What failed before the place where it goes on is not forgotten, and is tried again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_sync_that_goes_on_knows_of_what_failed_before() {
@@ -315,6 +297,17 @@ async fn what_a_destination_keeps_of_a_failed_event_is_sent_again_as_it_is() {
         .await;
     assert_eq!(answer.unwrap(), json!({"batchItemFailures": []}));
     assert_held(&environment, json!({"l": "v", "m": "v"})).await;
+    // Nobody reads the answer to what is sent again directly.
+    environment.s3.put("flags/b", failing());
+    let sync = json!({"sync": {}});
+    let batch = queued(&event::created("config", "flags/b"));
+    for payload in [sync.clone(), batch] {
+        environment.function.invoke(payload.clone()).await.unwrap();
+        let failed = message(environment.function.invoke(kept(payload)).await);
+        assert!(failed.contains("has failed again"), "{failed}");
+    }
+    environment.s3.put("flags/b", one("m"));
+    environment.function.invoke(kept(sync)).await.unwrap();
 }
 
 /// Each is run again each time, so one that had to get through a hundred of them at once would begin with these for ever.
@@ -370,6 +363,11 @@ async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_
             Some(0),
         ),
         (rest(&json!({"ended": now})), None),
+        // What goes on with another one's chain.
+        (
+            json!({"prefix": "flags/", "chain": {"whole": true, "ended": now}}),
+            None,
+        ),
         (json!({"verify": true}), Some(1)),
     ];
     for (request, _) in &table {

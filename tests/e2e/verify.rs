@@ -232,6 +232,65 @@ async fn a_value_that_changes_while_it_is_compared_and_is_the_same_again_has_not
     assert!(held_up > 3, "{held_up}");
 }
 
+/// Whatever somebody has put there: Redis serves others meanwhile, and the sync comes to its end.
+///
+/// Kills: pieces that are counted by elements, however large these are, and values that are gone through although no
+/// plugin can have yielded them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_value_of_any_size_holds_up_nobody() {
+    let environment = environment(&[]).await;
+    for key in ["large", "long"] {
+        environment
+            .upload(&format!("flags/{key}"), one(key))
+            .await
+            .unwrap();
+    }
+    let fill = |script: &'static str, key: &'static str| {
+        let redis = &environment.redis;
+        async move {
+            redis.command(&["DEL", key]).await.unwrap();
+            redis.command(&["EVAL", script, "1", key]).await.unwrap();
+        }
+    };
+    fill(
+        "for i = 1, 100 do redis.call('HSET', KEYS[1], i, string.rep('x', 1048576)) end",
+        "large",
+    )
+    .await;
+    fill(
+        "for i = 1, 1000001 do redis.call('SADD', KEYS[1], i) end",
+        "long",
+    )
+    .await;
+    let slower_than = ["CONFIG", "SET", "slowlog-log-slower-than", "300000"];
+    environment.redis.command(&slower_than).await.unwrap();
+    environment
+        .redis
+        .command(&["SLOWLOG", "RESET"])
+        .await
+        .unwrap();
+    environment
+        .redis
+        .command(&["CONFIG", "RESETSTAT"])
+        .await
+        .unwrap();
+    let (said, drifted) = verified(&environment, false).await;
+    assert_eq!(
+        (said.as_str(), drifted),
+        ("2 objects: 2 synced; 2 had drifted", 2)
+    );
+    let slow = environment
+        .redis
+        .command(&["SLOWLOG", "LEN"])
+        .await
+        .unwrap();
+    assert_eq!(slow, "0");
+    let stats = ["INFO", "commandstats"];
+    let stats = environment.redis.command(&stats).await.unwrap();
+    assert!(!stats.contains("cmdstat_sscan"), "{stats}");
+    assert_held(&environment, json!({"large": "v", "long": "v"})).await;
+}
+
 /// What another function commits between the look at a record and the look at its key is that function's work:
 /// nothing has drifted. Fails where the record is not read again.
 #[tokio::test(flavor = "multi_thread")]

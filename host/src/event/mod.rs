@@ -121,6 +121,11 @@ pub fn classify(payload: &str) -> Result<Event, EventError> {
     recognised(&payload, envelope)
 }
 
+/// Whether it is what an on-failure destination keeps of a failed invocation, sent again.
+pub fn is_sent_again(payload: &str) -> bool {
+    failed::unwrapped(payload).is_ok_and(|payload| payload.has_failed)
+}
+
 fn recognised(payload: &str, envelope: Envelope<'_>) -> Result<Event, EventError> {
     if envelope.batch.is_some() {
         return batch::parse(payload).map(Event::Batch);

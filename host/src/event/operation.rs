@@ -64,7 +64,7 @@ pub struct SyncRequest {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Chain {
-    /// Whether it began at the front of all that this deployment is for.
+    /// Whether it began at the front. That it is of all that this deployment is for, the request says.
     pub whole: bool,
     /// When it began, in milliseconds since the Unix epoch.
     pub began: u64,
@@ -74,6 +74,12 @@ pub struct Chain {
     pub parts: u32,
     /// How many objects have failed in them.
     pub failed: u64,
+    /// Whether objects were put off whose plugin has failed on them before.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub put_off: bool,
+    /// Whether it is at those, when all others are done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub last: bool,
     /// Where the search for stray keys goes on, as the ledger has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
@@ -90,10 +96,11 @@ impl SyncRequest {
 
     /// Whether it is one of the whole bucket, or a part of one.
     pub fn is_of_everything(&self) -> bool {
-        match &self.chain {
+        let began_at_front = match &self.chain {
             Some(chain) => chain.whole,
-            None => (self.prefix.is_empty() || self.everything) && self.after.is_empty(),
-        }
+            None => self.after.is_empty(),
+        };
+        (self.prefix.is_empty() || self.everything) && began_at_front
     }
 
     /// A place that is not under its prefix is one of another sync: what it would pass over is not told.
@@ -115,9 +122,14 @@ impl SyncRequest {
             prefix,
             force,
             verify,
+            everything,
             ..
         } = self;
-        serde_json::json!({"prefix": prefix, "force": force, "verify": verify}).to_string()
+        let mut name = serde_json::json!({"prefix": prefix, "force": force, "verify": verify});
+        if *everything {
+            name["everything"] = true.into();
+        }
+        name.to_string()
     }
 }
 
@@ -152,6 +164,7 @@ pub struct PreviewRequest {
 #[serde(deny_unknown_fields)]
 pub struct ForgetRequest {
     /// Its name; not the own one.
+    #[serde(deserialize_with = "key::deserialize_part")]
     pub bucket: String,
     /// Say what there is, and release nothing.
     #[serde(default)]
@@ -285,6 +298,7 @@ mod tests {
             json!({"preview": {"module": "m", "prefix": long}}),
             json!({"preview": {"module": "m", "after": long}}),
             json!({"preview": {"module": "m", "plugin": long}}),
+            json!({"forget": {"bucket": long}}),
         ] {
             let error = parse(&operation.to_string()).unwrap_err().to_string();
             assert!(
@@ -369,6 +383,7 @@ mod tests {
         assert!(!request("", "a", None).is_of_everything());
         assert!(!request("", "", Some(false)).is_of_everything());
         assert!(!request("a", "", None).is_of_everything());
+        assert!(!request("a", "", Some(true)).is_of_everything());
         let everything = SyncRequest {
             everything: true,
             ..request("a", "", None)

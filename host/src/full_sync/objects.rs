@@ -5,6 +5,7 @@ use super::mode::{By, Mode};
 use super::span::Span;
 use super::summary::Summary;
 use super::up_to_date::{self, Artifacts, Candidate, Compare};
+use crate::event::Chain;
 use crate::invocation::{self, soon_after};
 use crate::ledger::Start;
 use crate::number::to_u64;
@@ -59,6 +60,8 @@ pub(super) struct FullSync<'a> {
     passed_over: BTreeSet<String>,
     /// Objects that come last: those that are likely to fail again, some of them slowly.
     last: Vec<String>,
+    /// Of a pass over those that came last: since when what has failed has been tried in it.
+    last_since: Option<u64>,
     /// What has become of the objects so far.
     pub(super) summary: Summary,
 }
@@ -72,6 +75,7 @@ impl<'a> FullSync<'a> {
         span: &'a Span,
         mode: Mode<'a>,
         compare: Compare,
+        chain: &Chain,
         deadline: Instant,
     ) -> Result<Self, Summary> {
         let plugins = async {
@@ -83,6 +87,7 @@ impl<'a> FullSync<'a> {
         match before(deadline, Box::pin(plugins)).await {
             Ok(plugins) => Ok(Self {
                 compare,
+                last_since: chain.last.then_some(chain.began),
                 ..Self::new(pipeline, span, mode, deadline, plugins)
             }),
             Err(why) => Err(Summary::stopped(format!("not started: {why}"))),
@@ -109,6 +114,7 @@ impl<'a> FullSync<'a> {
             plugins,
             passed_over: BTreeSet::new(),
             last: Vec::new(),
+            last_since: None,
             summary: Summary::default(),
         }
     }
@@ -136,20 +142,21 @@ impl<'a> FullSync<'a> {
         }
     }
 
-    /// Handles the objects that come last, as far as there is time. What is not reached is reported so:
-    /// where everything else was, the sync is no success and yet at its end.
+    /// Handles the objects that come last, as far as there is time. What is not reached is put off, and reported so.
     pub(super) async fn end_with_last(&mut self) {
         let last = std::mem::take(&mut self.last);
-        if self.summary.stopped.is_none()
-            && let Mode::Write(rerun, by) = self.mode
-        {
-            // An error: the time is over, which the reports say as well.
-            let _ = self.write(last, rerun, by).await;
-        } else {
-            self.summary.left_out = to_u64(last.len());
-            let late = |key| ObjectReport::failed(key, NOT_TRIED_AGAIN).late();
-            last.into_iter().for_each(|key| self.summary.add(late(key)));
-        }
+        let late = match self.mode {
+            Mode::Write(rerun, _) if self.summary.stopped.is_none() => {
+                let late = self.write_until(self.deadline, last, rerun).await;
+                late.into_iter().map(|report| report.key).collect()
+            }
+            _ => last,
+        };
+        self.summary.put_off += to_u64(late.len());
+        let late = late
+            .into_iter()
+            .map(|key| ObjectReport::failed(key, NOT_TRIED_AGAIN).late());
+        late.for_each(|report| self.summary.add(report));
     }
 
     async fn go_through(&mut self, merge: &mut Merge<'_>) -> Result<(), Stop> {
@@ -179,7 +186,9 @@ impl<'a> FullSync<'a> {
                     before(self.deadline, up_to_date::missing(self.pipeline, keys)).await?
                 }
                 Objects::Unindexed(keys) => {
-                    self.index(keys).await?;
+                    if self.last_since.is_none() {
+                        self.index(keys).await?;
+                    }
                     continue;
                 }
             };
@@ -208,6 +217,11 @@ impl<'a> FullSync<'a> {
 
     /// Skips what may be skipped, and does with the others what the mode says.
     async fn handle(&mut self, candidates: Vec<Candidate>) -> Result<(), Stop> {
+        if let (Some(since), Mode::Write(rerun, by)) = (self.last_since, self.mode) {
+            let is_left = |one: &Candidate| one.fails_again && one.record.error_at < Some(since);
+            let left = candidates.into_iter().filter(is_left).collect();
+            return self.write(keys(left), rerun, by).await;
+        }
         let always = self.mode.rerun() == Rerun::Always;
         let (due, passed_over): (Vec<Candidate>, Vec<Candidate>) = candidates
             .into_iter()
@@ -232,11 +246,10 @@ impl<'a> FullSync<'a> {
                 self.last.extend(keys(slow));
                 beyond
             }
-            By::Half(queue) => {
+            By::Half(queue) | By::Queue(queue) => {
                 self.dispatch(queue, keys(slow), rerun).await?;
                 Vec::new()
             }
-            By::Queue(_) => slow,
         };
         let now = now.into_iter().chain(at_once).collect();
         self.write(keys(now), rerun, by).await

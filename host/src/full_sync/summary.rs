@@ -1,6 +1,6 @@
 //! What became of many objects, in little memory.
 
-use crate::event::SyncRequest;
+use crate::event::{Chain, SyncRequest};
 use crate::ledger::ScanPlace;
 use crate::report::{ObjectReport, Outcome};
 use crate::text::counted;
@@ -9,6 +9,10 @@ use std::fmt;
 
 /// Failures that are kept.
 const MAX_FAILURES: usize = 100;
+
+/// Why it goes on when it has reached its end.
+const LAST_ARE_LEFT: &str =
+    "objects are left that failed before and so come last, call again for them";
 
 /// Objects that are kept of those that a dry run would write or delete.
 const MAX_FORESEEN: usize = 1000;
@@ -32,8 +36,10 @@ pub struct Summary {
     pub stopped: Option<String>,
     /// Objects that were not done when the time was over.
     pub late: u64,
-    /// Those of them that come before where it goes on: they were to come last.
-    pub left_out: u64,
+    /// Those of them that were to come last, since their plugin has failed on them before.
+    pub put_off: u64,
+    /// Whether all others are done, and what was put off is what it goes on with.
+    turns_to_last: bool,
     /// The place up to which all objects have been gone through; none where it did not get that far. Where there were no
     /// objects at all, the place is before any.
     pub reached: Option<String>,
@@ -62,9 +68,21 @@ impl Summary {
         self.counts.values().sum()
     }
 
-    /// How many objects failed, or were left out before where it goes on.
-    pub fn failed(&self) -> u64 {
-        self.count(Outcome::Failed) + self.left_out
+    /// It has come to its end, but for what it has put off itself, or the `chain` of which it is a part.
+    pub(super) fn end_pass(&mut self, chain: &Chain) {
+        if !chain.last && (chain.put_off || self.put_off > 0) {
+            self.turns_to_last = true;
+            self.stopped = Some(LAST_ARE_LEFT.to_owned());
+        }
+    }
+
+    pub(super) fn turns_to_last(&self) -> bool {
+        self.turns_to_last
+    }
+
+    /// Whether the part after this one of `chain` is to know that something is put off.
+    pub(super) fn puts_off(&self, chain: &Chain) -> bool {
+        !chain.last && !self.turns_to_last && (chain.put_off || self.put_off > 0)
     }
 
     /// Whether all was done and nothing failed.
@@ -74,15 +92,27 @@ impl Summary {
 
     /// Where one that was asked for goes on: after this key, or at the front where that is empty.
     pub fn place<'a>(&'a self, request: &'a SyncRequest) -> &'a str {
-        self.reached.as_deref().unwrap_or(&request.after)
+        match &self.reached {
+            _ if self.turns_to_last => "",
+            Some(reached) => reached,
+            None => &request.after,
+        }
     }
 
     /// Whether one that was asked for has got anywhere: to a later place, or so far that the next one finds objects up to
     /// date, which it passes over.
     pub fn has_got_on(&self, request: &SyncRequest) -> bool {
+        let is_last = request.chain.as_ref().is_some_and(|chain| chain.last);
         let done = [Outcome::Synced, Outcome::Deleted, Outcome::Superseded];
-        let passes_over = !request.force && done.iter().any(|outcome| self.count(*outcome) > 0);
-        self.reached_among_keys || passes_over || self.place(request) > request.after.as_str()
+        let passes_over = match is_last {
+            // What has failed again is not tried once more.
+            true => self.handled() > 0,
+            false => !request.force && done.iter().any(|outcome| self.count(*outcome) > 0),
+        };
+        self.reached_among_keys
+            || self.turns_to_last
+            || passes_over
+            || self.place(request) > request.after.as_str()
     }
 
     pub(super) fn add(&mut self, report: ObjectReport) {

@@ -13,6 +13,9 @@ pub enum HandlerError {
     /// Objects failed; every one was tried.
     #[error("{0}")]
     Failed(String),
+    /// What had failed before and was sent again.
+    #[error("the event had failed before, was sent again, and has failed again: {0}")]
+    FailedAgain(String),
     /// A strict sync in which something failed, or which did not reach the end.
     #[error("the sync is not complete: {0}")]
     Incomplete(String),
@@ -63,6 +66,7 @@ impl HandlerError {
         match self {
             Self::Event(_) => "InvalidPayload",
             Self::Failed(_) => "ObjectsFailed",
+            Self::FailedAgain(_) => "FailedAgain",
             Self::Incomplete(_) => "SyncIncomplete",
             Self::Ledger(LedgerError::Unavailable { .. }) => "RedisUnavailable",
             Self::Ledger(_) => "RedisRefuses",

@@ -24,6 +24,7 @@ pub use preview::preview;
 use crate::event::{self, Event};
 use crate::invocation::Invocation;
 use crate::pipeline::Pipeline;
+use crate::text::clip;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -71,5 +72,25 @@ pub async fn answer(
         }
         Event::Operation(operation) => operation::answer(pipeline, operation, deadline).boxed(),
     };
-    work.await
+    let answer = work.await?;
+    match event::is_sent_again(payload) {
+        true => heard(answer),
+        false => Ok(answer),
+    }
+}
+
+/// The answer to what was sent again: nobody reads it, be it an asynchronous call or a destination of one.
+fn heard(answer: Value) -> Result<Value, HandlerError> {
+    let is_empty = |list: &Value| list.as_array().is_none_or(Vec::is_empty);
+    let results = answer["results"].as_array();
+    let has_failed = answer["status"] == "error"
+        || !is_empty(&answer["batchItemFailures"])
+        || results
+            .is_some_and(|results| results.iter().any(|one| one["resultCode"] != "Succeeded"));
+    match has_failed {
+        true => Err(HandlerError::FailedAgain(
+            clip(&answer.to_string()).to_owned(),
+        )),
+        false => Ok(answer),
+    }
 }

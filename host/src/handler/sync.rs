@@ -68,9 +68,12 @@ pub(super) async fn answer(
     begin_afresh_if_stale(&mut request);
     let begins_at_front = request.after.is_empty() && request.chain.is_none();
     let is_kept = begins_at_front && request.strict && !request.dry_run;
-    let was_kept = is_kept && kept::take(pipeline, &mut request).await;
+    let was_kept = is_kept && kept::take(pipeline, &mut request, deadline).await;
     let chain = match &request.chain {
-        Some(chain) => chain.clone(),
+        Some(chain) => Chain {
+            whole: request.is_of_everything(),
+            ..chain.clone()
+        },
         None => Chain::begin(&request),
     };
     let Ended { mut summary, next } = run(pipeline, &request, &chain, deadline, end).await;
@@ -89,6 +92,9 @@ pub(super) async fn answer(
         Next::From { .. } => false,
     };
     if request.strict && !is_done {
+        if !next.is_end() {
+            summary.failures.retain(|report| !report.late);
+        }
         return Err(HandlerError::Incomplete(told(
             &summary, &request, &chain, goes_on,
         )));
@@ -98,7 +104,7 @@ pub(super) async fn answer(
     } else {
         None
     };
-    let mut answer = json!(SyncReport::of(summary, &request, next));
+    let mut answer = json!(SyncReport::of(summary, &request, &chain, next));
     if let Some(changes) = changes {
         answer["changes"] = json!(changes);
     }
@@ -106,9 +112,12 @@ pub(super) async fn answer(
 }
 
 /// What is gone on with so late begins at the front: a failed message that is sent again after days, say. How many parts
-/// there were is still counted.
+/// there were is still counted. Where plugins run in any case it would not get further the next time, if it was the
+/// queue that took so long: then it goes on.
 fn begin_afresh_if_stale(request: &mut SyncRequest) {
-    let Some(stale) = request.chain.take_if(|chain| is_stale(chain)) else {
+    let is_repeatable = !request.force;
+    let is_left = |chain: &mut Chain| is_repeatable && is_stale(chain);
+    let Some(stale) = request.chain.take_if(is_left) else {
         return;
     };
     request.after.clear();
@@ -180,7 +189,7 @@ async fn run(
         Compare::Keys
     };
     let span = Span::under(request.prefix.as_str()).after(request.after.clone());
-    let mut summary = full_sync::run(pipeline, &span, mode, compare, chain.place(), deadline).await;
+    let mut summary = full_sync::run(pipeline, &span, mode, compare, chain, deadline).await;
     tracing::info!(prefix = request.prefix, after = request.after, summary = %summary, "full sync ended");
     let next = Next::of(&mut summary, request, chain, queue, end).await;
     if !request.dry_run {

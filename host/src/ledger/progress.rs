@@ -177,8 +177,8 @@ fn kept(note: &str) -> Option<KeptSync> {
 /// Whether it is too long ago that the last part of a sync ended: what has happened since, nobody has looked at, so that
 /// it begins at the front.
 pub fn is_stale(chain: &Chain) -> bool {
-    let pause = milliseconds_now().saturating_sub(chain.ended);
-    Duration::from_millis(pause) > LONGEST_PAUSE
+    let pause = milliseconds_now().abs_diff(chain.ended);
+    Duration::from_millis(pause) > LONGEST_PAUSE || chain.began > chain.ended
 }
 
 #[cfg(test)]

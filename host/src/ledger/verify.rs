@@ -5,6 +5,7 @@ use super::intact::turns;
 use super::record::Record;
 use super::slot::Slot;
 use super::{Ledger, LedgerError};
+use crate::entry::MAX_ELEMENTS;
 use crate::entry::content::{self, Content, Recorded};
 use futures::{StreamExt, TryStreamExt};
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 /// Keys that a script is told of at a time.
 const KEYS_AT_ONCE: usize = 500;
 
-/// Elements that a script goes through: Redis serves nobody else meanwhile, for about 5 ms.
+/// Elements that a script goes through, fewer where they are large: Redis serves nobody else meanwhile, for about 5 ms.
 const ELEMENTS_AT_ONCE: usize = 2000;
 
 /// Hash slots of a cluster that are gone through at a time.
@@ -98,7 +99,10 @@ impl Ledger {
         while let Some(rest) = keys.get(contents.len()..).filter(|rest| !rest.is_empty()) {
             let now = rest.iter().take(KEYS_AT_ONCE);
             let call = now.fold(Call::new(&DIGEST), |call, key| call.key(key.as_str()));
-            let call = call.argument(place).argument(ELEMENTS_AT_ONCE.to_string());
+            let call = call
+                .argument(place)
+                .argument(ELEMENTS_AT_ONCE.to_string())
+                .argument(MAX_ELEMENTS.to_string());
             let (pieces, next): (Vec<Piece>, String) = self.call(&call).await?;
             if pieces.is_empty() {
                 return Err(self.link.refused("a script went through nothing"));

@@ -8,6 +8,7 @@ use crate::problem::{Advise, problem};
 use crate::runner::PROGRAM;
 use anyhow::Result;
 use redis_sync::entry::Entry;
+use redis_sync::event::Chain;
 use redis_sync::full_sync::{self, By, Compare, Mode, Span};
 use redis_sync::handler;
 use redis_sync::ledger::Start;
@@ -128,7 +129,7 @@ impl System {
             &span,
             mode,
             Compare::Keys,
-            None,
+            &Chain::default(),
             started + INVOCATION,
         )
         .await;

@@ -361,9 +361,9 @@ pub(super) async fn go_through(
             rest = Some((answer["next"].clone(), answer["chain"].clone()));
             continue;
         }
-        let failed = answer["counts"]["failed"].as_u64().unwrap_or(0);
         // Either it says where it would go on, or it was at its end, and what is wrong besides failures it tells.
-        let is_stopped = next.is_some() || (failed == 0 && answer["status"] == "error");
+        let is_stopped =
+            next.is_some() || (outcome.count("failed") == 0 && answer["status"] == "error");
         if is_stopped {
             outcome.stopped = Some(message);
         }

@@ -5,11 +5,20 @@ use crate::event::SyncRequest;
 use crate::full_sync::before;
 use crate::ledger::{KeptSync, LedgerError};
 use crate::pipeline::Pipeline;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long it is looked up where a sync goes on: without that it begins at the front.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where a strict sync goes on that did not get to its end the last time; it is told to. Whether there is one.
-pub(super) async fn take(pipeline: &Pipeline, request: &mut SyncRequest) -> bool {
-    match pipeline.ledger().kept_sync(&request.name()).await {
+pub(super) async fn take(
+    pipeline: &Pipeline,
+    request: &mut SyncRequest,
+    deadline: Instant,
+) -> bool {
+    let name = request.name();
+    let kept = pipeline.ledger().kept_sync(&name);
+    match before(deadline.min(Instant::now() + PATIENCE), kept).await {
         Ok(Some(kept)) => {
             tracing::info!(after = kept.after, "a sync that was out of time goes on");
             request.after = kept.after;
@@ -18,7 +27,10 @@ pub(super) async fn take(pipeline: &Pipeline, request: &mut SyncRequest) -> bool
         }
         Ok(None) => false,
         Err(error) => {
-            tracing::warn!(error = %error, "where a sync goes on cannot be read: it begins at the front");
+            tracing::warn!(
+                error,
+                "where a sync goes on cannot be read: it begins at the front"
+            );
             false
         }
     }
@@ -36,7 +48,7 @@ pub(super) async fn keep<'a>(
         Next::End | Next::Continued if !was => return None,
         Next::End | Next::Continued => None,
         // It begins at the front in any case.
-        Next::From { after, .. } if after.is_empty() => return None,
+        Next::From { after, chain, .. } if after.is_empty() && !chain.last => return None,
         Next::From { after, chain, .. } => Some(KeptSync {
             after: after.clone(),
             chain: chain.clone(),

@@ -8,7 +8,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// The summary with its first failures, for whoever sees the error alone. `goes_on` is the place that is noted.
+/// The summary with its first failures, for whoever sees the error alone. `goes_on` is the place that is noted: at the
+/// front, it goes on with what comes last.
 pub(super) fn told(
     summary: &Summary,
     request: &SyncRequest,
@@ -18,16 +19,27 @@ pub(super) fn told(
     const SHOWN: usize = 10;
     let failures = spelled(&summary.failures, SHOWN);
     let mut told = summary.to_string();
-    if chain.failed > 0 {
-        let _ = write!(told, "; {} failed up to `{}`", chain.failed, request.after);
-    }
-    if let Some(after) = goes_on {
-        let _ = write!(told, "; the next one goes on after `{after}`");
+    told.push_str(&failed_before(chain.failed, &request.after));
+    match goes_on {
+        None => {}
+        Some("") => told.push_str("; the next one goes on with these"),
+        Some(after) => {
+            let _ = write!(told, "; the next one goes on after `{after}`");
+        }
     }
     if !failures.is_empty() {
         let _ = write!(told, ": {}", failures.join("; "));
     }
     told
+}
+
+/// What is said of objects that failed in parts before the one that went on after this key.
+fn failed_before(objects: u64, after: &str) -> String {
+    match (objects, after) {
+        (0, _) => String::new(),
+        (objects, "") => format!("; {objects} failed before"),
+        (objects, after) => format!("; {objects} failed up to `{after}`"),
+    }
 }
 
 /// The answer of `sync`.
@@ -64,7 +76,9 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl SyncReport {
-    pub(super) fn of(summary: Summary, request: &SyncRequest, next: Next) -> Self {
+    pub(super) fn of(summary: Summary, request: &SyncRequest, chain: &Chain, next: Next) -> Self {
+        let is_end = next.is_end();
+        let failed_in_others = if is_end { chain.failed } else { 0 };
         let (rest, next, chain, got_on) = match next {
             Next::From {
                 after,
@@ -86,12 +100,15 @@ impl SyncReport {
         let drifted = request.verify || summary.drifted > 0;
         let drifted = drifted.then_some(("drifted", summary.drifted));
         Self {
-            status: if summary.is_success() {
+            status: if summary.is_success() && failed_in_others == 0 {
                 "success"
             } else {
                 "error"
             },
-            message: format!("{summary}{rest}"),
+            message: format!(
+                "{summary}{rest}{}",
+                failed_before(failed_in_others, &request.after)
+            ),
             dry_run: request.dry_run,
             counts: outcomes.into_iter().map(count).chain(drifted).collect(),
             stray_keys: summary.orphans,
@@ -99,6 +116,8 @@ impl SyncReport {
             failed: summary
                 .failures
                 .into_iter()
+                // What is not reached, the next part does.
+                .filter(|report| is_end || !report.late)
                 .map(|report| Failure {
                     key: report.key,
                     error: report.error,

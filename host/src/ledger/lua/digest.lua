@@ -2,15 +2,20 @@
 --
 -- KEYS     data keys, on a cluster those of one hash slot
 -- ARGV     the place in the first key where to go on, '0' at its start; how much to go through:
---          elements, and keys
+--          elements, and keys; the most elements that a value of ours has
 --
 -- Answers  {keys..., each as {type, 1 where it expires, length, elements gone through, three sums}},
 --          the place in the last of them where to go on, '0' at its end
 --
 -- The digest is that of entry/content.rs, piece by piece. HSCAN and its like may hand out an element twice
 -- where a table is being resized: then more were gone through than there are, and the caller begins again.
+-- What has more elements than a value of ours is not gone through.
 local PIECE, TEXT_PIECES, MODULUS = 1048576, 4, 2 ^ 48
-local place, room = ARGV[1], tonumber(ARGV[2])
+-- Bytes that take as long as an element does besides.
+local BYTES = 512
+-- Elements whose size is looked at.
+local SAMPLES = 20
+local place, room, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local sum, visited
 
 local function add(text)
@@ -30,9 +35,16 @@ local function score_bytes(text)
   return struct.pack('<d', (infinite[text] or tonumber(text)) + 0)
 end
 
+-- As how many small ones each of a key's elements counts. Who may not ask for their size is not told.
+local function weight(key, length)
+  local usage = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', SAMPLES)
+  local bytes = type(usage) == 'number' and usage / math.max(length, 1) or 0
+  return math.max(1, math.floor(bytes / BYTES))
+end
+
 -- Goes through some pairs of what `command` hands out.
-local function scan(command, key, bytes)
-  local page = redis.call(command, key, place, 'COUNT', room)
+local function scan(command, key, bytes, count)
+  local page = redis.call(command, key, place, 'COUNT', count)
   for i = 1, #page[2], 2 do
     add(bytes(page[2][i], page[2][i + 1]))
   end
@@ -52,31 +64,31 @@ local go_through = {
     room = room - (to - from) / 4096
     return to < size and decimal(to) or '0'
   end,
-  list = function(key)
+  list = function(key, count)
     local from = tonumber(place)
-    local items = redis.call('LRANGE', key, from, from + room - 1)
+    local items = redis.call('LRANGE', key, from, from + count - 1)
     for i, item in ipairs(items) do
       add(number_bytes(from + i - 1) .. item)
     end
     local to = from + #items
     return to < redis.call('LLEN', key) and decimal(to) or '0'
   end,
-  set = function(key)
-    local page = redis.call('SSCAN', key, place, 'COUNT', room)
+  set = function(key, count)
+    local page = redis.call('SSCAN', key, place, 'COUNT', count)
     for _, member in ipairs(page[2]) do
       add(member)
     end
     return page[1]
   end,
-  hash = function(key)
+  hash = function(key, count)
     return scan('HSCAN', key, function(field, value)
       return number_bytes(#field) .. field .. value
-    end)
+    end, count)
   end,
-  zset = function(key)
+  zset = function(key, count)
     return scan('ZSCAN', key, function(member, score)
       return score_bytes(score) .. member
-    end)
+    end, count)
   end,
 }
 
@@ -86,10 +98,17 @@ for _, key in ipairs(KEYS) do
   local kind = redis.call('TYPE', key).ok
   local expires = redis.call('PTTL', key) >= 0 and 1 or 0
   local length = LENGTH[kind] and redis.call(LENGTH[kind], key) or 0
+  local is_text = kind == 'string'
+  local each = is_text and 1 or weight(key, length)
   sum, visited = {0, 0, 0}, 0
-  place = go_through[kind] and go_through[kind](key) or '0'
+  if not is_text and length > most then
+    place, visited = '0', length
+    room = room - 1
+  else
+    place = go_through[kind] and go_through[kind](key, math.max(1, math.floor(room / each))) or '0'
+    room = math.floor(room - visited * each - 1)
+  end
   answer[#answer + 1] = {kind, expires, length, visited, sum[1], sum[2], sum[3]}
-  room = math.floor(room - visited - 1)
   if place ~= '0' or room < 1 then
     break
   end

@@ -1,7 +1,7 @@
 //! What a commit writes and publishes.
 
 use super::*;
-use crate::ledger::call::STAGE;
+use crate::ledger::call::{DIGEST, STAGE};
 
 /// Kills: a kind written by another command, elements cut or shifted, expiries left out.
 #[tokio::test]
@@ -168,4 +168,32 @@ async fn nothing_is_staged_that_cannot_expire() {
     let answer: Result<redis::Value, _> = call.invoke(&mut server.connection).await;
     assert!(answer.unwrap_err().to_string().contains("EXPIRE"));
     assert_eq!(server.state().await, json!({}));
+}
+
+/// Whatever somebody has put there, Redis serves others meanwhile.
+///
+/// Kills: pieces that are counted by elements however large these are, and a value gone through that has more elements
+/// than any of ours.
+#[tokio::test]
+async fn what_is_digested_at_a_time_is_bounded_by_its_size() {
+    let mut server = Server::start().await;
+    let fill = "for i = 1, 100 do redis.call('RPUSH', 'large', string.rep('x', 65536)) end";
+    let _: redis::Value = server.ask(&["EVAL", fill, "0"]).await;
+    server.set_more("RPUSH small a b c").await;
+    for (key, most, gone_through, next) in [
+        ("large", "1000", 1..40, true),
+        ("small", "3", 3..4, false),
+        ("small", "2", 3..4, false),
+    ] {
+        let call = Call::new(&DIGEST).key(key).arguments(["0", "2000", most]);
+        let answer = server.answer(&call).await;
+        let words: Vec<&str> = answer.split(' ').collect();
+        let [_, _, length, visited, sums @ .., place] = words.as_slice() else {
+            panic!("{answer}");
+        };
+        assert!(gone_through.contains(&visited.parse().unwrap()), "{answer}");
+        assert_eq!(*place != "0", next, "{answer}");
+        let is_too_long = length.parse::<u64>().unwrap() > most.parse().unwrap();
+        assert_eq!(sums == ["0", "0", "0"], is_too_long, "{answer}");
+    }
 }

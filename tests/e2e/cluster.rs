@@ -21,7 +21,7 @@ async fn start(options: &RedisOptions) -> (S3, RedisCluster, Host) {
 }
 
 fn variables_of(s3: &S3, cluster: &RedisCluster) -> Vec<(String, String)> {
-    let mut variables = variables(s3, &cluster.nodes()[0]);
+    let mut variables = variables(s3, &cluster.servers()[0]);
     variables.push(("REDIS_CLUSTER".into(), "true".into()));
     variables
 }

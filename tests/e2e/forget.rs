@@ -171,7 +171,7 @@ async fn a_deployment_with_a_prefix_does_not_forget_what_it_owns() {
 async fn a_bucket_on_a_cluster_is_forgotten_in_every_slot() {
     let cluster = RedisCluster::start().await.unwrap();
     let clustered = [("REDIS_CLUSTER", "true")];
-    let node = &cluster.nodes()[0];
+    let node = &cluster.servers()[0];
     let (_old, _) = old_bucket(node, &clustered, &[("flags/a", many("k", 300, "old"))]).await;
     let s3 = S3::start("config").await.unwrap();
     guest::upload(&s3);
@@ -182,7 +182,7 @@ async fn a_bucket_on_a_cluster_is_forgotten_in_every_slot() {
     assert!(host.deliver_one("flags/b").await.is_err());
     assert_eq!(host.forget("old", true).await.unwrap(), (300, 1));
     assert_eq!(host.forget("old", false).await.unwrap(), (300, 1));
-    for node in cluster.nodes() {
+    for node in cluster.servers() {
         assert_eq!(
             node.command(&["KEYS", "redis-sync:*old*"]).await.unwrap(),
             ""

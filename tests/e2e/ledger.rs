@@ -3,11 +3,10 @@
 use redis_sync::entry::{Entry, EntrySet, Value};
 use redis_sync::ledger::{Ledger, Proposal, Source, Ticket, Touched, Verdict, Write};
 use redis_sync::pipeline::{Cause, Rerun};
-use redis_sync::settings::Settings;
 use redis_sync_local::{BUCKET, Redis, S3, variables};
 use redis_sync_tests::connection::connect;
 use redis_sync_tests::held::held;
-use redis_sync_tests::host::host;
+use redis_sync_tests::host::{host, settings};
 use serde_json::json;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -15,12 +14,8 @@ use std::time::{Duration, Instant};
 async fn ledger() -> (Redis, Ledger) {
     let redis = Redis::start().await.unwrap();
     let s3 = S3::start(BUCKET).await.unwrap();
-    let variables = variables(&s3, &redis);
-    let settings = Settings::read(|name| {
-        let variable = variables.iter().find(|(known, _)| known == name);
-        variable.map(|(_, value)| value.clone())
-    });
-    let ledger = Ledger::new(&settings.unwrap().redis, BUCKET).unwrap();
+    let settings = settings(&variables(&s3, &redis)).unwrap();
+    let ledger = Ledger::new(&settings.redis, BUCKET).unwrap();
     (redis, ledger)
 }
 

@@ -132,7 +132,7 @@ async fn a_cluster_is_verified_slot_by_slot() {
     let s3 = S3::start(BUCKET).await.unwrap();
     let cluster = RedisCluster::start().await.unwrap();
     guest::upload(&s3);
-    let mut variables = variables(&s3, &cluster.nodes()[0]);
+    let mut variables = variables(&s3, &cluster.servers()[0]);
     variables.push(("REDIS_CLUSTER".into(), "true".into()));
     let function = Function::start(bootstrap(), variables).await.unwrap();
     s3.put("flags/a", yields(&every_kind()));

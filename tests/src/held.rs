@@ -22,7 +22,7 @@ pub async fn held(redis: &Redis) -> Value {
 /// As [`held`].
 pub async fn held_by_cluster(cluster: &RedisCluster) -> Value {
     let mut held = serde_json::Map::new();
-    for node in cluster.nodes() {
+    for node in cluster.servers() {
         let role = node.command(&["ROLE"]).await;
         if !role.is_ok_and(|role| role.starts_with("slave")) {
             held.extend(entries(node).await);

@@ -113,13 +113,21 @@ pub fn host(s3: &S3, variables: &[(String, String)]) -> Result<Arc<Pipeline>> {
     host_at(s3.endpoint(), variables)
 }
 
-fn host_at(endpoint: &str, variables: &[(String, String)]) -> Result<Arc<Pipeline>> {
-    let settings = Settings::read(|name| {
+/// Reads a function's variables; of one that is given twice, the last.
+///
+/// # Errors
+///
+/// They are not complete.
+pub fn settings(variables: &[(String, String)]) -> Result<Settings> {
+    Ok(Settings::read(|name| {
         let variable = variables.iter().rev().find(|(known, _)| known == name);
         variable.map(|(_, value)| value.clone())
-    })?;
+    })?)
+}
+
+fn host_at(endpoint: &str, variables: &[(String, String)]) -> Result<Arc<Pipeline>> {
     Ok(Arc::new(Pipeline::with_parts(
-        settings,
+        settings(variables)?,
         &sdk_config(endpoint),
         &program::bootstrap(),
     )?))

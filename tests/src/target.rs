@@ -33,7 +33,7 @@ impl Target {
     }
 
     /// The servers that take writes.
-    pub fn nodes(&self) -> &[Redis] {
+    pub fn primaries(&self) -> &[Redis] {
         match self {
             Self::Server(redis) => std::slice::from_ref(redis),
             Self::Cluster(cluster) => cluster.primaries(),
@@ -44,7 +44,7 @@ impl Target {
     pub fn servers(&self) -> &[Redis] {
         match self {
             Self::Server(redis) => std::slice::from_ref(redis),
-            Self::Cluster(cluster) => cluster.nodes(),
+            Self::Cluster(cluster) => cluster.servers(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Target {
     ///
     /// Never: there is a node.
     pub fn variables(&self, s3: &S3) -> Vec<(String, String)> {
-        let node = self.nodes().first().expect("there is a node");
+        let node = self.primaries().first().expect("there is a node");
         let mut variables = variables(s3, node);
         if matches!(self, Self::Cluster(_)) {
             variables.push(("REDIS_CLUSTER".to_owned(), "true".to_owned()));

@@ -39,7 +39,12 @@ pub struct Given {
 unsafe impl Sync for Given {}
 
 impl Given {
-    pub(super) fn object(&self) -> Object {
+    /// The object, of which each part takes over its block.
+    ///
+    /// # Safety
+    ///
+    /// It is called once.
+    pub(super) unsafe fn object(&self) -> Object {
         let mut metadata = BTreeMap::new();
         // One at a time: collecting them would take a sort, which is 6 KB of code.
         for [name, value] in self.metadata.items() {
@@ -69,7 +74,7 @@ impl<T> Block<T> {
 }
 
 impl Block<u8> {
-    /// Takes the bytes, which the allocator below has given out for them. It is called once.
+    /// Takes the bytes, which the allocator has given out for them. It is called once for a block.
     fn bytes(self) -> Vec<u8> {
         if self.length == 0 {
             return Vec::new();

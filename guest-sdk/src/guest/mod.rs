@@ -62,7 +62,9 @@ pub fn transform<E: Into<Error>>(
     // SAFETY: it is called once, before anything else.
     unsafe { __wasm_call_ctors() };
     panic::set_hook(Box::new(log_panic));
-    let result = run(transform, &given.object());
+    // SAFETY: this is the only call of the instance.
+    let object = unsafe { given.object() };
+    let result = run(transform, &object);
     #[cfg(target_env = "p1")]
     libc::end_line();
     Returned::of(result)

@@ -73,7 +73,7 @@ struct Envelope<'a> {
 }
 
 /// Whether a member is there, whatever it has.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct IsThere(bool);
 
 impl<'de> Deserialize<'de> for IsThere {

@@ -1,10 +1,10 @@
 //! Direct calls.
 
+use super::IsThere;
 use super::problem::EventError;
 use crate::key;
 use crate::text::clip;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -189,15 +189,14 @@ pub(super) fn sync_of(body: &str) -> Option<Result<SyncRequest, EventError>> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Told<'a> {
-        #[serde(deserialize_with = "is_there")]
-        sync: bool,
+        sync: IsThere,
         #[serde(borrow)]
         source: Option<Cow<'a, str>>,
         #[serde(rename = "detail-type", borrow)]
         detail_type: Option<Cow<'a, str>>,
     }
     let told: Told<'_> = serde_json::from_str(body).ok()?;
-    if !told.sync {
+    if told.sync == IsThere(false) {
         let (source, detail_type) = (told.source.as_deref(), told.detail_type.as_deref());
         return is_schedule(source, detail_type).then(|| Ok(SyncRequest::scheduled()));
     }
@@ -206,11 +205,6 @@ pub(super) fn sync_of(body: &str) -> Option<Result<SyncRequest, EventError>> {
         Ok(_) => None,
         Err(problem) => Some(Err(problem)),
     }
-}
-
-/// Whatever a member has, it is there.
-fn is_there<'de, D: Deserializer<'de>>(member: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(member).map(|_| true)
 }
 
 pub(super) fn parse(payload: &str) -> Result<Operation, EventError> {

@@ -1,16 +1,18 @@
 //! Who has put an object, as its event says.
 
 use crate::text::clip_to;
+use serde::{Deserialize, Serialize};
 
 /// Bytes that are kept of a principal, and of an address: more would take a record of its own in Redis.
 const MAX_BYTES: usize = 64;
 
 /// Who has put an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Author {
     /// The principal, as S3 names it; its first 64 bytes.
     pub principal: String,
     /// The address that the request came from, where it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_ip: Option<String>,
 }
 

@@ -7,8 +7,8 @@ use super::record::fields::{
     EARLIER, FIELDS, Fields, KEY_FIELDS, KEYS, KEYS_SPREAD, KeyFields, Newer, SHORT_LIST, keys,
 };
 use super::record::{Record, fields, milliseconds_now};
-use super::uploads::Upload;
 use super::{Ledger, LedgerError, PluginUsed};
+use crate::event::Author;
 use redis::{FromRedisValue, cmd};
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ pub struct PluginTold {
     pub used: PluginUsed,
     /// Who has uploaded it, where its event has told.
     #[serde(flatten)]
-    pub upload: Option<Upload>,
+    pub upload: Option<Author>,
 }
 
 impl Ledger {

@@ -84,7 +84,6 @@ pub(crate) use record::milliseconds_now;
 pub use record::{PluginUsed, Record, Source};
 pub use server::Server;
 pub use ticket::Taken;
-pub use uploads::Upload;
 
 use crate::settings::RedisSettings;
 use call::Call;

@@ -9,23 +9,13 @@ use serde::{Deserialize, Serialize};
 /// Plugins that are noted, at the most.
 const MAX_UPLOADS: usize = 10_000;
 
-/// Who has uploaded a plugin.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct Upload {
-    /// The principal.
-    pub principal: String,
-    /// The address that the request came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_ip: Option<String>,
-}
-
-/// The same as it is noted.
+/// Who has uploaded a plugin, as it is noted.
 #[derive(Deserialize, Serialize)]
 struct Note {
     /// SHA-256 of what was uploaded.
     sha256: String,
     #[serde(flatten)]
-    upload: Upload,
+    by: Author,
 }
 
 impl Ledger {
@@ -33,10 +23,7 @@ impl Ledger {
     pub async fn note_upload(&self, plugin: &PluginUsed, by: &Author) -> Result<(), LedgerError> {
         let note = Note {
             sha256: plugin.sha256.clone(),
-            upload: Upload {
-                principal: by.principal.clone(),
-                source_ip: by.source_ip.clone(),
-            },
+            by: by.clone(),
         };
         let call = Call::new(&NOTE)
             .key(self.names.uploads())
@@ -53,13 +40,13 @@ impl Ledger {
     }
 
     /// Who has uploaded just this plugin.
-    pub(super) async fn upload(&self, plugin: &PluginUsed) -> Result<Option<Upload>, LedgerError> {
+    pub(super) async fn upload(&self, plugin: &PluginUsed) -> Result<Option<Author>, LedgerError> {
         let mut command = cmd("HGET");
         command.arg(self.names.uploads()).arg(&plugin.name);
         let note: Option<String> = self.send(&command).await?;
         let note: Option<Note> = note.and_then(|note| serde_json::from_str(&note).ok());
         Ok(note
             .filter(|note| note.sha256 == plugin.sha256)
-            .map(|note| note.upload))
+            .map(|note| note.by))
     }
 }

@@ -56,7 +56,7 @@ impl Player {
             Target::Cluster(_) => Some(Rights::of_the_template_on_a_cluster()),
         };
         if let Some(rights) = &rights {
-            rights.give(target.nodes()).await;
+            rights.give(target.primaries()).await;
             more.extend(Rights::variables());
         }
         let number = if prefixes.len() > 1 {
@@ -186,7 +186,7 @@ impl Player {
             }
             Step::Earlier => {
                 progress.needs_sync = true;
-                for node in self.target.nodes() {
+                for node in self.target.primaries() {
                     make_earlier(node, self.prefixes[0]).await;
                 }
             }
@@ -209,7 +209,7 @@ impl Player {
                 self.gate.set_clock(self.server(*server).1, (*ahead).into());
             }
             Step::Refuse(Some(place)) => {
-                Rights::take(self.target.nodes(), place.get::<&str>(&WRITES)).await;
+                Rights::take(self.target.primaries(), place.get::<&str>(&WRITES)).await;
             }
             Step::Refuse(None) => self.give_rights().await,
         }
@@ -231,7 +231,7 @@ impl Player {
     }
 
     fn server(&self, place: Index) -> (usize, &Redis) {
-        let servers = self.target.nodes();
+        let servers = self.target.primaries();
         let place = place.index(servers.len());
         (place, &servers[place])
     }
@@ -324,7 +324,7 @@ impl Player {
     /// The user of Redis may do all that it might at the start.
     async fn give_rights(&self) {
         if let Some(rights) = &self.rights {
-            rights.give(self.target.nodes()).await;
+            rights.give(self.target.primaries()).await;
         }
     }
 
@@ -338,7 +338,7 @@ impl Player {
             Loss::Staged => return self.lose_of_staged().await,
             Loss::Everything => return self.flush().await,
         };
-        for node in self.target.nodes() {
+        for node in self.target.primaries() {
             let names = node.command(&["KEYS", &pattern]).await.unwrap();
             for name in names.lines() {
                 node.command(&["DEL", name]).await.unwrap();
@@ -347,7 +347,7 @@ impl Player {
     }
 
     async fn lose_of_staged(&self) {
-        for node in self.target.nodes() {
+        for node in self.target.primaries() {
             let staged = node.command(&["KEYS", "redis-sync:*stage:*"]).await;
             for key in staged.unwrap().lines() {
                 node.command(&["RPOP", key]).await.unwrap();
@@ -356,7 +356,7 @@ impl Player {
     }
 
     async fn flush(&self) {
-        for node in self.target.nodes() {
+        for node in self.target.primaries() {
             node.command(&["FLUSHALL"]).await.unwrap();
         }
     }

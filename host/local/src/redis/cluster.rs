@@ -75,7 +75,7 @@ impl RedisCluster {
 
     /// All nodes: three that started as primaries, then their replicas in the same order.
     #[must_use]
-    pub fn nodes(&self) -> &[Redis] {
+    pub fn servers(&self) -> &[Redis] {
         &self.nodes
     }
 

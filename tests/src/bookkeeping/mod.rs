@@ -36,7 +36,7 @@ pub struct Bookkeeping {
     parts: BTreeMap<(String, u64), Record>,
     /// The objects that are listed in an index, with the hash slot of that.
     indexed: BTreeMap<String, u64>,
-    /// What is noted of each Redis key: `<ticket> <bucket>/<object>`.
+    /// What is noted of each Redis key: `<mark> <bucket>/<object>`, the mark being a ticket in digits of six bits.
     owners: BTreeMap<String, String>,
     /// The names of all other keys.
     others: BTreeSet<String>,

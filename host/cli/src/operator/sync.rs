@@ -352,12 +352,16 @@ pub(super) async fn go_through(
             request["after"] = after;
             request["chain"] = chain;
         }
-        let answer = reach.ask(&json!({ "sync": request })).await?;
-        outcome.add(&answer);
+        let mut answer = reach.ask(&json!({ "sync": request })).await?;
         let message = answer["message"].as_str().unwrap_or_default().to_owned();
-        let next = answer["next"].as_str();
         // Where it has not got on at all, it would not the next time.
-        if next.is_some() && answer["got_on"] == true {
+        let goes_on = answer["next"].is_string() && answer["got_on"] == true;
+        if goes_on && let Some(failed) = answer["failed"].as_array_mut() {
+            failed.retain(|failure| failure["not_reached"] != true);
+        }
+        outcome.add(&answer);
+        let next = answer["next"].as_str();
+        if goes_on {
             rest = Some((answer["next"].clone(), answer["chain"].clone()));
             continue;
         }

@@ -69,6 +69,9 @@ pub(super) struct SyncReport {
 struct Failure {
     key: String,
     error: Option<String>,
+    /// Whether there was no time for it: whoever goes on comes to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    not_reached: bool,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -116,11 +119,10 @@ impl SyncReport {
             failed: summary
                 .failures
                 .into_iter()
-                // What is not reached, the next part does.
-                .filter(|report| is_end || !report.late)
                 .map(|report| Failure {
                     key: report.key,
                     error: report.error,
+                    not_reached: report.late,
                 })
                 .collect(),
             next,

@@ -9,6 +9,7 @@ mod change;
 mod failed;
 #[cfg(test)]
 mod generated_tests;
+mod is_there;
 mod notification;
 mod operation;
 mod origin;
@@ -22,6 +23,7 @@ pub use origin::{Author, Origin, Origins};
 pub use problem::{EventError, Problems};
 pub use queue::Message;
 
+use is_there::IsThere;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -70,16 +72,6 @@ struct Envelope<'a> {
     source: Option<Cow<'a, str>>,
     #[serde(rename = "detail-type", borrow)]
     detail_type: Option<Cow<'a, str>>,
-}
-
-/// Whether a member is there, whatever it has.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct IsThere(bool);
-
-impl<'de> Deserialize<'de> for IsThere {
-    fn deserialize<D: Deserializer<'de>>(member: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(member).map(|_| Self(true))
-    }
 }
 
 /// The first element of an array, which may have millions.

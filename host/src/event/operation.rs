@@ -1,6 +1,6 @@
 //! Direct calls.
 
-use super::IsThere;
+use super::is_there::IsThere;
 use super::problem::EventError;
 use crate::key;
 use crate::text::clip;

@@ -4,7 +4,8 @@
 //! skipped; [`objects`] has the others take the way of every changed object, be tried without writing, or go to the
 //! queue ([`Mode`]). Then [`orphans`] removes what no record leads to. Objects that failed when they were
 //! last tried, and would be made from the same again, come last, so that slow failures keep nothing
-//! else from being done: in a pass of their own, where one invocation does not suffice. [`summary`] is what became of all of them.
+//! else from being done: in a pass of their own, where one invocation does not suffice. [`summary`] is what became of
+//! all of them.
 
 mod chain;
 mod merge;
@@ -31,8 +32,8 @@ use objects::FullSync;
 use std::time::Instant;
 
 /// Goes through the objects of `span`, then through all keys that objects of it own, from where the search for stray
-/// keys was in the part before of its `chain`. What does not fit before `deadline` is left, and the summary says so: the same call again skips what is
-/// done.
+/// keys was in the part before of its `chain`. What does not fit before `deadline` is left, and the summary says so: the
+/// same call again skips what is done.
 pub async fn run(
     pipeline: &Pipeline,
     span: &Span,

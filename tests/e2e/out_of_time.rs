@@ -2,7 +2,7 @@
 
 use redis_sync_local::{Effect, Environment, Fault, InvokeError, Operation};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Objects that are quickly done, and after them one that is not read before the faults are cleared.
 pub(crate) fn stuck_end(environment: &Environment) {
@@ -21,6 +21,12 @@ pub(crate) fn is_stuck(environment: &Environment, key: &str) {
         times: None,
         effect: Effect::Delay(Duration::from_secs(120)),
     });
+}
+
+/// Now, in milliseconds since the Unix epoch.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    u64::try_from(now).unwrap()
 }
 
 /// Answers a full sync that has so many seconds.

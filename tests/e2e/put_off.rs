@@ -2,10 +2,9 @@
 
 use crate::environment::{assert_held, environment, sync};
 use crate::objects::one;
-use crate::out_of_time::within;
+use crate::out_of_time::{now, within};
 use redis_sync_local::{BUCKET, Environment, Operation, event};
 use serde_json::{Value, json};
-use std::time::SystemTime;
 
 /// Objects that have taken half a second each to fail, as they would again.
 async fn slow_failures(objects: usize) -> (Environment, Vec<String>) {
@@ -114,9 +113,8 @@ async fn a_strict_sync_that_is_repeated_comes_to_what_failed_before() {
 async fn the_last_part_is_no_success_where_an_earlier_one_was_none() {
     let environment = environment(&[]).await;
     environment.s3.put("flags/b", one("b"));
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    let now = u64::try_from(now).unwrap();
-    let chain = json!({"whole": true, "began": now, "ended": now, "failed": 2});
+    let began = now();
+    let chain = json!({"whole": true, "began": began, "ended": began, "failed": 2});
     let report = sync(&environment, json!({"after": "flags/a", "chain": chain})).await;
     assert_eq!(report["status"], "error", "{report}");
     let said = "1 object: 1 synced; 2 failed up to `flags/a`";

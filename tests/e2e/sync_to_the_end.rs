@@ -4,7 +4,7 @@
 use crate::answers::message;
 use crate::environment::{assert_held, environment, sync};
 use crate::objects::{failing, one};
-use crate::out_of_time::{is_stuck, stuck_end, within};
+use crate::out_of_time::{is_stuck, now, stuck_end, within};
 use crate::payloads::identifiers;
 use redis_sync::fingerprint::sha256;
 use redis_sync::text::counted;
@@ -348,8 +348,7 @@ async fn completed(environment: &Environment, invocations: usize) -> Vec<Option<
 async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_them() {
     let environment = environment(&[]).await;
     environment.s3.put("flags/a", one("a"));
-    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    let now = u64::try_from(now).unwrap();
+    let now = now();
     let rest = |chain: &Value| json!({"after": "flags/", "chain": chain});
     let table = [
         (json!({"prefix": "flags/"}), None),
@@ -382,10 +381,7 @@ async fn only_syncs_of_the_whole_bucket_are_counted_and_with_all_that_failed_in_
 async fn a_part_of_a_sync_that_comes_days_late_begins_at_the_front() {
     let environment = environment(&[]).await;
     environment.s3.put("a", "v");
-    let hours_ago = |hours: u64| {
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
-        json!({"after": "b", "chain": {"whole": true, "ended": (now - 3600 * hours) * 1000}})
-    };
+    let hours_ago = |hours: u64| json!({"after": "b", "chain": {"whole": true, "ended": now() - 3_600_000 * hours}});
     for (hours, expected) in [(5, "0 objects"), (7, "1 object: 1 synced")] {
         let report = sync(&environment, hours_ago(hours)).await;
         assert_eq!(report["message"], expected);

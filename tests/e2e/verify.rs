@@ -262,18 +262,13 @@ async fn a_foreign_value_of_any_size_holds_up_nobody() {
         "long",
     )
     .await;
-    let slower_than = ["CONFIG", "SET", "slowlog-log-slower-than", "300000"];
-    environment.redis.command(&slower_than).await.unwrap();
-    environment
-        .redis
-        .command(&["SLOWLOG", "RESET"])
-        .await
-        .unwrap();
-    environment
-        .redis
-        .command(&["CONFIG", "RESETSTAT"])
-        .await
-        .unwrap();
+    for setting in [
+        "CONFIG SET slowlog-log-slower-than 300000",
+        "SLOWLOG RESET",
+        "CONFIG RESETSTAT",
+    ] {
+        command(&environment, setting).await;
+    }
     let (said, drifted) = verified(&environment, false).await;
     assert_eq!(
         (said.as_str(), drifted),

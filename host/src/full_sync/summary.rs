@@ -70,7 +70,7 @@ impl Summary {
 
     /// It has come to its end, but for what it has put off itself, or the `chain` of which it is a part.
     pub(super) fn end_pass(&mut self, chain: &Chain) {
-        if !chain.last && (chain.put_off || self.put_off > 0) {
+        if self.leaves_last(chain) {
             self.turns_to_last = true;
             self.stopped = Some(LAST_ARE_LEFT.to_owned());
         }
@@ -82,7 +82,12 @@ impl Summary {
 
     /// Whether the part after this one of `chain` is to know that something is put off.
     pub(super) fn puts_off(&self, chain: &Chain) -> bool {
-        !chain.last && !self.turns_to_last && (chain.put_off || self.put_off > 0)
+        !self.turns_to_last && self.leaves_last(chain)
+    }
+
+    /// Whether something is put off, here or in an earlier part of `chain`.
+    fn leaves_last(&self, chain: &Chain) -> bool {
+        !chain.last && (chain.put_off || self.put_off > 0)
     }
 
     /// Whether all was done and nothing failed.

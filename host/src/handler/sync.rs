@@ -12,7 +12,7 @@
 //! `stray_keys` are those that were removed because the object that had written them does not yield
 //! them any more, though no record said so: Redis had evicted it.
 //!
-//! `failed` has the first 100 failures as `{"key", "error"}`; `status` is `error` where anything
+//! `failed` has the first 100 failures as `{"key", "error"}`, with `"not_reached": true` where there was no time; `status` is `error` where anything
 //! failed or the time did not suffice, and `message` then says so. Called again, it skips what
 //! is unchanged. With `dry_run` it takes no tickets and writes nothing: `counts` is what would
 //! become of the objects.

@@ -354,20 +354,19 @@ pub(super) async fn go_through(
         }
         let mut answer = reach.ask(&json!({ "sync": request })).await?;
         let message = answer["message"].as_str().unwrap_or_default().to_owned();
+        let has_rest = answer["next"].is_string();
         // Where it has not got on at all, it would not the next time.
-        let goes_on = answer["next"].is_string() && answer["got_on"] == true;
+        let goes_on = has_rest && answer["got_on"] == true;
         if goes_on && let Some(failed) = answer["failed"].as_array_mut() {
             failed.retain(|failure| failure["not_reached"] != true);
         }
         outcome.add(&answer);
-        let next = answer["next"].as_str();
         if goes_on {
             rest = Some((answer["next"].clone(), answer["chain"].clone()));
             continue;
         }
         // Either it says where it would go on, or it was at its end, and what is wrong besides failures it tells.
-        let is_stopped =
-            next.is_some() || (outcome.count("failed") == 0 && answer["status"] == "error");
+        let is_stopped = has_rest || (outcome.count("failed") == 0 && answer["status"] == "error");
         if is_stopped {
             outcome.stopped = Some(message);
         }
